@@ -1,0 +1,151 @@
+//! The operations that the forward pass is written in, and who carries them out.
+//!
+//! [`Backend`] is the seam: [`crate::model`] calls its operations in model order and never knows which backend runs
+//! them. A backend owns all memory; callers hold small ids. All activations are `f32`, row-major.
+//!
+//! A CPU backend executes an operation when it is called. The GPU backend records it: [`Backend::pass`] gives a key,
+//! and a pass whose key was recorded before is replayed without calling the closure. So what an operation is called
+//! with may depend on the key only; what changes from step to step (tokens and position) is in [`Step`].
+
+#[cfg(feature = "gpu")]
+pub mod gpu;
+
+use crate::error::Result;
+use crate::quant::TensorType;
+
+/// A weight matrix W of shape (rows, cols); GGUF stores it row by row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MatrixId(pub usize);
+
+/// A constant f32 vector: a norm's weight, a rope table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VectorId(pub usize);
+
+/// An activation buffer of shape (rows, width), in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BufferId(pub usize);
+
+/// What changes from one step to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// The ids to process, at most [`Backend::max_rows`]; row i of every activation belongs to `tokens[i]`.
+    pub tokens: &'a [u32],
+    /// The position of `tokens[0]`; keys and values of all positions before it are in the cache.
+    pub position: usize,
+}
+
+/// Which rows leave through the output head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Head {
+    /// None: only the key/value cache is wanted.
+    None,
+    /// The last row's logits.
+    Last,
+    /// The id of the last row's largest logit.
+    Argmax,
+    /// Every row's logits.
+    All,
+}
+
+/// Identifies a recorded pass: all that its operations depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PassKey {
+    /// Rows in this step: `step.tokens.len()`.
+    pub rows: usize,
+    /// Which rows leave.
+    pub head: Head,
+}
+
+/// Which pairs of a head's elements rotate together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RopeKind {
+    /// Elements 2i and 2i + 1 (llama as GGUF stores it).
+    Norm,
+    /// Elements i and i + n/2 (GPT-NeoX).
+    Neox,
+}
+
+/// A rotary embedding: angles are read from `table`, of shape (context, dims / 2, 2) with (cos, sin) innermost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rope {
+    /// Which elements pair up.
+    pub kind: RopeKind,
+    /// How many leading elements of each head rotate; even.
+    pub dims: usize,
+    /// (context, dims / 2, 2): cosine and sine of each position's angles.
+    pub table: VectorId,
+}
+
+/// The shape of an attention: `heads` query heads share `kv_heads` key/value heads in equal groups.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attention {
+    /// Query heads; a multiple of `kv_heads`.
+    pub heads: usize,
+    /// Key/value heads.
+    pub kv_heads: usize,
+    /// Elements a head.
+    pub head_dim: usize,
+    /// Multiplies q · k before the softmax.
+    pub scale: f32,
+}
+
+/// What a backend can do, operation by operation. `n` is always the number of rows processed: 1 ..= `max_rows`.
+///
+/// # Errors
+/// Uploads and allocations fail with [`crate::ErrorKind::OutOfMemory`] or `GpuFailure`; operations with `Internal`
+/// when shapes do not match (a bug of the caller) or `GpuFailure`.
+#[allow(async_fn_in_trait)] // one thread, no Send wanted: a page's WebGPU objects are not Send
+pub trait Backend {
+    /// How many rows a weight is packed in: all but the last call of `write_rows` pass a multiple of it.
+    const PANEL_ROWS: usize;
+
+    /// The most rows one pass takes: a prefill block.
+    fn max_rows(&self) -> usize;
+
+    /// Makes an empty matrix W (rows, cols) to be filled by `write_rows`. `cols` is whole blocks of `ty`.
+    fn create_matrix(&mut self, label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<MatrixId>;
+    /// Fills rows from `first_row`, a multiple of `PANEL_ROWS`, with `bytes`: whole rows as GGUF stores them.
+    fn write_rows(&mut self, matrix: MatrixId, first_row: usize, bytes: &[u8]) -> Result<()>;
+    /// Makes a constant vector.
+    fn create_vector(&mut self, label: &str, values: &[f32]) -> Result<VectorId>;
+    /// Makes an activation buffer (rows, width), zeroed.
+    fn create_buffer(&mut self, label: &str, rows: usize, width: usize) -> Result<BufferId>;
+    /// Makes the key/value cache: for each layer K and V of shape (context, kv_heads * head_dim), f32.
+    fn create_cache(&mut self, layers: usize, context: usize, width: usize) -> Result<()>;
+    /// Bytes held for weights, vectors, buffers and cache.
+    fn bytes(&self) -> u64;
+    /// Waits until uploads handed over so far are done, to bound what is in flight.
+    async fn flush(&mut self) -> Result<()>;
+
+    /// Runs one pass. `record` issues the operations; it may be skipped if `key` was recorded before.
+    fn pass(
+        &mut self,
+        step: Step<'_>,
+        key: PassKey,
+        record: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()>;
+
+    /// out (n, cols) = rows of `table` (vocabulary, cols) named by the step's tokens.
+    fn embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()>;
+    /// out row i = x row (first + i) / sqrt(mean(x²) + eps) * weight, for i in 0 .. n. `out` is not `x`.
+    fn rms_norm(&mut self, n: usize, x: BufferId, first: usize, weight: VectorId, eps: f32, out: BufferId) -> Result<()>;
+    /// out (n, rows) = x (n, cols) @ W (rows, cols)ᵀ.
+    fn matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()>;
+    /// Rotates each of `heads` heads of `head_dim` in x (n, heads * head_dim), in place, by the row's position.
+    fn rope(&mut self, n: usize, x: BufferId, heads: usize, head_dim: usize, rope: Rope) -> Result<()>;
+    /// Stores k and v (n, width) in the cache of `layer` at the rows' positions.
+    fn store_kv(&mut self, n: usize, layer: usize, k: BufferId, v: BufferId) -> Result<()>;
+    /// out (n, heads * head_dim) = causal softmax attention of q (n, heads * head_dim) over the cache of `layer`.
+    fn attention(&mut self, n: usize, layer: usize, q: BufferId, a: Attention, out: BufferId) -> Result<()>;
+    /// gate = silu(gate) * up, both (n, width).
+    fn silu_mul(&mut self, n: usize, gate: BufferId, up: BufferId) -> Result<()>;
+    /// x += y, both (n, width).
+    fn add(&mut self, n: usize, x: BufferId, y: BufferId) -> Result<()>;
+    /// Finds the largest element of row 0 of x (1, width), the lowest index on a tie, for [`Backend::read_argmax`].
+    fn argmax(&mut self, x: BufferId) -> Result<()>;
+
+    /// The first `n` rows of `x` (n, width) after the passes so far.
+    async fn read(&mut self, x: BufferId, n: usize) -> Result<Vec<f32>>;
+    /// The index that the last `argmax` found, and the value there.
+    async fn read_argmax(&mut self) -> Result<(u32, f32)>;
+}

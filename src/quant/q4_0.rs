@@ -1,0 +1,21 @@
+//! Q4_0: 32 weights in 18 bytes: an f16 scale, then 16 bytes with weight i in the low and i + 16 in the high nibble.
+
+use super::{Block, Codes, Form, TypeInfo, f16_to_f32};
+
+pub(super) const Q4_0: TypeInfo = TypeInfo {
+    name: "Q4_0",
+    id: 2,
+    block_len: 32,
+    block_bytes: 18,
+    form: Form::Codes(Codes { bits: 4, zero: 8, has_min: false, group: 32 }),
+    unpack,
+};
+
+fn unpack(bytes: &[u8], block: &mut Block) {
+    block.scales[0] = f16_to_f32(u16::from_le_bytes([bytes[0], bytes[1]]));
+    block.mins[0] = 0.0;
+    for (i, b) in bytes[2..18].iter().enumerate() {
+        block.codes[i] = b & 15;
+        block.codes[i + 16] = b >> 4;
+    }
+}

@@ -1,0 +1,20 @@
+//! Q8_0: 32 weights in 34 bytes: an f16 scale, then 32 signed bytes, which are stored here with 128 added.
+
+use super::{Block, Codes, Form, TypeInfo, f16_to_f32};
+
+pub(super) const Q8_0: TypeInfo = TypeInfo {
+    name: "Q8_0",
+    id: 8,
+    block_len: 32,
+    block_bytes: 34,
+    form: Form::Codes(Codes { bits: 8, zero: 128, has_min: false, group: 32 }),
+    unpack,
+};
+
+fn unpack(bytes: &[u8], block: &mut Block) {
+    block.scales[0] = f16_to_f32(u16::from_le_bytes([bytes[0], bytes[1]]));
+    block.mins[0] = 0.0;
+    for (code, b) in block.codes.iter_mut().zip(&bytes[2..34]) {
+        *code = b ^ 0x80;
+    }
+}
