@@ -41,8 +41,7 @@ function run(program, args, advice) {
 
 /** @param {string} message @returns {never} */
 function fail(message) {
-  console.error(`error: ${message}`);
-  process.exit(1);
+  throw new Error(message);
 }
 
 function download() {
@@ -64,23 +63,30 @@ function download() {
   }
 }
 
-mkdirSync(folder, { recursive: true });
-if (existsSync(file) && existsSync(note) && readFileSync(note, 'utf8') === stamp()) {
-  console.error(`model: models/${wanted.file} is there`);
-  process.exit(0);
-}
-if (!await isIntact(file)) {
-  const shared = process.env.PAGELM_MODEL_DIR && join(process.env.PAGELM_MODEL_DIR, wanted.file);
-  if (shared && existsSync(shared)) {
-    console.error(`model: taken from ${shared}`);
-    adopt(shared);
-  } else {
-    download();
+async function main() {
+  mkdirSync(folder, { recursive: true });
+  if (existsSync(file) && existsSync(note) && readFileSync(note, 'utf8') === stamp()) {
+    console.error(`model: models/${wanted.file} is there`);
+    return;
   }
   if (!await isIntact(file)) {
-    rmSync(file, { force: true });
-    fail(`the downloaded ${wanted.file} is not the expected one (SHA-256 ${wanted.sha256}); it was deleted, run 'make model' again`);
+    const shared = process.env.PAGELM_MODEL_DIR && join(process.env.PAGELM_MODEL_DIR, wanted.file);
+    if (shared && existsSync(shared)) {
+      console.error(`model: taken from ${shared}`);
+      adopt(shared);
+    } else {
+      download();
+    }
+    if (!await isIntact(file)) {
+      rmSync(file, { force: true });
+      fail(`${wanted.file} came without the expected SHA-256 ${wanted.sha256}; it was deleted, run 'make model' again`);
+    }
   }
+  writeFileSync(note, stamp());
+  console.error(`model: models/${wanted.file}, ${wanted.bytes} bytes, SHA-256 as expected`);
 }
-writeFileSync(note, stamp());
-console.error(`model: models/${wanted.file}, ${wanted.bytes} bytes, SHA-256 as expected`);
+
+main().catch((error) => {
+  console.error(`error: ${error.message}`);
+  process.exitCode = 1;
+});

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing, and only that: scripts/setup.sh [build] [check] [browser] [test]
-#   build    node modules, a Rust toolchain for wasm32, wasm-bindgen
+# Installs what is missing, and only that: scripts/setup.sh [node] [build] [check] [browser] [test]
+#   node     node modules
+#   build    these, a Rust toolchain for wasm32, wasm-bindgen
 #   check    cargo fmt and cargo clippy
 #   browser  Chromium
 #   test     the other browsers and a software Vulkan driver
@@ -100,10 +101,11 @@ setup_test() {
 
 for part in "${@:-build}"; do
   case $part in
+    node) setup_node ;;
     build) setup_node; setup_rust; setup_wasm_bindgen ;;
     check) setup_check ;;
     browser) setup_browser ;;
     test) setup_test ;;
-    *) die "setup.sh does not know '$part'; it can be build, check, browser or test" ;;
+    *) die "setup.sh does not know '$part'; it can be node, build, check, browser or test" ;;
   esac
 done
