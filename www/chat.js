@@ -1,4 +1,5 @@
 // The conversation: what was said, the answer that is being written, and the keys that drive it.
+import { formatRate } from './format.js';
 import { Pulse, describeFinish, showContext, showSpeed } from './gauges.js';
 import { announce, clearError, element, showError } from './page.js';
 
@@ -117,10 +118,9 @@ export class Chat {
         text.appendData(part.text);
         if (follow) scrollToEnd();
       } else if (part.type === 'finish') {
-        const outcome = describeFinish(part);
-        answer.note.textContent = outcome;
+        answer.note.textContent = describeFinish(part);
         if (this.#model === model && answer.turn.isConnected) {
-          showSpeed(outcome);
+          showSpeed(formatRate(part.timings.generatedTokens, part.timings.generateMs));
           showContext(part.usage.promptTokens + part.usage.generatedTokens, model.info.contextLength);
           announce(part.reason === 'aborted' ? 'Stopped' : 'The answer is complete');
         }

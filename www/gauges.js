@@ -1,4 +1,4 @@
-// What the engine does, under the composer: backend, speed, context, and a pulse with one tick for each piece of text.
+// What the engine does, under the composer: backend, speed, context, and the pulse of the stream.
 import { fillFacts, element } from './page.js';
 import { formatBytes, formatCount, formatRate, formatSeconds } from './format.js';
 
@@ -6,7 +6,8 @@ import { formatBytes, formatCount, formatRate, formatSeconds } from './format.js
 /** @typedef {import('./pagelm.js').Finish} Finish */
 
 const backendNames = { webgpu: 'WebGPU', cpu: 'CPU' };
-const pulseSeconds = 4;
+const bars = 40;
+const barMs = 100;
 
 /** @param {ModelInfo} info @param {{ fromCache: boolean, loadMs: number } | undefined} ready */
 export function showInfo(info, ready) {
@@ -49,21 +50,21 @@ export function describeFinish({ reason, timings }) {
   ].filter(Boolean).join(' · ');
 }
 
-/** The last seconds of a stream, one tick for each piece; and its speed, estimated from them. */
+/** The last seconds of a stream as bars, each as high as the pieces of text that came in its tenth of a second. */
 export class Pulse {
   #canvas = element('pulse', HTMLCanvasElement);
   /** @type {number[]} times of the pieces, in ms */
-  #ticks = [];
+  #times = [];
   #running = false;
 
   start() {
-    this.#ticks = [];
+    this.#times = [];
     this.#running = true;
     this.#frame();
   }
 
   tick() {
-    this.#ticks.push(performance.now());
+    this.#times.push(performance.now());
   }
 
   stop() {
@@ -73,10 +74,12 @@ export class Pulse {
   #frame = () => {
     if (!this.#running) return;
     const now = performance.now();
+    const first = this.#times[0] ?? now;
+    this.#times = this.#times.filter((time) => now - time < bars * barMs);
     this.#draw(now);
-    const recent = this.#ticks.filter((time) => now - time < 1000);
-    const since = Math.min(1000, now - (this.#ticks[0] ?? now));
-    if (since > 300) showSpeed(`≈ ${formatRate(recent.length, since)}`);
+    const span = Math.min(1000, now - first);
+    const pieces = this.#times.filter((time) => now - time < span).length;
+    if (span > 300) showSpeed(`≈ ${formatRate(pieces, span)}`);
     requestAnimationFrame(this.#frame);
   };
 
@@ -85,12 +88,16 @@ export class Pulse {
     const { width, height } = this.#canvas;
     const context = this.#canvas.getContext('2d');
     if (!context) return;
+    const counts = new Array(bars).fill(0);
+    // bars end at whole tenths of a second, or they would flicker as pieces cross from one to the next
+    const newest = Math.floor(now / barMs);
+    for (const time of this.#times) counts[bars - 1 - (newest - Math.floor(time / barMs))] += 1;
+    const most = Math.max(4, ...counts);
     context.clearRect(0, 0, width, height);
     context.fillStyle = getComputedStyle(this.#canvas).color;
-    for (const time of this.#ticks) {
-      const x = width * (1 - (now - time) / (pulseSeconds * 1000));
-      if (x >= 0) context.fillRect(x, height * 0.2, 2, height * 0.6);
-    }
-    context.fillRect(0, height - 2, width, 1);
+    counts.forEach((count, index) => {
+      const barHeight = Math.max(1, (count / most) * height);
+      context.fillRect((index * width) / bars, height - barHeight, width / bars - 2, barHeight);
+    });
   }
 }
