@@ -26,7 +26,7 @@ test('the built files are plain modules: relative imports with their suffix, no 
   assert.ok(files.length > 10);
   for (const name of files) {
     const text = readFileSync(dist + name, 'utf8');
-    for (const [, path] of text.matchAll(/^(?:import|export) [^']*'([^']+)'/gm)) {
+    for (const [, path] of text.matchAll(/^(?:import|export) (?:[^'\n]* from )?'([^']+)'/gm)) {
       assert.match(path, /^\.\/.+\.js$/, `${name} imports ${path}`);
       if (!path.startsWith('./wasm/')) assert.ok(existsSync(dist + path), `${name} imports ${path}`);
     }
