@@ -13,17 +13,36 @@ pub struct TokenLogprob {
     pub logprob: f64,
 }
 
-/// `log(sum(exp(logits)))`, the number to subtract from a logit to get its log-probability.
+/// What turns the logits of one distribution into log-probabilities.
 ///
-/// Shifted by the largest logit and summed in f64, so that a vocabulary of 2^18 tokens loses nothing.
-///
-/// # Errors
-/// [`ErrorKind::NotFinite`] with the index for NaN or positive infinity, and when no logit is above negative
-/// infinity (an empty slice too).
-pub fn log_sum_exp(logits: &[f32]) -> Result<f64> {
-    let max = largest(logits)? as f64;
-    let sum: f64 = logits.iter().map(|&logit| (logit as f64 - max).exp()).sum();
-    Ok(max + sum.ln())
+/// The largest logit is kept apart from the logarithm of the sum, because their sum would lose the latter where
+/// logits are large.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Normalizer {
+    max: f64,
+    /// `ln(sum(exp(logits - max)))`, summed in f64, so that a vocabulary of 2^18 tokens loses nothing.
+    log_sum: f64,
+}
+
+impl Normalizer {
+    /// Reads all logits; errors as [`log_softmax`].
+    pub(super) fn new(logits: &[f32]) -> Result<Self> {
+        let max = largest(logits)? as f64;
+        let sum: f64 = logits.iter().map(|&logit| (logit as f64 - max).exp()).sum();
+        Ok(Self { max, log_sum: sum.ln() })
+    }
+
+    /// ln p of the token with this logit.
+    pub(super) fn logprob(self, logit: f32) -> f64 {
+        logit as f64 - self.max - self.log_sum
+    }
+
+    /// As [`top_logprobs`].
+    pub(super) fn top(self, logits: &[f32], n: usize) -> Vec<TokenLogprob> {
+        let mut candidates: Vec<(u32, f32)> = (0u32..).zip(logits.iter().copied()).collect();
+        keep_top(&mut candidates, n);
+        candidates.into_iter().map(|(id, logit)| TokenLogprob { id, logprob: self.logprob(logit) }).collect()
+    }
 }
 
 /// The largest logit, after a look at every one of them.
@@ -46,22 +65,20 @@ pub(super) fn largest(logits: &[f32]) -> Result<f32> {
 /// The log-softmax of `logits` (vocabulary) -> natural-log probabilities (vocabulary).
 ///
 /// # Errors
-/// As [`log_sum_exp`].
+/// [`ErrorKind::NotFinite`] with the index for NaN or positive infinity, and when no logit is above negative
+/// infinity (an empty slice too).
 pub fn log_softmax(logits: &[f32]) -> Result<Vec<f64>> {
-    let total = log_sum_exp(logits)?;
-    Ok(logits.iter().map(|&logit| logit as f64 - total).collect())
+    let normalizer = Normalizer::new(logits)?;
+    Ok(logits.iter().map(|&logit| normalizer.logprob(logit)).collect())
 }
 
 /// The `n` most likely tokens of `logits` (vocabulary), most likely first, the lower id first on a tie; fewer if the
 /// vocabulary is smaller.
 ///
 /// # Errors
-/// As [`log_sum_exp`].
+/// As [`log_softmax`].
 pub fn top_logprobs(logits: &[f32], n: usize) -> Result<Vec<TokenLogprob>> {
-    let total = log_sum_exp(logits)?;
-    let mut candidates: Vec<(u32, f32)> = (0u32..).zip(logits.iter().copied()).collect();
-    keep_top(&mut candidates, n);
-    Ok(candidates.into_iter().map(|(id, logit)| TokenLogprob { id, logprob: logit as f64 - total }).collect())
+    Ok(Normalizer::new(logits)?.top(logits, n))
 }
 
 /// Most likely first, then the lower id: a total order, so that no result depends on how a sort breaks ties.

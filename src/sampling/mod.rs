@@ -20,13 +20,13 @@ mod stop;
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub use logprobs::{TokenLogprob, log_softmax, log_sum_exp, top_logprobs};
+pub use logprobs::{TokenLogprob, log_softmax, top_logprobs};
 pub use options::{DEFAULT_PENALTY_LAST_N, MAX_PENALTY_LAST_N, SamplingOptions};
 pub use random::SplitMix64;
 pub use stop::{MAX_STOP_BYTES, MAX_STOPS, StopMatcher};
 
 use crate::{Error, ErrorKind, Result};
-use logprobs::{keep_top, largest};
+use logprobs::{Normalizer, keep_top, largest};
 
 /// The first guess at how many tokens `top_p` needs when `top_k` is off; grows eightfold when too small.
 const NUCLEUS_GUESS: usize = 256;
@@ -125,7 +125,10 @@ impl Sampler {
         let mut max = largest(logits)?;
         // the model's own distribution, before anything is changed
         let report = match self.options.top_logprobs {
-            Some(n) => Some((log_sum_exp(logits)?, top_logprobs(logits, n)?, logits.to_vec())),
+            Some(n) => {
+                let normalizer = Normalizer::new(logits)?;
+                Some((normalizer, normalizer.top(logits, n), logits.to_vec()))
+            }
             None => None,
         };
         if self.apply_bias(logits) | self.apply_penalties(logits) {
@@ -135,7 +138,7 @@ impl Sampler {
         }
         let id = if self.options.temperature == 0.0 { argmax(logits, max) } else { self.draw(logits, max) };
         let (logprob, top_logprobs) = match report {
-            Some((total, top, raw)) => (raw.get(id as usize).map(|&logit| logit as f64 - total), top),
+            Some((normalizer, top, raw)) => (raw.get(id as usize).map(|&logit| normalizer.logprob(logit)), top),
             None => (None, Vec::new()),
         };
         Ok(Sampled { id, logprob, top_logprobs })
