@@ -6,6 +6,7 @@ import { announce, clearError, element, showError } from './page.js';
 /** @typedef {import('./pagelm.js').Model} Model */
 /** @typedef {import('./pagelm.js').ChatMessage} ChatMessage */
 /** @typedef {import('./pagelm.js').GenerateOptions} GenerateOptions */
+/** @typedef {{ turn: HTMLElement, body: HTMLElement, note: HTMLElement }} Turn */
 
 export class Chat {
   /** @type {Model | undefined} */
@@ -104,7 +105,7 @@ export class Chat {
 
   /**
    * @param {Model} model
-   * @param {ReturnType<Chat['#addTurn']>} answer
+   * @param {Turn} answer
    * @param {AbortSignal} signal
    * @returns {Promise<string>} the whole answer
    */
@@ -159,7 +160,7 @@ export class Chat {
     else this.#pulse.stop();
   }
 
-  /** @param {'you' | 'model'} who @param {string} content */
+  /** @param {'you' | 'model'} who @param {string} content @returns {Turn} */
   #addTurn(who, content) {
     const turn = document.createElement('article');
     const label = document.createElement('h2');
