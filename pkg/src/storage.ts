@@ -78,7 +78,7 @@ export class Slot {
     await this.#checkRoom(total ?? 0);
     try {
       const file = await this.#directory.getFileHandle(this.#name, { create: true });
-      const handle = await lock(file);
+      const handle = await lockPatiently(file);
       if (handle === undefined) return pieces;
       await this.#remove(sidecarName(this.#name));
       handle.truncate(0);
@@ -196,6 +196,16 @@ async function lock(file: FileSystemFileHandle, options?: { mode: 'read-only' })
     if (nameOf(error) === 'NoModificationAllowedError' || nameOf(error) === 'InvalidStateError') return undefined;
     throw error;
   }
+}
+
+/** {@link lock} for writing. A worker that was ended a moment ago may still hold the file. */
+async function lockPatiently(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle | undefined> {
+  for (const pauseMs of [0, 50, 200]) {
+    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    const handle = await lock(file);
+    if (handle !== undefined) return handle;
+  }
+  return undefined;
 }
 
 async function estimate(): Promise<StorageEstimate> {

@@ -72,6 +72,13 @@ test('a body that ends early is a network error', async () => {
   await assert.rejects(open('/short').then(bytesOf), (error) => error.code === 'network' && error.message.includes(String(body.length)));
 });
 
+for (const [words, length] of [['ended after', body.length + 1], ['went on to', body.length - 1]]) {
+  test(`a body that ${words} its Content-Length is a network error, even if fetch does not mind`, async (t) => {
+    t.mock.method(globalThis, 'fetch', async () => new Response(body, { headers: { 'content-length': String(length) } }));
+    await assert.rejects(open('/any').then(bytesOf), (error) => error.code === 'network' && error.message.includes(words) && error.message.includes(String(length)));
+  });
+}
+
 test('a body of unknown length is collected first', async () => {
   const events = [];
   const stream = await open('/chunked', { sha256: hash }, undefined, context(events));

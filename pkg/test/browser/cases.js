@@ -128,6 +128,8 @@ const cases = {
     const onProgress = (event) => { if (event.type === 'download') controller.abort(); };
     await fails('aborted', load('/slow.gguf', { signal: controller.signal, onProgress }));
     equal(await files(), []);
+    await (await loaded('/model.gguf')).model.close(); // nothing is in the way of the next one
+    equal((await files()).length, 2, 'stored files');
   },
   async 'a body of unknown length'() {
     const first = await loaded('/chunked.gguf');
