@@ -27,9 +27,9 @@ fn tokenizer(name: &str) -> Tokenizer {
 
 /// The tokenizer of the small model that the tests run.
 fn smollm2() -> Tokenizer {
-    let path = std::env::var("PAGELM_MODEL").map(PathBuf::from).unwrap_or_else(|_| {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("models/SmolLM2-135M-Instruct.Q4_1.gguf")
-    });
+    let path = std::env::var("PAGELM_MODEL")
+        .map(PathBuf::from)
+        .unwrap_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("models/SmolLM2-135M-Instruct.Q4_1.gguf"));
     let bytes = fs::read(&path).unwrap_or_else(|e| {
         panic!("{}: {e}. `make model` gets the model; PAGELM_MODEL names a copy elsewhere.", path.display())
     });
@@ -77,7 +77,7 @@ fn compare(tokenizer: &Tokenizer, case: &Value, detok: bool) -> Vec<String> {
         let ids = ids(case, name);
         let whole = tokenizer.decode(&ids, show_control).unwrap();
         let mut stream = Detokenizer::new(tokenizer, show_control);
-        let mut streamed: String = ids.iter().map(|&id| stream.push(id).unwrap()).collect();
+        let mut streamed: String = ids.iter().map(|&id| stream.push(&tokenizer, id).unwrap()).collect();
         streamed += &stream.finish();
         let expected = bytes(&case[name.replace("ids", "detok")]);
         if streamed != whole || detok && whole != String::from_utf8_lossy(&expected) {
@@ -103,7 +103,8 @@ fn check_lines(tokenizer: &Tokenizer, name: &str, detok: bool) {
 fn check_inp_out(tokenizer: &Tokenizer, name: &str) {
     let file = |end| String::from_utf8(read(&golden(&format!("ggml-vocab-{name}.gguf.{end}")))).unwrap();
     let (inp, out) = (file("inp"), file("out"));
-    let (texts, lines): (Vec<&str>, Vec<&str>) = (inp.split("\n__ggml_vocab_test__\n").collect(), out.lines().collect());
+    let (texts, lines): (Vec<&str>, Vec<&str>) =
+        (inp.split("\n__ggml_vocab_test__\n").collect(), out.lines().collect());
     let mut count = 0;
     for (text, line) in texts.iter().zip(&lines) {
         let expected: Vec<u32> = line.split_whitespace().map(|id| id.parse().unwrap()).collect();

@@ -27,17 +27,18 @@ pub struct Loader<B: Backend> {
 }
 
 impl<B: Backend> Loader<B> {
-    /// Prepares for the data of `header`, which starts at `header.data_offset`; `context` positions are made room for.
+    /// Prepares for the data of `header`; the next byte pushed is that at `position` of the file. `context` positions
+    /// are made room for.
     ///
     /// # Errors
     /// `InvalidModel` or `UnsupportedArchitecture` if tensors and configuration do not match.
-    pub fn new(backend: B, header: Header, config: Config, context: usize) -> Result<Self> {
+    pub fn new(backend: B, header: Header, config: Config, context: usize, position: u64) -> Result<Self> {
         let roles = roles(&header, &config)?;
         Ok(Self {
             backend,
             config,
             context,
-            position: header.data_offset,
+            position,
             tensors: header.tensors.into_iter().zip(roles).collect(),
             uploaded: Uploaded::default(),
             rope_factors: None,

@@ -9,25 +9,24 @@ use crate::Result;
 /// become a character give U+FFFD, once for each maximal invalid part, exactly as [`String::from_utf8_lossy`] on the
 /// whole.
 #[derive(Clone, Debug)]
-pub struct Detokenizer<'a> {
-    tokenizer: &'a Tokenizer,
+pub struct Detokenizer {
     show_control: bool,
     /// The start of a character, at most 3 bytes.
     pending: Vec<u8>,
 }
 
-impl<'a> Detokenizer<'a> {
+impl Detokenizer {
     /// A stream that has seen nothing. With `show_control` off, control tokens give no text.
-    pub fn new(tokenizer: &'a Tokenizer, show_control: bool) -> Self {
-        Self { tokenizer, show_control, pending: Vec::new() }
+    pub fn new(show_control: bool) -> Self {
+        Self { show_control, pending: Vec::new() }
     }
 
-    /// The text that `id` completes, possibly none.
+    /// The text that `id` of `tokenizer` completes, possibly none.
     ///
     /// # Errors
     /// [`crate::ErrorKind::InvalidArgument`] if `id` is not below the vocabulary's size; nothing is lost then.
-    pub fn push(&mut self, id: u32) -> Result<String> {
-        let piece = self.tokenizer.piece_for(id, self.show_control)?;
+    pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> Result<String> {
+        let piece = tokenizer.piece_for(id, self.show_control)?;
         self.pending.extend_from_slice(piece);
         Ok(take_complete(&mut self.pending))
     }

@@ -327,9 +327,7 @@ fn piece_of(text: &str, token_type: TokenType) -> Vec<u8> {
             text.chars().flat_map(bytes).collect()
         }
         // spelled <0x0A>
-        TokenType::Byte => {
-            text.get(3..5).and_then(|digits| u8::from_str_radix(digits, 16).ok()).into_iter().collect()
-        }
+        TokenType::Byte => text.get(3..5).and_then(|digits| u8::from_str_radix(digits, 16).ok()).into_iter().collect(),
         TokenType::Unused => Vec::new(),
     }
 }

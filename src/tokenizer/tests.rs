@@ -102,22 +102,22 @@ fn a_message_end_is_no_turn_end_where_calls_exist() {
 fn a_stream_never_splits_a_character_and_equals_the_whole() {
     let tokenizer = tokenizer();
     let byte = |byte: u8| u32::from(byte);
-    let mut stream = Detokenizer::new(&tokenizer, false);
-    let parts: Vec<String> = "é🎨".bytes().map(|b| stream.push(byte(b)).unwrap()).collect();
+    let mut stream = Detokenizer::new(false);
+    let parts: Vec<String> = "é🎨".bytes().map(|b| stream.push(&tokenizer, byte(b)).unwrap()).collect();
     assert_eq!(parts, ["", "é", "", "", "", "🎨"]);
-    assert_eq!(stream.push(byte(0xf0)).unwrap(), "");
-    assert_eq!(stream.push(9999).unwrap_err().kind(), InvalidArgument);
-    assert_eq!(stream.push(byte(0x9f)).unwrap(), "");
-    assert_eq!(stream.push(A).unwrap(), "\u{fffd}a");
-    assert_eq!(stream.push(byte(0xc3)).unwrap(), "");
+    assert_eq!(stream.push(&tokenizer, byte(0xf0)).unwrap(), "");
+    assert_eq!(stream.push(&tokenizer, 9999).unwrap_err().kind(), InvalidArgument);
+    assert_eq!(stream.push(&tokenizer, byte(0x9f)).unwrap(), "");
+    assert_eq!(stream.push(&tokenizer, A).unwrap(), "\u{fffd}a");
+    assert_eq!(stream.push(&tokenizer, byte(0xc3)).unwrap(), "");
     assert_eq!((stream.finish(), stream.finish()), ("\u{fffd}".into(), String::new()));
 
     let mut random = crate::sampling::SplitMix64::new(3);
     let hostile = [0x61, 0x80, 0xbf, 0xc3, 0xa9, 0xe2, 0x82, 0xac, 0xed, 0xa0, 0xf0, 0x9f, 0x8e, 0xa8, 0xf4, 0xff];
     for _ in 0..2000 {
         let ids: Vec<u32> = (0..random.next_u64() % 12).map(|_| hostile[random.next_u64() as usize % 16]).collect();
-        let mut stream = Detokenizer::new(&tokenizer, false);
-        let mut text: String = ids.iter().map(|&id| stream.push(id).unwrap()).collect();
+        let mut stream = Detokenizer::new(false);
+        let mut text: String = ids.iter().map(|&id| stream.push(&tokenizer, id).unwrap()).collect();
         text += &stream.finish();
         assert_eq!(text, tokenizer.decode(&ids, false).unwrap(), "{ids:x?}");
     }
@@ -165,7 +165,10 @@ fn odd_but_harmless_descriptions_are_accepted() {
 #[test]
 fn ids_out_of_range_are_refused_with_value_and_limit() {
     let error = tokenizer().decode(&[1, 263], true).unwrap_err();
-    assert_eq!((error.kind(), error.detail()), (InvalidArgument, "token id 263 is not below the vocabulary's size 263"));
+    assert_eq!(
+        (error.kind(), error.detail()),
+        (InvalidArgument, "token id 263 is not below the vocabulary's size 263")
+    );
     assert!(!tokenizer().is_end_of_generation(u32::MAX));
 }
 
