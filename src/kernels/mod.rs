@@ -7,8 +7,10 @@
 //! and a pass whose key was recorded before is replayed without calling the closure. So what an operation is called
 //! with may depend on the key only; what changes from step to step (tokens and position) is in [`Step`].
 
+pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod reference;
 
 use crate::error::Result;
 use crate::quant::TensorType;
@@ -118,17 +120,20 @@ pub trait Backend {
     async fn flush(&mut self) -> Result<()>;
 
     /// Runs one pass. `record` issues the operations; it may be skipped if `key` was recorded before.
-    fn pass(
-        &mut self,
-        step: Step<'_>,
-        key: PassKey,
-        record: &mut dyn FnMut(&mut Self) -> Result<()>,
-    ) -> Result<()>;
+    fn pass(&mut self, step: Step<'_>, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()>;
 
     /// out (n, cols) = rows of `table` (vocabulary, cols) named by the step's tokens.
     fn embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()>;
     /// out row i = x row (first + i) / sqrt(mean(x²) + eps) * weight, for i in 0 .. n. `out` is not `x`.
-    fn rms_norm(&mut self, n: usize, x: BufferId, first: usize, weight: VectorId, eps: f32, out: BufferId) -> Result<()>;
+    fn rms_norm(
+        &mut self,
+        n: usize,
+        x: BufferId,
+        first: usize,
+        weight: VectorId,
+        eps: f32,
+        out: BufferId,
+    ) -> Result<()>;
     /// out (n, rows) = x (n, cols) @ W (rows, cols)ᵀ.
     fn matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()>;
     /// Rotates each of `heads` heads of `head_dim` in x (n, heads * head_dim), in place, by the row's position.

@@ -1,1 +1,106 @@
-//! reference
+//! Scalar kernels: the specification of every other backend.
+//!
+//! One operation a file, no tricks, never optimised. Sums are carried in f64 and rounded once, so that a difference
+//! to this backend is the other backend's.
+
+mod add;
+mod argmax;
+mod attention;
+mod embed;
+mod matmul;
+mod rms_norm;
+mod rope;
+mod silu_mul;
+
+use super::cpu::{Cache, Cpu, Kernels, zeroed};
+use super::{Attention, RopeKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::quant::TensorType;
+
+/// The scalar backend.
+pub type Reference = Cpu<Scalar>;
+
+/// The scalar kernels.
+#[derive(Debug)]
+pub struct Scalar;
+
+/// A matrix as GGUF stores it: (rows, cols), row by row.
+#[derive(Debug)]
+pub struct Matrix {
+    ty: TensorType,
+    rows: usize,
+    cols: usize,
+    row_bytes: usize,
+    bytes: Vec<u8>,
+}
+
+impl Matrix {
+    fn row(&self, row: usize, out: &mut [f32]) {
+        let bytes = &self.bytes[row * self.row_bytes..(row + 1) * self.row_bytes];
+        let decoded = crate::quant::dequantize(self.ty, bytes, out);
+        debug_assert!(decoded.is_ok());
+    }
+}
+
+impl Kernels for Scalar {
+    type Matrix = Matrix;
+    type Input = ();
+    const PANEL_ROWS: usize = 1;
+    const MAX_ROWS: usize = 64;
+
+    fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Matrix> {
+        let row_bytes = ty.bytes_of(cols as u64).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, format!("{cols} columns are not whole {} blocks", ty.name))
+        })? as usize;
+        Ok(Matrix { ty, rows, cols, row_bytes, bytes: zeroed(rows * row_bytes, "weights")? })
+    }
+
+    fn write_rows(matrix: &mut Matrix, first_row: usize, bytes: &[u8]) -> Result<()> {
+        let start = first_row * matrix.row_bytes;
+        let to = matrix.bytes.get_mut(start..start + bytes.len());
+        to.ok_or_else(|| Error::new(ErrorKind::Internal, "rows outside the matrix"))?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn shape(matrix: &Matrix) -> (usize, usize) {
+        (matrix.rows, matrix.cols)
+    }
+
+    fn bytes(matrix: &Matrix) -> u64 {
+        matrix.bytes.len() as u64
+    }
+
+    fn embed(table: &Matrix, token: usize, out: &mut [f32]) {
+        embed::embed(table, token, out);
+    }
+
+    fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+        rms_norm::rms_norm(x, weight, eps, out);
+    }
+
+    fn prepare(_n: usize, _x: &[f32], _input: &mut ()) {}
+
+    fn matmul(w: &Matrix, n: usize, x: &[f32], _input: &(), out: &mut [f32]) {
+        matmul::matmul(w, n, x, out);
+    }
+
+    fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]) {
+        rope::rope(head, kind, angles);
+    }
+
+    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]) {
+        attention::attention(q, cache, a, out);
+    }
+
+    fn silu_mul(gate: &mut [f32], up: &[f32]) {
+        silu_mul::silu_mul(gate, up);
+    }
+
+    fn add(x: &mut [f32], y: &[f32]) {
+        add::add(x, y);
+    }
+
+    fn argmax(x: &[f32]) -> usize {
+        argmax::argmax(x)
+    }
+}

@@ -1,0 +1,70 @@
+# pagelm's commands; `make` alone lists them. Everything a target needs and does not find, it installs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# cargo uses all cores itself, and the browser tests measure time
+.NOTPARALLEL:
+
+# what a target takes from the command line or the environment, passed on unread by the shell
+ask: export PROMPT := $(value PROMPT)
+export PORT BACKEND MODEL MAX_TOKENS
+
+wasm := pkg/dist/wasm/pagelm_bg.wasm
+js := pkg/dist/index.js
+wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders -type f)
+js_sources := $(wildcard pkg/*.json) $(shell find pkg/src -type f)
+
+.PHONY: help setup build model demo ask check test bench size clean distclean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: ## install whatever is missing for all of the others
+	@scripts/setup.sh build check browser test
+	@echo "setup: everything is there; wasm by $$(scripts/toolchain.sh)"
+
+build: ## the npm package in pkg/, ready to import from pkg/dist/index.js
+	@scripts/setup.sh build
+	@$(MAKE) --no-print-directory --silent $(js)
+	@echo "build: pkg/ is up to date"
+
+$(wasm): $(wasm_sources)
+	@scripts/build-wasm.sh
+	@touch $@
+
+$(js): $(js_sources) scripts/build-js.sh $(wasm)
+	@scripts/build-js.sh
+	@touch $@
+
+model: ## the default model, in models/
+	@scripts/setup.sh node
+	@node scripts/model.mjs
+
+demo: build model ## serve the chat page (PORT=8080, or the next free one)
+	@node scripts/demo.mjs
+
+ask: build model ## one question in a headless Chromium: PROMPT="..." [BACKEND=auto|webgpu|cpu] [MODEL=file.gguf] [MAX_TOKENS=512]
+	@scripts/setup.sh browser
+	@node scripts/ask.mjs
+
+check: build ## format, lints, types
+	@scripts/setup.sh check
+	@scripts/check.sh
+
+test: check model ## everything: the checks, then every test on the host and in the browsers
+	@scripts/setup.sh browser test
+	@scripts/test.sh
+
+bench: build model ## measure speed
+	@scripts/setup.sh browser
+	@node tests/bench/bench.mjs
+
+size: build ## what a page downloads for a first chat, against the budget
+	@node scripts/size.mjs
+
+clean: ## remove what was built; keep the model and the tools
+	rm -rf pkg/dist tests/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
+
+distclean: clean ## remove everything that was downloaded or installed here as well
+	rm -rf target models node_modules pkg/node_modules

@@ -1,0 +1,114 @@
+/**
+ * The engine's JavaScript API, as the Rust crate's `web` floor exports it through wasm-bindgen.
+ *
+ * The engine is not re-entrant: while a method's promise is pending, no other method of the same object may be
+ * called (wasm-bindgen refuses it). `session.ts` keeps that rule. Everything here throws `Error` objects that have
+ * a string property `code`, one of the engine's codes in `errors.ts`.
+ */
+
+/** Which kernels run the model. */
+export type Backend = 'webgpu' | 'cpu';
+
+/** SHA-256 over a stream of bytes. */
+export interface Hasher {
+  update(bytes: Uint8Array): void;
+  /** 64 lower-case hexadecimal digits. */
+  hex(): string;
+  free(): void;
+}
+
+export interface LoaderOptions {
+  backend: Backend;
+  /** In tokens. */
+  contextLength?: number;
+  /** Jinja source that replaces the file's own template. */
+  chatTemplate?: string;
+  /** Size of the whole GGUF file in bytes. */
+  fileBytes: number;
+}
+
+/** Takes a GGUF file as a stream of bytes. Nothing that was pushed is referred to after `push` returns. */
+export interface Loader {
+  /** True exactly once: the header is complete, and `prepare` must be awaited before the next push. */
+  push(bytes: Uint8Array): boolean;
+  /** Checks the model, gets the device, allocates. */
+  prepare(): Promise<void>;
+  /** Waits for the GPU's uploads. */
+  flush(): Promise<void>;
+  /** Consumes the loader: it must not be freed afterwards. Throws when bytes are missing. */
+  finish(): Promise<Engine>;
+  free(): void;
+}
+
+/** `ModelInfo` without what JavaScript adds. */
+export interface EngineInfo {
+  architecture: string;
+  name: string;
+  parameters: number;
+  quantisation: string;
+  contextLength: number;
+  vocabularySize: number;
+  backend: Backend;
+  device: string;
+  threads: number;
+  bytes: number;
+}
+
+/** `GenerateOptions` after validation: plain data, absent when not given. */
+export interface SamplingOptions {
+  maxTokens?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  presencePenalty?: number;
+  frequencyPenalty?: number;
+  seed?: number;
+  stop?: string[];
+  /** Pairs of a token and what is added to its logit. */
+  logitBias?: [number, number][];
+  logprobs?: number;
+  ignoreEos?: boolean;
+}
+
+/** The chosen token's log-probability and the most likely alternatives, most likely first. */
+export interface StepLogprob {
+  logprob: number;
+  top: { token: number; logprob: number }[];
+}
+
+export type Step =
+  | { type: 'prefill'; done: number; total: number }
+  | { type: 'token'; token: number; text: string; logprob?: StepLogprob }
+  | { type: 'finish'; reason: 'stop' | 'length'; text: string };
+
+/** A loaded model. */
+export interface Engine {
+  info(): EngineInfo;
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Uint32Array;
+  detokenize(tokens: Uint32Array): string;
+  /** Both arguments are JSON; the options are `{ tools?, addGenerationPrompt?, now }`, `now` in Unix seconds. */
+  applyChatTemplate(messagesJson: string, optionsJson: string): string;
+  /** Begins a generation; there is at most one at a time. */
+  start(prompt: Uint32Array, options: SamplingOptions): { promptTokens: number; cachedTokens: number };
+  step(): Promise<Step>;
+  /** Ends the running generation; returns the text that was still held back. */
+  stop(): string;
+  /** (vocabularySize) */
+  logits(tokens: Uint32Array): Promise<Float32Array>;
+  /** (tokens.length - 1) */
+  score(tokens: Uint32Array): Promise<Float32Array>;
+  free(): void;
+}
+
+/** The module's classes: what `import * as wasm` gives, and what the tests replace. */
+export interface EngineModule {
+  Hasher: new () => Hasher;
+  Loader: new (options: LoaderOptions) => Loader;
+}
+
+/** The module's default export: fetches and starts the WebAssembly beside it. */
+export type InitEngine = (input?: {
+  module_or_path: URL | string | WebAssembly.Module | Response | Promise<Response>;
+}) => Promise<{ memory: WebAssembly.Memory }>;

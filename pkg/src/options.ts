@@ -1,0 +1,249 @@
+/** Checks of everything that a caller passes: an option that is not understood or not honoured is an error. */
+import type { SamplingOptions } from './engine.js';
+import { PagelmError } from './errors.js';
+import type { LoadSettings, TemplateSettings } from './protocol.js';
+import type { ChatMessage, GenerateOptions, LoadEvent, LoadOptions, TemplateOptions, TokenizeOptions } from './types.js';
+
+/** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
+type Keys<T> = Record<keyof T, true>;
+
+const LOAD_KEYS = {
+  backend: true, contextLength: true, kvCacheType: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
+} satisfies Keys<LoadOptions>;
+const GENERATE_KEYS = {
+  maxTokens: true, temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, presencePenalty: true,
+  frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, signal: true,
+} satisfies Keys<GenerateOptions>;
+const TOKENIZE_KEYS = { addSpecial: true, parseSpecial: true } satisfies Keys<TokenizeOptions>;
+const TEMPLATE_KEYS = { tools: true, addGenerationPrompt: true } satisfies Keys<TemplateOptions>;
+const MESSAGE_KEYS = {
+  role: true, content: true, name: true, reasoning_content: true, tool_calls: true, tool_call_id: true,
+} satisfies Keys<ChatMessage>;
+
+const MAX_U32 = 0xffff_ffff;
+/** The engine's counts are 32-bit and signed in places. */
+const MAX_COUNT = 0x7fff_ffff;
+/** As many alternatives as OpenAI's API gives. */
+const MAX_LOGPROBS = 20;
+
+export interface CheckedLoadOptions {
+  settings: LoadSettings;
+  signal: AbortSignal | undefined;
+  onProgress: ((event: LoadEvent) => void) | undefined;
+}
+
+/** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
+export function checkLoadOptions(options: unknown): CheckedLoadOptions {
+  const given = record('load options', options, LOAD_KEYS);
+  const kvCacheType = oneOf('kvCacheType', given['kvCacheType'], ['f32', 'f16', 'q8_0']);
+  if (kvCacheType !== undefined && kvCacheType !== 'f32') unsupported('kvCacheType', kvCacheType, "only 'f32' in this version");
+  const threads = integer('threads', given['threads'], 1, MAX_COUNT);
+  if (threads !== undefined && threads !== 1) unsupported('threads', threads, 'only 1 in this version');
+  const onProgress = given['onProgress'];
+  if (onProgress !== undefined && typeof onProgress !== 'function') invalid('onProgress', onProgress, 'a function');
+  return {
+    settings: present<LoadSettings>({
+      backend: oneOf('backend', given['backend'], ['auto', 'webgpu', 'cpu']) ?? 'auto',
+      cache: oneOf('cache', given['cache'], ['opfs', 'none']),
+      contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
+      chatTemplate: text('chatTemplate', given['chatTemplate']),
+    }),
+    signal: abortSignal(given['signal']),
+    onProgress: onProgress as CheckedLoadOptions['onProgress'],
+  };
+}
+
+export interface CheckedGenerateOptions {
+  sampling: SamplingOptions;
+  signal: AbortSignal | undefined;
+}
+
+/** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
+export function checkGenerateOptions(options: unknown, vocabularySize: number): CheckedGenerateOptions {
+  if (isObject(options) && 'tools' in options && options['tools'] !== undefined) {
+    unsupported('tools', options['tools'], 'no tools in chat() in this version; applyChatTemplate() takes them');
+  }
+  const given = record('generate options', options, GENERATE_KEYS);
+  return {
+    sampling: present<SamplingOptions>({
+      maxTokens: integer('maxTokens', given['maxTokens'], 1, MAX_COUNT),
+      temperature: number('temperature', given['temperature'], 0, Infinity),
+      topK: integer('topK', given['topK'], 0, MAX_COUNT),
+      topP: number('topP', given['topP'], 0, 1),
+      minP: number('minP', given['minP'], 0, 1),
+      repetitionPenalty: number('repetitionPenalty', given['repetitionPenalty'], Number.MIN_VALUE, Infinity),
+      presencePenalty: number('presencePenalty', given['presencePenalty'], -Infinity, Infinity),
+      frequencyPenalty: number('frequencyPenalty', given['frequencyPenalty'], -Infinity, Infinity),
+      seed: integer('seed', given['seed'], 0, MAX_U32),
+      stop: stopTexts(given['stop']),
+      logitBias: logitBias(given['logitBias'], vocabularySize),
+      logprobs: integer('logprobs', given['logprobs'], 0, MAX_LOGPROBS),
+      ignoreEos: boolean('ignoreEos', given['ignoreEos']),
+    }),
+    signal: abortSignal(given['signal']),
+  };
+}
+
+export function checkTokenizeOptions(options: unknown): { addSpecial: boolean; parseSpecial: boolean } {
+  const given = record('tokenize options', options, TOKENIZE_KEYS);
+  return {
+    addSpecial: boolean('addSpecial', given['addSpecial']) ?? true,
+    parseSpecial: boolean('parseSpecial', given['parseSpecial']) ?? true,
+  };
+}
+
+export function checkTemplateOptions(options: unknown): TemplateSettings {
+  const given = record('template options', options, TEMPLATE_KEYS);
+  const tools = given['tools'];
+  if (tools !== undefined && !Array.isArray(tools)) invalid('tools', tools, 'an array of function descriptions');
+  return present<TemplateSettings>({
+    tools: tools === undefined ? undefined : (json('tools', tools) as unknown[]),
+    addGenerationPrompt: boolean('addGenerationPrompt', given['addGenerationPrompt']) ?? true,
+  });
+}
+
+/** The messages as JSON. */
+export function checkMessages(messages: unknown): string {
+  if (!Array.isArray(messages) || messages.length === 0) invalid('messages', messages, 'an array with at least one message');
+  messages.forEach((message, index) => checkMessage(`messages[${index}]`, message));
+  return JSON.stringify(json('messages', messages));
+}
+
+function checkMessage(key: string, message: unknown): void {
+  if (message === undefined) invalid(key, message, 'an object with role and content');
+  const given = record(key, message, MESSAGE_KEYS);
+  const role = oneOf(`${key}.role`, given['role'], ['system', 'developer', 'user', 'assistant', 'tool']);
+  if (role === undefined) invalid(`${key}.role`, role, "'system', 'developer', 'user', 'assistant' or 'tool'");
+  const calls = given['tool_calls'];
+  if (calls !== undefined && !Array.isArray(calls)) invalid(`${key}.tool_calls`, calls, 'an array');
+  const mayBeNull = role === 'assistant' && calls !== undefined;
+  if (typeof given['content'] !== 'string' && !(mayBeNull && given['content'] === null)) {
+    invalid(`${key}.content`, given['content'], "a string (null only in an assistant's turn with tool_calls)");
+  }
+  for (const name of ['name', 'reasoning_content', 'tool_call_id']) text(`${key}.${name}`, given[name]);
+}
+
+/** @throws {PagelmError} `invalid-argument` */
+export function checkText(key: string, value: unknown): string {
+  return text(key, value) ?? invalid(key, value, 'a string');
+}
+
+/** Token ids, each below `vocabularySize`; at least `least` of them. */
+export function checkTokens(key: string, value: unknown, vocabularySize: number, least: number): Uint32Array {
+  if (!Array.isArray(value) && !(value instanceof Uint32Array)) invalid(key, value, 'an array of token ids');
+  if (value.length < least) invalid(`${key}.length`, value.length, `at least ${least}`);
+  // Not `forEach`, which skips the holes of a sparse array.
+  return Uint32Array.from(value as ArrayLike<unknown>, (token, index) => checkToken(`${key}[${index}]`, token, vocabularySize));
+}
+
+function checkToken(key: string, token: unknown, vocabularySize: number): number {
+  return integer(key, token, 0, vocabularySize - 1) ?? invalid(key, token, 'a token id');
+}
+
+function stopTexts(value: unknown): string[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value)) invalid('stop', value, 'an array of strings');
+  return value.map((stop, index) => {
+    if (typeof stop !== 'string' || stop === '') invalid(`stop[${index}]`, stop, 'a string that is not empty');
+    return stop;
+  });
+}
+
+function logitBias(value: unknown, vocabularySize: number): [number, number][] | undefined {
+  if (value === undefined) return undefined;
+  if (!isObject(value)) invalid('logitBias', value, 'an object or pairs from token id to number');
+  // An object's keys are strings even where the caller wrote numbers.
+  const pairs: unknown[] = Symbol.iterator in value
+    ? [...(value as Iterable<unknown>)]
+    : Object.entries(value).map(([token, bias]) => [/^\d+$/.test(token) ? Number(token) : token, bias]);
+  return pairs.map((pair, index) => {
+    if (!Array.isArray(pair) || pair.length !== 2) invalid(`logitBias[${index}]`, pair, 'a pair [token, bias]');
+    const token = checkToken('logitBias token', pair[0], vocabularySize);
+    return [token, number(`logitBias[${token}]`, pair[1], -Infinity, Infinity) ?? invalid(`logitBias[${token}]`, undefined, 'a number')];
+  });
+}
+
+function abortSignal(value: unknown): AbortSignal | undefined {
+  // Not `instanceof`: a signal may come from another realm.
+  if (value === undefined || (isObject(value) && typeof value['aborted'] === 'boolean' && typeof value['addEventListener'] === 'function')) {
+    return value as AbortSignal | undefined;
+  }
+  return invalid('signal', value, 'an AbortSignal');
+}
+
+/** `value` as an object with no keys but `known`; undefined counts as one without keys. */
+export function record(what: string, value: unknown, known: Record<string, true>): Record<string, unknown> {
+  if (value === undefined) return {};
+  if (!isObject(value) || Array.isArray(value)) invalid(what, value, 'an object');
+  for (const key of Object.keys(value)) {
+    if (!Object.hasOwn(known, key) && value[key] !== undefined) {
+      throw new PagelmError('unsupported-option', `${what}: ${show(key)} (${show(value[key])}) is not known; known are ${Object.keys(known).join(', ')}.`);
+    }
+  }
+  return value;
+}
+
+function integer(key: string, value: unknown, min: number, max: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  return invalid(key, value, `an integer from ${min} to ${max}`);
+}
+
+function number(key: string, value: unknown, min: number, max: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max) return value;
+  return invalid(key, value, `a finite number${range(min, max)}`);
+}
+
+function range(min: number, max: number): string {
+  if (min === -Infinity) return '';
+  if (min === Number.MIN_VALUE) return ' above 0';
+  return max === Infinity ? ` of at least ${min}` : ` from ${min} to ${max}`;
+}
+
+function boolean(key: string, value: unknown): boolean | undefined {
+  return value === undefined || typeof value === 'boolean' ? value : invalid(key, value, 'true or false');
+}
+
+function text(key: string, value: unknown): string | undefined {
+  return value === undefined || typeof value === 'string' ? value : invalid(key, value, 'a string');
+}
+
+function oneOf<T extends string>(key: string, value: unknown, allowed: readonly T[]): T | undefined {
+  if (value === undefined) return undefined;
+  return allowed.find((one) => one === value) ?? invalid(key, value, allowed.map((one) => `'${one}'`).join(', '));
+}
+
+/** A copy of `value` by way of JSON, so that it cannot fail to be posted. */
+function json(key: string, value: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(value));
+  } catch (cause) {
+    throw new PagelmError('invalid-argument', `${key} cannot be written as JSON: ${String(cause)}`, { cause });
+  }
+}
+
+/** `fields` without those that are undefined. */
+function present<T extends object>(fields: { [K in keyof T]-?: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+export function invalid(key: string, value: unknown, allowed: string): never {
+  throw new PagelmError('invalid-argument', `${key} is ${show(value)}; it must be ${allowed}.`);
+}
+
+export function unsupported(key: string, value: unknown, allowed: string): never {
+  throw new PagelmError('unsupported-option', `${key} is ${show(value)}, which cannot be honoured: ${allowed}.`);
+}
+
+/** A value for a message: short, and never its whole content. */
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return `an object (${value.constructor?.name ?? 'no class'})`;
+  return typeof value === 'function' ? 'a function' : String(value);
+}

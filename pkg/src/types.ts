@@ -1,0 +1,282 @@
+/**
+ * Where a GGUF file comes from.
+ *
+ * - a string or `URL`: fetched with GET; a relative one is resolved against the page's `document.baseURI`.
+ * - an object with `url`: the same, with request `headers`, and `sha256` (64 hexadecimal digits) that the bytes must
+ *   have. With it, the cached copy is found by its content instead of its address.
+ * - a `Blob` or `File`: read in pieces, never copied whole, never cached.
+ *
+ * A list is for a model in several parts. This version reads one part: a list of one is that part, a longer one is
+ * refused with `unsupported-option`, as are `hf:` addresses.
+ */
+export type ModelSource = string | URL | Blob | readonly Blob[] | UrlSource;
+
+/** A model behind an address; see {@link ModelSource}. */
+export interface UrlSource {
+  url: string | readonly string[];
+  /** SHA-256 of the whole file, 64 hexadecimal digits. Other bytes are deleted and fail with `hash-mismatch`. */
+  sha256?: string | undefined;
+  /** Sent with the request, e.g. `{ Authorization: 'Bearer …' }`. They are no part of the cache's key. */
+  headers?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface LoadOptions {
+  /**
+   * What runs the model. Default `'auto'`: WebGPU when there is an adapter that is no software emulation and that
+   * takes the model, otherwise the CPU; `ModelInfo.backendReason` says why. `'webgpu'` takes any adapter and fails with
+   * `gpu-unavailable` without one.
+   */
+  backend?: 'auto' | 'webgpu' | 'cpu' | undefined;
+  /** In tokens, for prompt and answer together. Default: the engine's choice, at most what the model was made for. */
+  contextLength?: number | undefined;
+  /** Type of the cached keys and values. Default and, in this version, only value: `'f32'`. */
+  kvCacheType?: 'f32' | 'f16' | 'q8_0' | undefined;
+  /** CPU threads. Default and, in this version, only value: 1. */
+  threads?: number | undefined;
+  /**
+   * `'opfs'` keeps the download in the origin's private file system, so that the next load makes no request; it
+   * fails with `storage` where there is none, and with `unsupported-option` for sources that are local already.
+   * `'none'` keeps nothing. Default: `'opfs'` for http(s) addresses where the browser has it, otherwise `'none'`.
+   * A cached copy is never revalidated: new bytes need a new address or a `sha256`.
+   */
+  cache?: 'opfs' | 'none' | undefined;
+  /** Jinja source that is used instead of the model's own chat template. */
+  chatTemplate?: string | undefined;
+  /** Stops loading: `load` rejects with `aborted`, the worker ends, and an unfinished download is removed. */
+  signal?: AbortSignal | undefined;
+  /** Called about 20 times a second at most; the last event of each type always comes. */
+  onProgress?: ((event: LoadEvent) => void) | undefined;
+}
+
+/** What {@link LoadOptions.onProgress} is told. */
+export type LoadEvent = LoadProgress | LoadReady;
+
+export interface LoadProgress {
+  /**
+   * `download`: bytes from the network. `verify`: bytes hashed, only with `sha256`. `upload`: bytes handed to the
+   * engine. `compile`: steps of preparing the kernels. The first three run at the same time.
+   */
+  type: 'download' | 'verify' | 'upload' | 'compile';
+  loaded: number;
+  /** In the unit of `loaded`; 0 while unknown (a server that does not say how long the file is). */
+  total: number;
+}
+
+export interface LoadReady {
+  type: 'ready';
+  info: ModelInfo;
+  /** True when the bytes came from the origin's private file system and no request was made. */
+  fromCache: boolean;
+  /** Milliseconds in the worker, from its first message until the model can generate. */
+  loadMs: number;
+}
+
+/** Facts about a loaded model. */
+export interface ModelInfo {
+  /** As the file calls it, e.g. `'llama'`. */
+  architecture: string;
+  name: string;
+  /** Number of weights. */
+  parameters: number;
+  /** The type of most weights, e.g. `'Q4_1'`. */
+  quantisation: string;
+  /** In tokens, as loaded. */
+  contextLength: number;
+  /** In tokens. */
+  vocabularySize: number;
+  backend: 'webgpu' | 'cpu';
+  /** One sentence: why this backend. */
+  backendReason: string;
+  /** The adapter's name, or the instruction set that the CPU runs. */
+  device: string;
+  /** CPU threads in use. */
+  threads: number;
+  /** Size of the GGUF file. */
+  bytes: number;
+}
+
+/**
+ * A loaded model. Calls may overlap: generations, `logits` and `score` run one after another in the order of the
+ * calls, everything else between a generation's tokens.
+ *
+ * Every method can fail with `closed` (after {@link Model.close}), `worker-failed` (the worker died) and
+ * `invalid-argument`.
+ */
+export interface Model {
+  readonly info: Readonly<ModelInfo>;
+  /**
+   * Continues `prompt`. A string is tokenised with the model's own first token added and special tokens recognised;
+   * token ids are used as they are. It starts at once; whatever goes wrong, wrong options included, rejects the
+   * generation's `text()`, `result()` and iteration.
+   */
+  generate(prompt: string | readonly number[], options?: GenerateOptions): Generation;
+  /** Answers `messages` by way of the chat template, e.g. of the model's own. Otherwise like {@link Model.generate}. */
+  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation;
+  /** Token ids of `text`. */
+  tokenize(text: string, options?: TokenizeOptions): Promise<number[]>;
+  /** The text of `tokens`, special tokens included; bytes that are not UTF-8 become U+FFFD. */
+  detokenize(tokens: readonly number[]): Promise<string>;
+  /** The prompt that {@link Model.chat} would use. Fails with `chat-template`. */
+  applyChatTemplate(messages: readonly ChatMessage[], options?: TemplateOptions): Promise<string>;
+  /** Logits for the token after `tokens`, (vocabularySize). */
+  logits(tokens: readonly number[]): Promise<Float32Array>;
+  /** Natural-log probability of each of `tokens[1..]` given all tokens before it, (tokens.length - 1). */
+  score(tokens: readonly number[]): Promise<Float32Array>;
+  /** Ends the worker and frees its memory. Whatever is pending rejects with `closed`. Closing twice is fine. */
+  close(): Promise<void>;
+}
+
+export interface TokenizeOptions {
+  /** Add the tokens that the model wants around a text, such as its first one. Default true. */
+  addSpecial?: boolean | undefined;
+  /** Recognise special tokens written out in the text, such as `<|im_end|>`. Default true. */
+  parseSpecial?: boolean | undefined;
+}
+
+export interface TemplateOptions {
+  /** Function descriptions in the form that the template expects, usually OpenAI's; must be JSON. */
+  tools?: readonly unknown[] | undefined;
+  /** End with the opening of the assistant's turn. Default true. */
+  addGenerationPrompt?: boolean | undefined;
+}
+
+/** One turn of a conversation, with the names that chat templates use. */
+export interface ChatMessage {
+  role: 'system' | 'developer' | 'user' | 'assistant' | 'tool';
+  /** Null only in an assistant's turn with `tool_calls`. */
+  content: string | null;
+  name?: string | undefined;
+  reasoning_content?: string | undefined;
+  /** Passed to the template as it is; must be JSON. */
+  tool_calls?: readonly unknown[] | undefined;
+  tool_call_id?: string | undefined;
+}
+
+/** How to generate. Unknown names and values out of range are errors. Where no default is given, the default is "off". */
+export interface GenerateOptions {
+  /** At most this many tokens, at least 1. Default: until the model ends or the context is full. */
+  maxTokens?: number | undefined;
+  /** At least 0; 0 always takes the most likely token. Default: the engine's. */
+  temperature?: number | undefined;
+  /** Keep the k most likely tokens; 0 keeps all. Default: the engine's. */
+  topK?: number | undefined;
+  /** Keep the most likely tokens that together have this probability, 0 to 1; 1 keeps all. Default: the engine's. */
+  topP?: number | undefined;
+  /** Keep tokens of at least this share of the best one's probability, 0 to 1; 0 keeps all. Default: the engine's. */
+  minP?: number | undefined;
+  /** Above 0; logits of tokens in the text so far are divided by it when positive, multiplied when not. 1 is off. */
+  repetitionPenalty?: number | undefined;
+  /** Taken off the logit of each token that was generated already. 0 is off. */
+  presencePenalty?: number | undefined;
+  /** Taken off a token's logit as often as it was generated already. 0 is off. */
+  frequencyPenalty?: number | undefined;
+  /** 0 to 4294967295. The same seed, model, backend and options give the same text. Default: a new one each time. */
+  seed?: number | undefined;
+  /** Texts that end the generation; they are not part of the output. None may be empty. */
+  stop?: readonly string[] | undefined;
+  /** What to add to the logits of some tokens: an object or pairs from token id to number. */
+  logitBias?: Readonly<Record<number, number>> | Iterable<readonly [number, number]> | undefined;
+  /** Report log-probabilities with this many alternatives for each token, 0 to 20. */
+  logprobs?: number | undefined;
+  /** Do not stop at the model's end-of-text token. Default false. */
+  ignoreEos?: boolean | undefined;
+  /** Ends the generation with a `finish` part of reason `aborted`. It does not reject: the text so far is kept. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * A running generation. Read it once as a stream, as a whole, or both:
+ *
+ * ```js
+ * for await (const part of model.generate('Once upon a time')) {
+ *   if (part.type === 'text-delta') show(part.text);
+ * }
+ * ```
+ *
+ * It runs whether or not it is read. Leaving the loop early stops it. A second iteration fails with
+ * `invalid-argument`. When it fails, the error reaches every reader; with none it is not reported anywhere.
+ */
+export interface Generation extends AsyncIterable<Part> {
+  /** The whole text; of a stopped generation, the text so far. */
+  text(): Promise<string>;
+  /** Everything about the generation, once it has ended. */
+  result(): Promise<Result>;
+}
+
+/** A piece of a {@link Generation}. The last one is always a `finish`. Ignore types you do not know. */
+export type Part = TextDelta | ReasoningDelta | ToolCall | Finish;
+
+export interface TextDelta {
+  type: 'text-delta';
+  /** Never empty, never half a character. */
+  text: string;
+  /** Only with the option `logprobs`: of the tokens since the last delta. */
+  logprobs?: TokenLogprob[];
+}
+
+/** Reserved: this version reports a model's reasoning as text. */
+export interface ReasoningDelta {
+  type: 'reasoning-delta';
+  text: string;
+}
+
+/** Reserved: this version reports a model's tool calls as text. */
+export interface ToolCall {
+  type: 'tool-call';
+  id: string;
+  name: string;
+  /** JSON. */
+  arguments: string;
+}
+
+export interface Finish {
+  type: 'finish';
+  reason: FinishReason;
+  usage: Usage;
+  timings: Timings;
+}
+
+/**
+ * `stop`: the model ended its text, or a `stop` text appeared. `length`: `maxTokens` or the context is used up.
+ * `aborted`: the signal, or the loop was left. `tool-calls`: reserved.
+ */
+export type FinishReason = 'stop' | 'length' | 'tool-calls' | 'aborted';
+
+/** A generation as a whole. */
+export interface Result {
+  text: string;
+  /** Ids of the generated tokens, without an end-of-text token that stopped it. */
+  tokens: number[];
+  reason: FinishReason;
+  usage: Usage;
+  timings: Timings;
+  /** Only with the option `logprobs`: one for each of `tokens`. */
+  logprobs?: TokenLogprob[];
+}
+
+export interface TokenLogprob {
+  token: number;
+  /** Natural logarithm. */
+  logprob: number;
+  /** The most likely tokens in this place, most likely first; as many as the option `logprobs` asked for. */
+  top: { token: number; logprob: number }[];
+}
+
+/** In tokens. */
+export interface Usage {
+  /** The whole prompt. */
+  promptTokens: number;
+  /** How many of `promptTokens` were still known from an earlier generation. */
+  cachedTokens: number;
+  generatedTokens: number;
+}
+
+/** Counts in tokens, times in milliseconds measured in the worker. */
+export interface Timings extends Usage {
+  /** Processing the `promptTokens - cachedTokens` tokens that were not known, until the whole prompt is done. */
+  promptMs: number;
+  /** From the end of the prompt to the end of the generation. */
+  generateMs: number;
+  /** From the worker's receipt of the call, waiting for earlier generations included, to the first token; 0 without one. */
+  timeToFirstTokenMs: number;
+}

@@ -1,0 +1,71 @@
+// What a page downloads before its first chat: every file that pkg/dist/index.js leads to, by import or by
+// new URL(..., import.meta.url), raw and as brotli sends it. Fails above the budget in size-budget.json, whose
+// "onDemand" names the files that a first chat does not need.
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { brotliCompressSync, constants } from 'node:zlib';
+import { projectRoot } from '../tests/server/serve.mjs';
+
+const budget = JSON.parse(readFileSync(new URL('size-budget.json', import.meta.url), 'utf8'));
+
+const references = [
+  /\b(?:import|export)\b[^'"();]*?\bfrom\s*['"](\.{1,2}\/[^'"]+)['"]/g,
+  /\bimport\s*['"](\.{1,2}\/[^'"]+)['"]/g,
+  /\bimport\(\s*['"](\.{1,2}\/[^'"]+)['"]/g,
+  /\bnew URL\(\s*['"]([^'"]+)['"]\s*,\s*import\.meta\.url\s*\)/g,
+];
+
+/** @param {string} file @returns {string[]} the files that it names */
+function referencesOf(file) {
+  if (!/\.m?js$/.test(file)) return [];
+  // comments show imports as examples
+  const source = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+  return references.flatMap((pattern) => [...source.matchAll(pattern)].map(([, path]) => resolve(dirname(file), path)));
+}
+
+/** @param {string} entry */
+function reachable(entry) {
+  const found = new Set([entry]);
+  for (const file of found) {
+    for (const next of referencesOf(file)) {
+      if (!budget.onDemand.includes(relative(projectRoot, next))) found.add(next);
+    }
+  }
+  return [...found];
+}
+
+/** @param {Buffer} bytes */
+function brotliSize(bytes) {
+  return brotliCompressSync(bytes, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+  }).length;
+}
+
+/** @param {string | number} raw @param {string | number} brotli @param {string} name */
+const row = (raw, brotli, name) => console.log(`${String(raw).padStart(10)} ${String(brotli).padStart(10)}  ${name}`);
+
+try {
+  const files = reachable(join(projectRoot, budget.entry));
+  row('raw', 'brotli', 'file');
+  let rawSum = 0;
+  let brotliSum = 0;
+  for (const file of files) {
+    const bytes = readFileSync(file);
+    const brotli = brotliSize(bytes);
+    row(bytes.length, brotli, relative(projectRoot, file));
+    rawSum += bytes.length;
+    brotliSum += brotli;
+  }
+  row(rawSum, brotliSum, `all ${files.length}; the budget is ${budget.brotliBytes}`);
+  if (!files.some((file) => file.endsWith('.wasm'))) {
+    throw new Error(`${budget.entry} leads to no .wasm file; the walk in scripts/size.mjs misses how it is named`);
+  }
+  if (brotliSum > budget.brotliBytes) {
+    throw new Error(`${brotliSum - budget.brotliBytes} bytes over the budget of ${budget.brotliBytes} in scripts/size-budget.json; `
+      + 'make it smaller, or raise the budget and say why');
+  }
+} catch (error) {
+  const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
+  console.error(`error: ${code === 'ENOENT' ? `${message}; run 'make build' first` : message}`);
+  process.exitCode = 1;
+}

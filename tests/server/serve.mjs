@@ -1,0 +1,198 @@
+// The static server of the demo, `make ask`, the browser tests and the benchmarks.
+//
+//   const server = await serve({ roots: { '/': 'www', '/pkg/': 'pkg', '/models/': 'models' } });
+//   await page.goto(server.origin);
+//   server.requests            // [{ method, path, range, status, bytes }], oldest first
+//   server.faults.push({ path: '/models/a.gguf', truncateAfter: 1_000_000, times: 1 });
+//   await server.close();
+//
+// `send` answers the requests: it is the only small server library tried that gets bytes=0-0, suffix ranges and
+// If-Range right, and resumable downloads are tested against exactly those.
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { isAbsolute, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import send from 'send';
+
+export const projectRoot = fileURLToPath(new URL('../../', import.meta.url));
+
+// What a careful site sends; the package has to work under it. A worker takes its policy from its own response,
+// not from the page, so this is a header on every answer and not only a <meta> in the page.
+export const contentSecurityPolicy = [
+  "default-src 'self'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/**
+ * @typedef {object} Fault  What happens to requests whose path matches, instead of the plain answer.
+ * @property {string | RegExp} path    the whole path, or a pattern for it
+ * @property {number} [status]         answer with this status and no body
+ * @property {number} [truncateAfter]  cut the connection after this many body bytes
+ * @property {number} [delayMs]        wait this long before each chunk (64 KiB) of the body
+ * @property {number} [times]          how many requests it hits; every one without it
+ */
+/** @typedef {{ method: string, path: string, range: string | undefined, status: number, bytes: number }} LoggedRequest  `bytes`: of the body, as sent so far */
+/** @typedef {{ origin: string, requests: LoggedRequest[], faults: Fault[], close: () => Promise<void> }} Server */
+
+/**
+ * Serves folders on the loopback interface.
+ *
+ * @param {object} [options]
+ * @param {Record<string, string>} [options.roots]  URL prefix (ends in "/") -> folder, absolute or relative to the
+ *   project; the longest prefix that matches wins
+ * @param {boolean} [options.isolated]  send COOP and COEP, so that pages get SharedArrayBuffer and threads
+ * @param {boolean} [options.strict]    send the content security policy above
+ * @param {number} [options.port]       0 picks a free one
+ * @param {boolean} [options.nextFree]  try up to 20 ports above `port` when it is taken
+ * @returns {Promise<Server>}
+ */
+export async function serve({
+  roots = { '/': 'www', '/pkg/': 'pkg', '/models/': 'models' },
+  isolated = true,
+  strict = true,
+  port = 0,
+  nextFree = false,
+} = {}) {
+  const mounts = mountsOf(roots);
+  /** @type {LoggedRequest[]} */
+  const requests = [];
+  /** @type {Fault[]} */
+  const faults = [];
+
+  const server = createServer((request, response) => {
+    const path = decodedPath(request.url ?? '/');
+    const entry = { method: request.method ?? '', path: path ?? '', range: request.headers.range, status: 0, bytes: 0 };
+    requests.push(entry);
+    response.once('close', () => { entry.status = response.statusCode; });
+    countBody(response, entry);
+
+    if (isolated) {
+      response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
+      response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+    }
+    if (strict) response.setHeader('Content-Security-Policy', contentSecurityPolicy);
+    response.setHeader('X-Content-Type-Options', 'nosniff');
+    // a copy may be kept but must be asked about: every use shows in the log
+    response.setHeader('Cache-Control', 'no-cache');
+
+    const mount = path !== undefined && mounts.find(({ prefix }) => path.startsWith(prefix));
+    if (!mount) return void finish(response, path === undefined ? 400 : 404);
+
+    const fault = takeFault(faults, path);
+    if (fault?.status) return void finish(response, fault.status);
+    if (fault) injectFault(response, fault);
+
+    send(request, encodeURI(path.slice(mount.prefix.length - 1)), { root: mount.folder, cacheControl: false })
+      .on('error', (/** @type {Error & { status?: number }} */ error) => finish(response, error.status ?? 500))
+      .pipe(response);
+  });
+
+  await listen(server, port, nextFree ? 20 : 0);
+  const address = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return {
+    origin: `http://localhost:${address.port}`,
+    requests,
+    faults,
+    close: () => new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    }),
+  };
+}
+
+/** @param {Record<string, string>} roots */
+function mountsOf(roots) {
+  return Object.entries(roots)
+    .map(([prefix, folder]) => {
+      if (!prefix.startsWith('/') || !prefix.endsWith('/')) {
+        throw new Error(`the prefix "${prefix}" has to start and end with "/"`);
+      }
+      return { prefix, folder: isAbsolute(folder) ? folder : join(projectRoot, folder) };
+    })
+    .sort((a, b) => b.prefix.length - a.prefix.length);
+}
+
+/** @param {string} url */
+function decodedPath(url) {
+  try {
+    return decodeURIComponent(new URL(url, 'http://localhost').pathname);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {import('node:http').ServerResponse} response @param {number} status */
+function finish(response, status) {
+  if (response.headersSent) return void response.destroy();
+  response.statusCode = status;
+  response.setHeader('Content-Type', 'text/plain; charset=utf-8');
+  response.end(`${status}\n`);
+}
+
+/** @param {Fault[]} faults @param {string} path */
+function takeFault(faults, path) {
+  const fault = faults.find((candidate) => (candidate.times ?? 1) > 0
+    && (typeof candidate.path === 'string' ? candidate.path === path : candidate.path.test(path)));
+  if (fault?.times !== undefined) fault.times -= 1;
+  return fault;
+}
+
+/** @param {import('node:http').ServerResponse} response @param {LoggedRequest} entry */
+function countBody(response, entry) {
+  const write = response.write.bind(response);
+  const end = response.end.bind(response);
+  const count = (/** @type {unknown} */ chunk) => {
+    if (typeof chunk === 'string' || chunk instanceof Uint8Array) entry.bytes += Buffer.byteLength(chunk);
+  };
+  response.write = (/** @type {any[]} */ ...args) => { count(args[0]); return /** @type {any} */ (write)(...args); };
+  response.end = (/** @type {any[]} */ ...args) => { count(args[0]); return /** @type {any} */ (end)(...args); };
+}
+
+/**
+ * Slows the body down or cuts it short. The headers stay as they were, so that a client sees what a dropped
+ * connection looks like: a Content-Length that the body never reaches.
+ *
+ * @param {import('node:http').ServerResponse} response
+ * @param {Fault} fault
+ */
+function injectFault(response, { truncateAfter = Infinity, delayMs = 0 }) {
+  const write = /** @type {(chunk: Uint8Array, done?: () => void) => boolean} */ (response.write.bind(response));
+  const end = response.end.bind(response);
+  let left = truncateAfter;
+  let sent = Promise.resolve(); // settles when everything so far is written: the file may end before that
+  response.write = (/** @type {any} */ chunk) => {
+    sent = sent.then(() => sleep(delayMs)).then(() => {
+      if (response.destroyed) return;
+      const kept = chunk.subarray(0, Math.min(chunk.length, left));
+      left -= kept.length;
+      if (kept.length < chunk.length) return void write(kept, () => response.destroy());
+      write(chunk);
+      response.emit('drain');
+    });
+    return false; // the file stream waits for the drain
+  };
+  response.end = (/** @type {any[]} */ ...args) => {
+    sent.then(() => response.destroyed || /** @type {any} */ (end)(...args));
+    return response;
+  };
+}
+
+/** @param {import('node:http').Server} server @param {number} port @param {number} tries */
+async function listen(server, port, tries) {
+  for (let candidate = port; ; candidate += 1) {
+    const error = await new Promise((resolve) => {
+      server.once('error', resolve);
+      server.listen(candidate, '127.0.0.1', () => {
+        server.off('error', resolve);
+        resolve(undefined);
+      });
+    });
+    if (!error) return;
+    if (error.code === 'EADDRINUSE' && candidate < port + tries) continue;
+    throw new Error(`cannot listen on port ${candidate}: ${error.message}; set PORT to a free one`);
+  }
+}
