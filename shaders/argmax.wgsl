@@ -1,5 +1,5 @@
 // best = (index, value bits) of the largest element of row 0 of x, the lowest index on a tie: one workgroup.
-// A NaN anywhere becomes the value, so that it is seen.
+// NaN is never the largest; if there is nothing else, it is the value.
 struct Params {
     // elements
     width: u32,
@@ -15,11 +15,11 @@ var<workgroup> indices: array<u32, THREADS>;
 // (THREADS): bits that order as the values do
 var<workgroup> ranks: array<u32, THREADS>;
 
-// Maps bits to integers in the order of the numbers: NaN last of all, -0 as +0.
+// Maps bits to integers in the order of the numbers: NaN below all, -0 as +0.
 fn rank(bits: u32) -> u32 {
     let magnitude = bits & 0x7fffffffu;
     if (magnitude > 0x7f800000u) {
-        return 0xffffffffu;
+        return 0u;
     }
     if (magnitude == 0u) {
         return 0x80000000u;
