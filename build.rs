@@ -92,7 +92,9 @@ fn generate() -> Result<(), String> {
             }
         }
     }
-    let text = format!("{table}];\n\n/// Each op's uniform parameters, as its shader declares them.\npub(super) mod params {{\n{params}}}\n");
+    let text = format!(
+        "{table}];\n\n/// Each op's uniform parameters, as its shader declares them.\npub(super) mod params {{\n{params}}}\n"
+    );
     fs::write(out.join("variants.rs"), text).map_err(|e| format!("variants.rs: {e}"))
 }
 
@@ -136,7 +138,11 @@ fn entry(module: &Module) -> Result<&naga::EntryPoint, String> {
 }
 
 fn write_variant(out: &mut String, name: &str, op: &Op, weights: &Weights, module: &Module) -> Result<(), String> {
-    let _ = writeln!(out, "    Variant {{\n        name: {name:?},\n        op: {:?},\n        weights: {:?},", op.name, weights.name);
+    let _ = writeln!(
+        out,
+        "    Variant {{\n        name: {name:?},\n        op: {:?},\n        weights: {:?},",
+        op.name, weights.name
+    );
     let _ = writeln!(out, "        source: include_str!(concat!(env!(\"OUT_DIR\"), \"/{name}.wgsl\")),");
     let _ = writeln!(out, "        workgroup: {:?},", entry(module)?.workgroup_size);
     let integers = op.constants.iter().filter_map(|(name, value)| Some((name, value.strip_suffix('u')?)));
@@ -150,7 +156,8 @@ fn write_variant(out: &mut String, name: &str, op: &Op, weights: &Weights, modul
             _ => "Read",
         };
         let name = variable.name.as_deref().unwrap_or_default();
-        let _ = writeln!(out, "            Slot {{ binding: {}, name: {name:?}, kind: Kind::{kind} }},", binding.binding);
+        let _ =
+            writeln!(out, "            Slot {{ binding: {}, name: {name:?}, kind: Kind::{kind} }},", binding.binding);
     }
     out.push_str("        ],\n    },\n");
     Ok(())

@@ -103,8 +103,7 @@ impl Device {
         let adapter = request_adapter().await?;
         let description = describe(&adapter.get_info());
         let required_limits = required_limits(&adapter.limits(), options.default_limits);
-        let descriptor =
-            wgpu::DeviceDescriptor { label: Some("pagelm"), required_limits, ..Default::default() };
+        let descriptor = wgpu::DeviceDescriptor { label: Some("pagelm"), required_limits, ..Default::default() };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
             let detail = format!("{} gives no device: {e}", description.name);
             Error::new(ErrorKind::GpuUnavailable, detail)
@@ -159,8 +158,7 @@ impl Device {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = f(&self.device);
-        let scopes: [PendingScope; 3] =
-            [Box::pin(validation.pop()), Box::pin(memory.pop()), Box::pin(internal.pop())];
+        let scopes: [PendingScope; 3] = [Box::pin(validation.pop()), Box::pin(memory.pop()), Box::pin(internal.pop())];
         let mut context = Context::from_waker(Waker::noop());
         for mut scope in scopes {
             match scope.as_mut().poll(&mut context) {
@@ -211,9 +209,9 @@ impl Device {
             return Ok(());
         }
         let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
-        polled.map(|_| ()).map_err(|e| {
-            Error::new(ErrorKind::GpuFailure, "waiting for the device failed").with_source(e)
-        })
+        polled
+            .map(|_| ())
+            .map_err(|e| Error::new(ErrorKind::GpuFailure, "waiting for the device failed").with_source(e))
     }
 
     /// The error for a callback that never came: what is known, or that the device is gone.
@@ -225,12 +223,9 @@ impl Device {
 
 async fn request_adapter() -> Result<wgpu::Adapter> {
     let backends = wgpu::Backends::BROWSER_WEBGPU | wgpu::Backends::VULKAN;
-    let descriptor =
-        wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() };
-    let options = wgpu::RequestAdapterOptions {
-        power_preference: wgpu::PowerPreference::HighPerformance,
-        ..Default::default()
-    };
+    let descriptor = wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() };
+    let options =
+        wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
     wgpu::Instance::new(descriptor).request_adapter(&options).await.map_err(|e| {
         Error::new(ErrorKind::GpuUnavailable, format!("there is no WebGPU adapter ({e}); use the CPU backend"))
     })

@@ -188,12 +188,7 @@ impl Backend for Gpu {
         self.device.finish().await
     }
 
-    fn pass(
-        &mut self,
-        step: Step<'_>,
-        key: PassKey,
-        record: &mut dyn FnMut(&mut Self) -> Result<()>,
-    ) -> Result<()> {
+    fn pass(&mut self, step: Step<'_>, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.run_pass(step, key, record)
     }
 

@@ -99,7 +99,8 @@ impl Gpu {
             if cols == 1 && candidate.has("SPLIT", 1) == split {
                 continue;
             }
-            let better = best.is_none_or(|(b, _)| if (b as usize) < n { cols > b } else { cols < b && cols as usize >= n });
+            let better =
+                best.is_none_or(|(b, _)| if (b as usize) < n { cols > b } else { cols < b && cols as usize >= n });
             if better {
                 best = Some((cols, candidate));
             }
@@ -177,8 +178,7 @@ impl Gpu {
         let (keys, values) = cache.layers.get(layer).ok_or_else(|| internal(format!("no cache for layer {layer}")))?;
         let k = self.activation_of(k, n, cache.width)?;
         let v = self.activation_of(v, n, cache.width)?;
-        let params =
-            params::StoreKv { n: to_u32(n, "rows")?, stride: to_u32(cache.stride / LANES, "stride")? };
+        let params = params::StoreKv { n: to_u32(n, "rows")?, stride: to_u32(cache.stride / LANES, "stride")? };
         let variant = variant("store_kv", "", |_| true)?;
         let grid = [params.stride.div_ceil(variant.workgroup[0]), params.n, 1];
         let buffers = vec![

@@ -70,8 +70,7 @@ impl Pipeline {
     pub(super) fn new(device: &wgpu::Device, variant: &Variant) -> Self {
         let entries: Vec<_> = variant.slots.iter().map(layout_entry).collect();
         let label = Some(variant.name);
-        let layout =
-            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label,
             bind_group_layouts: &[Some(&layout)],
