@@ -174,16 +174,23 @@ impl Gpu {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let params = self.device.create_buffer("params", arena.len() as u64, usage)?;
         self.write(&params, 0, &arena);
-        let mut dispatches = Vec::with_capacity(recording.planned.len());
-        for (i, mut planned) in recording.planned.into_iter().enumerate() {
-            let range = Range::part(&params, (i * PARAMS_STRIDE) as u64, planned.params.len() as u64);
+        let device = self.device.clone();
+        let (vocabulary, context) = (recording.vocabulary, recording.context);
+        // one error scope for all of them: a browser makes a promise of each
+        let dispatches = device.scoped(|_| self.build_dispatches(recording.planned, &params))??;
+        Ok(Program { dispatches, vocabulary, context })
+    }
+
+    fn build_dispatches(&self, planned: Vec<Planned>, params: &wgpu::Buffer) -> Result<Vec<Dispatch>> {
+        let build = |(i, mut planned): (usize, Planned)| {
+            let range = Range::part(params, (i * PARAMS_STRIDE) as u64, planned.params.len() as u64);
             planned.buffers.push(("params", range));
             planned.buffers.push(("step_state", Range::whole(&self.step)));
             let pipeline = self.device.pipeline(planned.variant)?;
             let bind_group = self.bind(&planned, &pipeline)?;
-            dispatches.push(Dispatch { pipeline, bind_group, grid: planned.grid });
-        }
-        Ok(Program { dispatches, vocabulary: recording.vocabulary, context: recording.context })
+            Ok(Dispatch { pipeline, bind_group, grid: planned.grid })
+        };
+        planned.into_iter().enumerate().map(build).collect()
     }
 
     /// Matches the shader's slots with buffers by name. A buffer that is written may be bound once only.
@@ -212,7 +219,7 @@ impl Gpu {
         }
         let descriptor =
             wgpu::BindGroupDescriptor { label: Some(variant.name), layout: &pipeline.layout, entries: &entries };
-        self.device.scoped(|device| device.create_bind_group(&descriptor))
+        Ok(self.device.device.create_bind_group(&descriptor))
     }
 
     fn write_step(&mut self, step: Step<'_>) -> Result<()> {
