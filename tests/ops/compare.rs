@@ -1,9 +1,10 @@
 //! Comparing a backend's numbers with the reference's.
 
-/// How far a value may be from the reference, as a fraction of the largest magnitude in its row.
+/// How far a value may be from the reference, as a fraction of the largest magnitude that the case produced.
 ///
-/// The reference sums in f64 and rounds once; a backend sums in f32. A fraction of the row's largest value, and not
-/// of each value, since terms that cancel leave an error of the size of the terms.
+/// The reference sums in f64 and rounds once; a backend sums in f32. Terms that cancel leave an error of the size of
+/// the terms, not of their sum; as all inputs of a case are of one magnitude, so are the terms of all its outputs, and
+/// the largest output stands for them. (A row's own largest does not: a row may have one element, and that cancels.)
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerance(pub f32);
 
@@ -26,28 +27,21 @@ pub fn compare(expected: &[f32], got: &[f32], width: usize, tolerance: Tolerance
     if expected.is_empty() || expected.len() != got.len() || expected.len() % width != 0 {
         return Err(format!("{} values expected in rows of {width}, {} came", expected.len(), got.len()));
     }
-    let rows = expected.chunks_exact(width).zip(got.chunks_exact(width));
-    for (row, (expected, got)) in rows.enumerate() {
-        compare_row(expected, got, tolerance).map_err(|why| format!("row {row}, {why}"))?;
-    }
-    Ok(expected.len())
-}
-
-fn compare_row(expected: &[f32], got: &[f32], tolerance: Tolerance) -> Result<(), String> {
     // NaN compares false with everything: it is looked for before anything is compared
     let bad = |values: &[f32]| values.iter().position(|v| !v.is_finite());
+    let place = |at: usize| format!("row {}, element {}", at / width, at % width);
     if let Some(at) = bad(expected) {
-        return Err(format!("element {at}: the reference is {}", expected[at]));
+        return Err(format!("{}: the reference is {}", place(at), expected[at]));
     }
     if let Some(at) = bad(got) {
-        return Err(format!("element {at}: {} is not finite", got[at]));
+        return Err(format!("{}: {} is not finite", place(at), got[at]));
     }
     let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     for (at, (e, g)) in expected.iter().zip(got).enumerate() {
         if (e - g).abs() > tolerance.0 * largest {
             let error = (e - g).abs() / largest;
-            return Err(format!("element {at}: {g} instead of {e}, {error:e} of the row's largest {largest}"));
+            return Err(format!("{}: {g} instead of {e}, {error:e} of the largest, {largest}", place(at)));
         }
     }
-    Ok(())
+    Ok(expected.len())
 }
