@@ -1,1 +1,190 @@
-fn main() {}
+//! Composes each shader variant from its files, validates it, and writes the table that `src/kernels/gpu` includes.
+//!
+//! A variant is one line of [`OPS`]; an op with weights has one for each line of [`WEIGHTS`] as well. What the host must
+//! know of a variant - bindings, workgroup size, parameters - is reflected from the shader, never written twice.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
+
+/// A shader's constants: name and value as WGSL writes it.
+type Constants = &'static [(&'static str, &'static str)];
+
+/// A weight format: the files that define `load_block`. Codes are named by their canonical form (`src/quant`).
+struct Weights {
+    name: &'static str,
+    files: &'static [&'static str],
+    constants: Constants,
+}
+
+/// One variant of an op; of one for each weight format if `weighted`.
+struct Op {
+    name: &'static str,
+    suffix: &'static str,
+    weighted: bool,
+    files: &'static [&'static str],
+    constants: Constants,
+}
+
+#[rustfmt::skip] // one line a format
+const WEIGHTS: &[Weights] = &[
+    Weights { name: "f32", files: &["f32"], constants: &[] },
+    Weights { name: "f16", files: &["half", "f16"], constants: &[] },
+    Weights { name: "bf16", files: &["half", "bf16"], constants: &[] },
+    Weights { name: "codes4_zero8", files: &["codes_4bit", "scales_f16"], constants: &[("ZERO", "8.0"), ("HAS_MIN", "false")] },
+    Weights { name: "codes4_zero0_min", files: &["codes_4bit", "scales_f16"], constants: &[("ZERO", "0.0"), ("HAS_MIN", "true")] },
+    Weights { name: "codes8_zero128", files: &["codes_8bit", "scales_f16"], constants: &[("ZERO", "128.0"), ("HAS_MIN", "false")] },
+];
+
+#[rustfmt::skip] // one line a variant
+const OPS: &[Op] = &[
+    Op { name: "embed", suffix: "", weighted: true, files: &["step", "block"], constants: &[] },
+    Op { name: "matmul", suffix: "_1", weighted: true, files: &["block", "tokens_1", "split_none"], constants: &[("ROWS", "64u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_1_split", weighted: true, files: &["block", "tokens_1", "split_blocks"], constants: &[("ROWS", "16u"), ("SPLIT", "8u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_4", weighted: true, files: &["block", "tokens_4", "split_none"], constants: &[("ROWS", "64u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_8", weighted: true, files: &["block", "tokens_8", "split_none"], constants: &[("ROWS", "64u"), ("SPLIT", "1u"), ("COLS", "8u")] },
+    Op { name: "rms_norm", suffix: "", weighted: false, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "rope", suffix: "", weighted: false, files: &["step"], constants: &[] },
+    Op { name: "store_kv", suffix: "", weighted: false, files: &["step"], constants: &[] },
+    Op { name: "attention", suffix: "_x4", weighted: false, files: &["step", "lanes_4"], constants: &[("THREADS", "64u"), ("LANE", "4u")] },
+    Op { name: "attention", suffix: "_x1", weighted: false, files: &["step", "lanes_1"], constants: &[("THREADS", "256u"), ("LANE", "1u")] },
+    Op { name: "silu_mul", suffix: "", weighted: false, files: &[], constants: &[] },
+    Op { name: "add", suffix: "", weighted: false, files: &[], constants: &[] },
+    Op { name: "argmax", suffix: "", weighted: false, files: &[], constants: &[("THREADS", "64u")] },
+];
+
+/// The WebGPU default limits that a shader alone can break.
+const MAX_STORAGE_BUFFERS: usize = 8;
+const MAX_INVOCATIONS: u32 = 256;
+const MAX_WORKGROUP_BYTES: u32 = 16 * 1024;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=shaders");
+    if env::var_os("CARGO_FEATURE_GPU").is_none() {
+        return;
+    }
+    if let Err(message) = generate() {
+        eprintln!("{message}");
+        std::process::exit(1);
+    }
+}
+
+fn generate() -> Result<(), String> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    let mut table = String::from("pub(super) static VARIANTS: &[Variant] = &[\n");
+    let mut params = String::new();
+    for op in OPS {
+        let formats = if op.weighted { WEIGHTS } else { &[Weights { name: "", files: &[], constants: &[] }] };
+        for (i, weights) in formats.iter().enumerate() {
+            let name = format!("{}{}{}{}", op.name, if op.weighted { "_" } else { "" }, weights.name, op.suffix);
+            let path = out.join(format!("{name}.wgsl"));
+            let source = compose(op, weights)?;
+            fs::write(&path, &source).map_err(|e| format!("{}: {e}", path.display()))?;
+            let module = validate(&source, &path)?;
+            write_variant(&mut table, &name, op, weights, &module)?;
+            // all variants of an op have the same parameters
+            if i == 0 && !params.contains(&format!("struct {} ", camel(op.name))) {
+                write_params(&mut params, op.name, &module)?;
+            }
+        }
+    }
+    let text = format!(
+        "{table}];\n\n/// Each op's uniform parameters, as its shader declares them.\npub(super) mod params {{\n{params}}}\n"
+    );
+    fs::write(out.join("variants.rs"), text).map_err(|e| format!("variants.rs: {e}"))
+}
+
+/// Constants, then the shared files, then the op.
+fn compose(op: &Op, weights: &Weights) -> Result<String, String> {
+    let mut source = String::new();
+    for (name, value) in op.constants.iter().chain(weights.constants) {
+        let _ = writeln!(source, "const {name} = {value};");
+    }
+    let shared = op.files.iter().chain(weights.files).map(|f| format!("shaders/shared/{f}.wgsl"));
+    for path in shared.chain([format!("shaders/{}.wgsl", op.name)]) {
+        let text = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+        let _ = write!(source, "\n// ---- {path}\n{text}");
+    }
+    Ok(source)
+}
+
+/// Parses and validates with no optional feature, and checks the default limits.
+fn validate(source: &str, path: &Path) -> Result<Module, String> {
+    let shown = path.display().to_string();
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string_with_path(source, &shown))?;
+    // core WGSL has unpack2x16float; naga lists it as a capability because some native devices lack it
+    Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+        .validate(&module)
+        .map_err(|e| e.emit_to_string_with_path(source, &shown))?;
+    let storage = module.global_variables.iter().filter(|(_, v)| matches!(v.space, AddressSpace::Storage { .. }));
+    let workgroup = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
+    let bytes: u32 = workgroup.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
+    let invocations: u32 = entry(&module)?.workgroup_size.iter().product();
+    if storage.count() > MAX_STORAGE_BUFFERS || bytes > MAX_WORKGROUP_BYTES || invocations > MAX_INVOCATIONS {
+        return Err(format!("{shown}: above a default limit ({invocations} invocations, {bytes} workgroup bytes)"));
+    }
+    Ok(module)
+}
+
+fn entry(module: &Module) -> Result<&naga::EntryPoint, String> {
+    match module.entry_points.as_slice() {
+        [one] => Ok(one),
+        all => Err(format!("{} entry points, not one", all.len())),
+    }
+}
+
+fn write_variant(out: &mut String, name: &str, op: &Op, weights: &Weights, module: &Module) -> Result<(), String> {
+    let _ = writeln!(
+        out,
+        "    Variant {{\n        name: {name:?},\n        op: {:?},\n        weights: {:?},",
+        op.name, weights.name
+    );
+    let _ = writeln!(out, "        source: include_str!(concat!(env!(\"OUT_DIR\"), \"/{name}.wgsl\")),");
+    let _ = writeln!(out, "        workgroup: {:?},", entry(module)?.workgroup_size);
+    let integers = op.constants.iter().filter_map(|(name, value)| Some((name, value.strip_suffix('u')?)));
+    let constants: String = integers.map(|(name, value)| format!("({name:?}, {value}), ")).collect();
+    let _ = writeln!(out, "        constants: &[{constants}],\n        slots: &[");
+    for (_, variable) in module.global_variables.iter() {
+        let Some(binding) = variable.binding else { continue };
+        let kind = match variable.space {
+            AddressSpace::Uniform => "Uniform",
+            AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => "ReadWrite",
+            _ => "Read",
+        };
+        let name = variable.name.as_deref().unwrap_or_default();
+        let _ =
+            writeln!(out, "            Slot {{ binding: {}, name: {name:?}, kind: Kind::{kind} }},", binding.binding);
+    }
+    out.push_str("        ],\n    },\n");
+    Ok(())
+}
+
+/// Mirrors the shader's `Params`: only four-byte scalars, so that no layout rule can differ.
+fn write_params(out: &mut String, op: &str, module: &Module) -> Result<(), String> {
+    let found = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params"));
+    let Some(TypeInner::Struct { members, .. }) = found.map(|(_, t)| &t.inner) else {
+        return Err(format!("{op} has no struct Params"));
+    };
+    let _ = writeln!(out, "    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]\n    #[repr(C)]");
+    let _ = writeln!(out, "    pub(in super::super) struct {} {{", camel(op));
+    for member in members {
+        let ty = match module.types[member.ty].inner {
+            TypeInner::Scalar(s) if s.kind == ScalarKind::Uint && s.width == 4 => "u32",
+            TypeInner::Scalar(s) if s.kind == ScalarKind::Float && s.width == 4 => "f32",
+            _ => return Err(format!("{op}: Params may hold u32 and f32 only")),
+        };
+        let _ = writeln!(out, "        pub {}: {ty},", member.name.as_deref().unwrap_or_default());
+    }
+    out.push_str("    }\n");
+    Ok(())
+}
+
+/// `rms_norm` to `RmsNorm`.
+fn camel(name: &str) -> String {
+    let capital = |part: &str| part[..1].to_uppercase() + &part[1..];
+    name.split('_').map(capital).collect()
+}

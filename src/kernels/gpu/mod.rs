@@ -1,1 +1,246 @@
-//! WGSL kernels over wgpu.
+//! WGSL kernels over wgpu: WebGPU in a page, Vulkan natively.
+//!
+//! All shaders are in `shaders/` and are validated when the crate is built. Operations are recorded: a pass's list of
+//! dispatches is made once a [`PassKey`] and replayed as one command encoder, one compute pass and one submit; only
+//! the step buffer (position and tokens) is written in between.
+//!
+//! Rows of every activation are padded with zeros to a multiple of [`ROW_ALIGN`], so that kernels may read whole
+//! blocks of 32; no operation writes anything but zero there.
+
+mod device;
+mod memory;
+mod ops;
+mod program;
+mod readback;
+mod variants;
+mod weights;
+
+use std::rc::Rc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::{Attention, Backend, BufferId, MatrixId, PassKey, Rope, Step, VectorId};
+use crate::quant::TensorType;
+
+pub use device::{AdapterDescription, Device, Options, Split};
+use memory::{Activation, Cache, Vector};
+use program::{Programs, Recording};
+use weights::Matrix;
+
+/// Elements that a row of an activation is padded to: one block of weights.
+const ROW_ALIGN: usize = 32;
+
+/// What a backend has done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Passes that programs were recorded for.
+    pub recorded: u64,
+    /// Calls of [`Backend::pass`] that were submitted: as many command encoders and compute passes.
+    pub passes: u64,
+    /// Dispatches in those passes.
+    pub dispatches: u64,
+    /// Submits: one a pass, one a readback.
+    pub submits: u64,
+    /// Bytes written from the host, weights and steps alike.
+    pub bytes_written: u64,
+    /// Bytes copied back to the host.
+    pub bytes_read: u64,
+}
+
+/// The WGSL backend.
+pub struct Gpu {
+    device: Rc<Device>,
+    matrices: Vec<Matrix>,
+    vectors: Vec<Vector>,
+    buffers: Vec<Activation>,
+    cache: Option<Cache>,
+    /// (position, tokens): see `shaders/shared/step.wgsl`.
+    step: wgpu::Buffer,
+    /// (index, value bits): see `shaders/argmax.wgsl`.
+    best: wgpu::Buffer,
+    recording: Option<Recording>,
+    programs: Programs,
+    staging: Option<wgpu::Buffer>,
+    bytes: u64,
+    counters: Counters,
+}
+
+impl Gpu {
+    /// Requests an adapter and a device, and makes an empty backend on it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::GpuUnavailable`] if there is no adapter, or none with WebGPU's default limits;
+    /// [`ErrorKind::InvalidArgument`] for an option that cannot be honoured.
+    pub async fn new(options: Options) -> Result<Self> {
+        Self::on(Rc::new(Device::request(options).await?))
+    }
+
+    /// Makes an empty backend on a device that others use as well: compiled pipelines are shared.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfMemory`] or [`ErrorKind::GpuFailure`].
+    pub fn on(device: Rc<Device>) -> Result<Self> {
+        let step_bytes = 4 * (1 + device.options.max_rows as u64);
+        let storage = wgpu::BufferUsages::STORAGE;
+        let step = device.create_buffer("step", step_bytes, storage | wgpu::BufferUsages::COPY_DST)?;
+        let best = device.create_buffer("best", 8, storage | wgpu::BufferUsages::COPY_SRC)?;
+        Ok(Self {
+            device,
+            matrices: Vec::new(),
+            vectors: Vec::new(),
+            buffers: Vec::new(),
+            cache: None,
+            step,
+            best,
+            recording: None,
+            programs: Programs::default(),
+            staging: None,
+            bytes: 0,
+            counters: Counters::default(),
+        })
+    }
+
+    /// The device, to be shared with [`Gpu::on`].
+    pub fn device(&self) -> &Rc<Device> {
+        &self.device
+    }
+
+    /// What the adapter says of itself.
+    pub fn adapter_info(&self) -> &AdapterDescription {
+        &self.device.adapter
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn write(&mut self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
+        self.device.queue.write_buffer(buffer, offset, bytes);
+        self.counters.bytes_written += bytes.len() as u64;
+    }
+}
+
+/// A bug of the caller.
+fn internal(detail: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Internal, detail)
+}
+
+/// A count as a shader takes it.
+fn to_u32(count: usize, what: &str) -> Result<u32> {
+    u32::try_from(count).map_err(|_| {
+        Error::new(ErrorKind::LimitExceeded, format!("{what} is {count}, above {}, the most a shader counts", u32::MAX))
+    })
+}
+
+impl Backend for Gpu {
+    const PANEL_ROWS: usize = weights::PANEL_ROWS;
+
+    fn max_rows(&self) -> usize {
+        self.device.options.max_rows
+    }
+
+    fn create_matrix(&mut self, label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<MatrixId> {
+        let matrix = Matrix::new(&self.device, label, ty, rows, cols)?;
+        self.bytes += matrix.bytes();
+        self.matrices.push(matrix);
+        Ok(MatrixId(self.matrices.len() - 1))
+    }
+
+    fn write_rows(&mut self, matrix: MatrixId, first_row: usize, bytes: &[u8]) -> Result<()> {
+        let matrix = self.matrices.get(matrix.0).ok_or_else(|| internal("no such matrix"))?;
+        let written = matrix.write_rows(&self.device.queue, first_row, bytes)?;
+        self.counters.bytes_written += written;
+        self.device.check()
+    }
+
+    fn create_vector(&mut self, label: &str, values: &[f32]) -> Result<VectorId> {
+        let vector = Vector::new(&self.device, label, values.len())?;
+        self.write(&vector.buffer, 0, bytemuck::cast_slice(values));
+        self.bytes += vector.buffer.size();
+        self.vectors.push(vector);
+        Ok(VectorId(self.vectors.len() - 1))
+    }
+
+    fn create_buffer(&mut self, label: &str, rows: usize, width: usize) -> Result<BufferId> {
+        let activation = Activation::new(&self.device, label, rows, width)?;
+        self.bytes += activation.buffer.size();
+        self.buffers.push(activation);
+        Ok(BufferId(self.buffers.len() - 1))
+    }
+
+    fn create_cache(&mut self, layers: usize, context: usize, width: usize) -> Result<()> {
+        // recorded programs hold on to the old cache
+        self.programs = Programs::default();
+        if let Some(old) = self.cache.take() {
+            self.bytes -= old.bytes();
+        }
+        let cache = Cache::new(&self.device, layers, context, width)?;
+        self.bytes += cache.bytes();
+        self.cache = Some(cache);
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        self.device.finish().await
+    }
+
+    fn pass(&mut self, step: Step<'_>, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        self.run_pass(step, key, record)
+    }
+
+    fn embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()> {
+        self.record_embed(n, table, out)
+    }
+
+    fn rms_norm(
+        &mut self,
+        n: usize,
+        x: BufferId,
+        first: usize,
+        weight: VectorId,
+        eps: f32,
+        out: BufferId,
+    ) -> Result<()> {
+        self.record_rms_norm(n, x, first, weight, eps, out)
+    }
+
+    fn matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()> {
+        self.record_matmul(n, w, x, out)
+    }
+
+    fn rope(&mut self, n: usize, x: BufferId, heads: usize, head_dim: usize, rope: Rope) -> Result<()> {
+        self.record_rope(n, x, heads, head_dim, rope)
+    }
+
+    fn store_kv(&mut self, n: usize, layer: usize, k: BufferId, v: BufferId) -> Result<()> {
+        self.record_store_kv(n, layer, k, v)
+    }
+
+    fn attention(&mut self, n: usize, layer: usize, q: BufferId, a: Attention, out: BufferId) -> Result<()> {
+        self.record_attention(n, layer, q, a, out)
+    }
+
+    fn silu_mul(&mut self, n: usize, gate: BufferId, up: BufferId) -> Result<()> {
+        self.record_silu_mul(n, gate, up)
+    }
+
+    fn add(&mut self, n: usize, x: BufferId, y: BufferId) -> Result<()> {
+        self.record_add(n, x, y)
+    }
+
+    fn argmax(&mut self, x: BufferId) -> Result<()> {
+        self.record_argmax(x)
+    }
+
+    async fn read(&mut self, x: BufferId, n: usize) -> Result<Vec<f32>> {
+        self.read_rows(x, n).await
+    }
+
+    async fn read_argmax(&mut self) -> Result<(u32, f32)> {
+        self.read_best().await
+    }
+}

@@ -1,0 +1,58 @@
+// best = (index, value bits) of the largest element of row 0 of x, the lowest index on a tie: one workgroup.
+// NaN is never the largest; if there is nothing else, it is the value.
+struct Params {
+    // elements
+    width: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+// (width) f32
+@group(0) @binding(3) var<storage, read> x: array<f32>;
+// index, then the bits of the value
+@group(0) @binding(4) var<storage, read_write> best: array<u32, 2>;
+
+// (THREADS)
+var<workgroup> indices: array<u32, THREADS>;
+// (THREADS): bits that order as the values do
+var<workgroup> ranks: array<u32, THREADS>;
+
+// Maps bits to integers in the order of the numbers: NaN below all, -0 as +0.
+fn rank(bits: u32) -> u32 {
+    let magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) {
+        return 0u;
+    }
+    if (magnitude == 0u) {
+        return 0x80000000u;
+    }
+    return select(0x80000000u + magnitude, 0x80000000u - magnitude, bits > 0x7fffffffu);
+}
+
+@compute @workgroup_size(THREADS)
+fn argmax(@builtin(local_invocation_index) thread: u32) {
+    var index = min(thread, params.width - 1u);
+    var highest = rank(bitcast<u32>(x[index]));
+    for (var i = thread + THREADS; i < params.width; i += THREADS) {
+        let r = rank(bitcast<u32>(x[i]));
+        if (r > highest) {
+            highest = r;
+            index = i;
+        }
+    }
+    indices[thread] = index;
+    ranks[thread] = highest;
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (thread < half) {
+            let r = ranks[thread + half];
+            let i = indices[thread + half];
+            if (r > ranks[thread] || (r == ranks[thread] && i < indices[thread])) {
+                ranks[thread] = r;
+                indices[thread] = i;
+            }
+        }
+    }
+    if (thread == 0u) {
+        best[0] = indices[0];
+        best[1] = bitcast<u32>(x[indices[0]]);
+    }
+}

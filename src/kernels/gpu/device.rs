@@ -1,0 +1,282 @@
+//! The adapter and the device, and how their failures become errors.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_channel::oneshot;
+
+use super::variants::{Pipeline, Variant};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The largest buffer for a chunk of weights: what WebGPU guarantees of a storage binding.
+const MAX_CHUNK_BYTES: u64 = 128 << 20;
+
+/// Whether several invocations share a row of a matrix-vector product.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Split {
+    /// On hardware, for matrices with few rows; never on software adapters, where a barrier costs more than it saves.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// Always.
+    Always,
+}
+
+/// How a [`Device`] is requested and used.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Rows a pass takes at most, 1 ..= 4096: the prefill block.
+    pub max_rows: usize,
+    /// Bytes a chunk of a weight matrix takes at most; the device's own limit and 128 MiB apply as well. A chunk is never
+    /// smaller than one panel.
+    pub chunk_bytes: u64,
+    /// Keep to WebGPU's default limits even if the adapter has more.
+    pub default_limits: bool,
+    /// Workgroups along the first dimension of a grid at most; the device's own limit applies as well.
+    pub max_grid: u32,
+    /// Whether rows are split in matrix-vector products.
+    pub split: Split,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_rows: 64,
+            chunk_bytes: MAX_CHUNK_BYTES,
+            default_limits: false,
+            max_grid: u32::MAX,
+            split: Split::Auto,
+        }
+    }
+}
+
+/// What an adapter says of itself, for people and for bug reports. Browsers may leave fields empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdapterDescription {
+    /// The device's name or description.
+    pub name: String,
+    /// PCI vendor and device numbers in hexadecimal, if known.
+    pub vendor: String,
+    /// The driver and its version, if known.
+    pub driver: String,
+    /// The API below: `"vulkan"`, `"webgpu"`.
+    pub backend: String,
+    /// Whether the CPU does the work: a fallback adapter.
+    pub is_software: bool,
+}
+
+/// The first failure that no call could return; everything after it is in doubt, so it stays.
+type Failure = Arc<Mutex<Option<(ErrorKind, String)>>>;
+
+type PendingScope = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
+
+/// A device with its compiled pipelines; see [`super::Gpu::on`].
+pub struct Device {
+    pub(super) adapter: AdapterDescription,
+    pub(super) options: Options,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) limits: wgpu::Limits,
+    pipelines: RefCell<HashMap<&'static str, Rc<Pipeline>>>,
+    failure: Failure,
+    /// Error scopes whose result has not arrived; only browsers need time for it.
+    pending: RefCell<Vec<PendingScope>>,
+}
+
+impl Device {
+    /// Requests the browser's adapter, or a Vulkan adapter natively, and a device on it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::GpuUnavailable`] if there is no adapter, or none with WebGPU's default limits;
+    /// [`ErrorKind::InvalidArgument`] for an option that cannot be honoured.
+    pub async fn request(mut options: Options) -> Result<Self> {
+        if !(1..=4096).contains(&options.max_rows) || options.max_grid == 0 {
+            let (rows, grid) = (options.max_rows, options.max_grid);
+            let detail = format!("max_rows is {rows} and must be 1 to 4096; max_grid is {grid} and must not be 0");
+            return Err(Error::new(ErrorKind::InvalidArgument, detail));
+        }
+        let adapter = request_adapter().await?;
+        let description = describe(&adapter.get_info());
+        let required_limits = required_limits(&adapter.limits(), options.default_limits);
+        let descriptor = wgpu::DeviceDescriptor { label: Some("pagelm"), required_limits, ..Default::default() };
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
+            let detail = format!("{} gives no device: {e}", description.name);
+            Error::new(ErrorKind::GpuUnavailable, detail)
+        })?;
+        let limits = device.limits();
+        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        options.chunk_bytes = options.chunk_bytes.min(MAX_CHUNK_BYTES).min(binding);
+        options.max_grid = options.max_grid.min(limits.max_compute_workgroups_per_dimension);
+        Ok(Self {
+            adapter: description,
+            options,
+            failure: watch(&device),
+            device,
+            queue,
+            limits,
+            pipelines: RefCell::default(),
+            pending: RefCell::default(),
+        })
+    }
+
+    /// The compiled variant; compiles it if this is the first use.
+    pub(super) fn pipeline(&self, variant: &'static Variant) -> Result<Rc<Pipeline>> {
+        if let Some(found) = self.pipelines.borrow().get(variant.name) {
+            return Ok(found.clone());
+        }
+        let made = Rc::new(self.scoped(|device| Pipeline::new(device, variant))?);
+        self.pipelines.borrow_mut().insert(variant.name, made.clone());
+        Ok(made)
+    }
+
+    /// How many variants were compiled so far.
+    pub fn pipelines(&self) -> usize {
+        self.pipelines.borrow().len()
+    }
+
+    /// Makes a zeroed buffer that can be bound as a whole.
+    pub(super) fn create_buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let limit = self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size);
+        if bytes > limit {
+            let detail = format!("{label} needs {bytes} bytes in one buffer; this device binds at most {limit}");
+            return Err(Error::new(ErrorKind::OutOfMemory, detail));
+        }
+        // a binding is never empty
+        let size = bytes.max(16).next_multiple_of(4);
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        self.scoped(|device| device.create_buffer(&descriptor))
+    }
+
+    /// Runs `f` inside error scopes. Where their results come at once, so does the error; else with the next readback.
+    pub(super) fn scoped<T>(&self, f: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let made = f(&self.device);
+        let scopes: [PendingScope; 3] = [Box::pin(validation.pop()), Box::pin(memory.pop()), Box::pin(internal.pop())];
+        let mut context = Context::from_waker(Waker::noop());
+        for mut scope in scopes {
+            match scope.as_mut().poll(&mut context) {
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(error)) => keep(&self.failure, &error),
+                Poll::Pending => self.pending.borrow_mut().push(scope),
+            }
+        }
+        self.check()?;
+        Ok(made)
+    }
+
+    /// Waits for the results of all error scopes so far.
+    pub(super) async fn settle(&self) -> Result<()> {
+        let pending = self.pending.take();
+        for scope in pending {
+            if let Some(error) = scope.await {
+                keep(&self.failure, &error);
+            }
+        }
+        self.check()
+    }
+
+    /// The failure that has been seen, if any.
+    pub(super) fn check(&self) -> Result<()> {
+        match &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some((kind, detail)) => Err(Error::new(*kind, detail.clone())),
+        }
+    }
+
+    /// Waits until everything handed to the queue so far is done.
+    pub(super) async fn finish(&self) -> Result<()> {
+        let (sender, done) = oneshot::channel();
+        // writes are handed over with the next submit
+        self.queue.submit([]);
+        self.queue.on_submitted_work_done(move || {
+            let _ = sender.send(());
+        });
+        self.wait()?;
+        done.await.map_err(|_| self.lost())?;
+        self.settle().await
+    }
+
+    /// Natively, blocks until the queue is done, which runs the callbacks; in a page the event loop runs them.
+    pub(super) fn wait(&self) -> Result<()> {
+        if cfg!(target_arch = "wasm32") {
+            return Ok(());
+        }
+        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        polled
+            .map(|_| ())
+            .map_err(|e| Error::new(ErrorKind::GpuFailure, "waiting for the device failed").with_source(e))
+    }
+
+    /// The error for a callback that never came: what is known, or that the device is gone.
+    pub(super) fn lost(&self) -> Error {
+        let unknown = || Error::new(ErrorKind::GpuFailure, "the device dropped a request; load the model again");
+        self.check().err().unwrap_or_else(unknown)
+    }
+}
+
+async fn request_adapter() -> Result<wgpu::Adapter> {
+    let backends = wgpu::Backends::BROWSER_WEBGPU | wgpu::Backends::VULKAN;
+    let descriptor = wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() };
+    let options =
+        wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+    wgpu::Instance::new(descriptor).request_adapter(&options).await.map_err(|e| {
+        Error::new(ErrorKind::GpuUnavailable, format!("there is no WebGPU adapter ({e}); use the CPU backend"))
+    })
+}
+
+/// WebGPU's defaults, with room for larger buffers where the adapter has it.
+fn required_limits(adapter: &wgpu::Limits, default_limits: bool) -> wgpu::Limits {
+    let mut limits = wgpu::Limits::default();
+    if !default_limits {
+        limits.max_buffer_size = adapter.max_buffer_size;
+        limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
+    }
+    limits
+}
+
+fn describe(info: &wgpu::AdapterInfo) -> AdapterDescription {
+    let known = info.vendor != 0 || info.device != 0;
+    let backend = match info.backend {
+        wgpu::Backend::BrowserWebGpu => "webgpu".to_owned(),
+        other => other.to_str().to_owned(),
+    };
+    AdapterDescription {
+        name: info.name.clone(),
+        vendor: if known { format!("{:04x}:{:04x}", info.vendor, info.device) } else { String::new() },
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        backend,
+        is_software: info.device_type == wgpu::DeviceType::Cpu,
+    }
+}
+
+/// Catches what no error scope does: errors of replayed passes, and the loss of the device.
+fn watch(device: &wgpu::Device) -> Failure {
+    let failure = Failure::default();
+    let on_error = failure.clone();
+    device.on_uncaptured_error(Arc::new(move |error| keep(&on_error, &error)));
+    let on_loss = failure.clone();
+    device.set_device_lost_callback(move |reason, message| {
+        let detail = format!("the device was lost ({reason:?}): {message}; load the model again");
+        keep_first(&on_loss, ErrorKind::GpuFailure, detail);
+    });
+    failure
+}
+
+fn keep(failure: &Failure, error: &wgpu::Error) {
+    let kind = match error {
+        wgpu::Error::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+        _ => ErrorKind::GpuFailure,
+    };
+    keep_first(failure, kind, error.to_string());
+}
+
+fn keep_first(failure: &Failure, kind: ErrorKind, detail: String) {
+    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((kind, detail));
+}

@@ -1,0 +1,283 @@
+//! The operations as dispatches: each picks a variant, fills its parameters and names its buffers.
+
+use super::device::Split;
+use super::memory::Activation;
+use super::program::Range;
+use super::variants::{Variant, params, variant, variants_of};
+use super::weights::{Chunk, Matrix};
+use super::{Gpu, internal, to_u32};
+use crate::error::Result;
+use crate::kernels::{Attention, BufferId, MatrixId, Rope, RopeKind, VectorId};
+
+/// Below this many rows, one invocation a row leaves a large GPU idle.
+const SPLIT_BELOW_ROWS: usize = 4096;
+/// Elements in a vec4.
+const LANES: usize = 4;
+
+type Buffers = Vec<(&'static str, Range)>;
+
+impl Gpu {
+    fn matrix(&self, id: MatrixId) -> Result<&Matrix> {
+        self.matrices.get(id.0).ok_or_else(|| internal(format!("no matrix {}", id.0)))
+    }
+
+    /// A two-dimensional grid of at least `groups` workgroups.
+    fn grid(&self, groups: u32) -> [u32; 3] {
+        let x = groups.min(self.device.options.max_grid);
+        [x, groups.div_ceil(x), 1]
+    }
+
+    pub(super) fn record_embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()> {
+        let matrix = self.matrix(table)?;
+        let rows = matrix.rows;
+        let target = self.activation_of(out, n, matrix.cols)?;
+        let variant = variant("embed", &matrix.format, |_| true)?;
+        let blocks = to_u32(matrix.blocks(), "blocks")?;
+        let grid = [blocks.div_ceil(variant.workgroup[0]), to_u32(n, "rows")?, 1];
+        let mut dispatches = Vec::new();
+        for chunk in &matrix.chunks {
+            let params = params::Embed {
+                n: to_u32(n, "rows")?,
+                cols: to_u32(matrix.cols, "columns")?,
+                out_stride: to_u32(target.stride, "stride")?,
+                blocks,
+                first_row: to_u32(chunk.first_row, "first row")?,
+                rows: to_u32(chunk.rows, "rows")?,
+            };
+            let mut buffers = weight_buffers(chunk);
+            buffers.push(("out", Range::whole(&target.buffer)));
+            dispatches.push((params, buffers));
+        }
+        for (params, buffers) in dispatches {
+            self.plan(variant, params, buffers, grid)?;
+        }
+        self.recording()?.limit_tokens(rows);
+        Ok(())
+    }
+
+    pub(super) fn record_matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()> {
+        let matrix = self.matrix(w)?;
+        let source = self.activation_of(x, n, matrix.cols)?;
+        let target = self.activation_of(out, n, matrix.rows)?;
+        let variant = self.matmul_variant(n, matrix)?;
+        let cols = variant.constant("COLS")?;
+        let mut dispatches = Vec::new();
+        for chunk in &matrix.chunks {
+            let row_groups = to_u32(chunk.rows, "rows")?.div_ceil(variant.workgroup[0]);
+            let params = params::Matmul {
+                n: to_u32(n, "rows")?,
+                x_stride: to_u32(source.stride / LANES, "stride")?,
+                out_stride: to_u32(target.stride, "stride")?,
+                blocks: to_u32(matrix.blocks(), "blocks")?,
+                first_row: to_u32(chunk.first_row, "first row")?,
+                rows: to_u32(chunk.rows, "rows")?,
+                row_groups,
+            };
+            let mut buffers = weight_buffers(chunk);
+            buffers.push(("x", Range::whole(&source.buffer)));
+            buffers.push(("out", Range::whole(&target.buffer)));
+            let [columns, lines, _] = self.grid(row_groups);
+            dispatches.push((params, buffers, [columns, lines, params.n.div_ceil(cols)]));
+        }
+        for (params, buffers, grid) in dispatches {
+            self.plan(variant, params, buffers, grid)?;
+        }
+        Ok(())
+    }
+
+    /// The fewest tokens an invocation that cover `n`, or else the most there are.
+    fn matmul_variant(&self, n: usize, matrix: &Matrix) -> Result<&'static Variant> {
+        let split = match self.device.options.split {
+            Split::Auto => !self.device.adapter.is_software && matrix.rows < SPLIT_BELOW_ROWS,
+            Split::Never => false,
+            Split::Always => true,
+        };
+        let mut best: Option<(u32, &'static Variant)> = None;
+        for candidate in variants_of("matmul", &matrix.format) {
+            let cols = candidate.constant("COLS")?;
+            // matrix-vector products come in both kinds
+            if cols == 1 && candidate.has("SPLIT", 1) == split {
+                continue;
+            }
+            let better =
+                best.is_none_or(|(b, _)| if (b as usize) < n { cols > b } else { cols < b && cols as usize >= n });
+            if better {
+                best = Some((cols, candidate));
+            }
+        }
+        best.map(|b| b.1).ok_or_else(|| internal("no variant of matmul"))
+    }
+
+    pub(super) fn record_rms_norm(
+        &mut self,
+        n: usize,
+        x: BufferId,
+        first: usize,
+        weight: VectorId,
+        eps: f32,
+        out: BufferId,
+    ) -> Result<()> {
+        let weight = self.vector(weight)?;
+        let source = self.activation_of(x, first.saturating_add(n), weight.len)?;
+        let target = self.activation_of(out, n, weight.len)?;
+        let params = params::RmsNorm {
+            width: to_u32(weight.len, "width")?,
+            stride: to_u32(source.stride, "stride")?,
+            first: to_u32(first, "first row")?,
+            eps,
+        };
+        let buffers = vec![
+            ("weight", Range::whole(&weight.buffer)),
+            ("x", Range::whole(&source.buffer)),
+            ("out", Range::whole(&target.buffer)),
+        ];
+        let grid = [to_u32(n, "rows")?, 1, 1];
+        self.plan(variant("rms_norm", "", |_| true)?, params, buffers, grid)
+    }
+
+    pub(super) fn record_rope(
+        &mut self,
+        n: usize,
+        x: BufferId,
+        heads: usize,
+        head_dim: usize,
+        rope: Rope,
+    ) -> Result<()> {
+        let activation = self.activation_of(x, n, heads.saturating_mul(head_dim))?;
+        let table = self.vector(rope.table)?;
+        if rope.dims == 0 || rope.dims % 2 != 0 || rope.dims > head_dim || table.len % rope.dims != 0 {
+            let (dims, len) = (rope.dims, table.len);
+            return Err(internal(format!("rope of {dims} of {head_dim} elements with a table of {len}")));
+        }
+        let positions = table.len / rope.dims;
+        let pairs = to_u32(rope.dims / 2, "pairs")?;
+        let (distance, pair_stride) = match rope.kind {
+            RopeKind::Norm => (1, 2),
+            RopeKind::Neox => (pairs, 1),
+        };
+        let params = params::Rope {
+            n: to_u32(n, "rows")?,
+            heads: to_u32(heads, "heads")?,
+            head_dim: to_u32(head_dim, "head_dim")?,
+            pairs,
+            stride: to_u32(activation.stride, "stride")?,
+            distance,
+            pair_stride,
+        };
+        let variant = variant("rope", "", |_| true)?;
+        let grid = [(params.heads * pairs).div_ceil(variant.workgroup[0]), params.n, 1];
+        let buffers = vec![("table", Range::whole(&table.buffer)), ("x", Range::whole(&activation.buffer))];
+        self.plan(variant, params, buffers, grid)?;
+        self.recording()?.limit_positions(positions);
+        Ok(())
+    }
+
+    pub(super) fn record_store_kv(&mut self, n: usize, layer: usize, k: BufferId, v: BufferId) -> Result<()> {
+        let cache = self.cache()?;
+        let context = cache.context;
+        let (keys, values) = cache.layers.get(layer).ok_or_else(|| internal(format!("no cache for layer {layer}")))?;
+        let k = self.activation_of(k, n, cache.width)?;
+        let v = self.activation_of(v, n, cache.width)?;
+        let params = params::StoreKv { n: to_u32(n, "rows")?, stride: to_u32(cache.stride / LANES, "stride")? };
+        let variant = variant("store_kv", "", |_| true)?;
+        let grid = [params.stride.div_ceil(variant.workgroup[0]), params.n, 1];
+        let buffers = vec![
+            ("k", Range::whole(&k.buffer)),
+            ("v", Range::whole(&v.buffer)),
+            ("keys", Range::whole(keys)),
+            ("values", Range::whole(values)),
+        ];
+        self.plan(variant, params, buffers, grid)?;
+        self.recording()?.limit_positions(context);
+        Ok(())
+    }
+
+    pub(super) fn record_attention(
+        &mut self,
+        n: usize,
+        layer: usize,
+        q: BufferId,
+        a: Attention,
+        out: BufferId,
+    ) -> Result<()> {
+        let cache = self.cache()?;
+        let context = cache.context;
+        let grouped = a.kv_heads != 0 && a.heads % a.kv_heads == 0;
+        if !grouped || a.head_dim == 0 || a.kv_heads.checked_mul(a.head_dim) != Some(cache.width) {
+            return Err(internal(format!("{a:?} does not fit a cache {} wide", cache.width)));
+        }
+        let (keys, values) = cache.layers.get(layer).ok_or_else(|| internal(format!("no cache for layer {layer}")))?;
+        let width = a.heads * a.head_dim;
+        let source = self.activation_of(q, n, width)?;
+        let target = self.activation_of(out, n, width)?;
+        let lane = if a.head_dim % LANES == 0 { LANES } else { 1 };
+        let variant = variant("attention", "", |v| v.has("LANE", lane as u32))?;
+        let threads = variant.workgroup[0] as usize;
+        if a.head_dim / lane > threads {
+            return Err(internal(format!("head_dim is {}, above {}", a.head_dim, threads * lane)));
+        }
+        let params = params::Attention {
+            group: to_u32(a.heads / a.kv_heads, "group")?,
+            lanes: to_u32(a.head_dim / lane, "lanes")?,
+            stride: to_u32(source.stride / lane, "stride")?,
+            cache_stride: to_u32(cache.stride / lane, "stride")?,
+            scale: a.scale,
+        };
+        let buffers = vec![
+            ("keys", Range::whole(keys)),
+            ("values", Range::whole(values)),
+            ("q", Range::whole(&source.buffer)),
+            ("out", Range::whole(&target.buffer)),
+        ];
+        let grid = [to_u32(a.heads, "heads")?, to_u32(n, "rows")?, 1];
+        self.plan(variant, params, buffers, grid)?;
+        self.recording()?.limit_positions(context);
+        Ok(())
+    }
+
+    pub(super) fn record_silu_mul(&mut self, n: usize, gate: BufferId, up: BufferId) -> Result<()> {
+        let (gate, up) = self.pair(n, gate, up)?;
+        let params = params::SiluMul { count: vectors(n, gate)? };
+        let buffers = vec![("gate", Range::whole(&gate.buffer)), ("up", Range::whole(&up.buffer))];
+        let variant = variant("silu_mul", "", |_| true)?;
+        let grid = self.grid(params.count.div_ceil(variant.workgroup[0]));
+        self.plan(variant, params, buffers, grid)
+    }
+
+    pub(super) fn record_add(&mut self, n: usize, x: BufferId, y: BufferId) -> Result<()> {
+        let (x, y) = self.pair(n, x, y)?;
+        let params = params::Add { count: vectors(n, x)? };
+        let buffers = vec![("x", Range::whole(&x.buffer)), ("y", Range::whole(&y.buffer))];
+        let variant = variant("add", "", |_| true)?;
+        let grid = self.grid(params.count.div_ceil(variant.workgroup[0]));
+        self.plan(variant, params, buffers, grid)
+    }
+
+    pub(super) fn record_argmax(&mut self, x: BufferId) -> Result<()> {
+        let source = self.activation(x, 1)?;
+        let params = params::Argmax { width: to_u32(source.width, "width")? };
+        let buffers = vec![("x", Range::whole(&source.buffer)), ("best", Range::whole(&self.best))];
+        self.plan(variant("argmax", "", |_| true)?, params, buffers, [1, 1, 1])
+    }
+
+    /// Two activations of one width.
+    fn pair(&self, n: usize, a: BufferId, b: BufferId) -> Result<(&Activation, &Activation)> {
+        let a = self.activation(a, n)?;
+        Ok((a, self.activation_of(b, n, a.width)?))
+    }
+}
+
+/// Vectors of four in the first n rows.
+fn vectors(n: usize, of: &Activation) -> Result<u32> {
+    to_u32(n * of.stride / LANES, "elements")
+}
+
+/// A chunk's planes, by the names that the weight formats give them.
+fn weight_buffers(chunk: &Chunk) -> Buffers {
+    let size = chunk.buffer.size();
+    let mut buffers = vec![("weights", Range::part(&chunk.buffer, 0, chunk.scales_at.min(size)))];
+    if size > chunk.scales_at {
+        buffers.push(("scales", Range::part(&chunk.buffer, chunk.scales_at, size - chunk.scales_at)));
+    }
+    buffers
+}

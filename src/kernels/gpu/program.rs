@@ -1,0 +1,256 @@
+//! Recorded passes: the dispatches of a [`PassKey`], made once and replayed.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::variants::{Kind, Pipeline, Variant};
+use super::{Gpu, internal};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::{PassKey, Step};
+
+/// Recorded programs that are kept; a prompt's tail of any length makes a new one.
+const MAX_PROGRAMS: usize = 16;
+/// Parameters of a dispatch begin at a multiple of this (WebGPU's default alignment for uniform bindings).
+const PARAMS_STRIDE: usize = 256;
+
+/// A range of a buffer that a slot is bound to.
+#[derive(Clone)]
+pub(super) struct Range {
+    buffer: wgpu::Buffer,
+    offset: u64,
+    bytes: u64,
+}
+
+impl Range {
+    pub(super) fn whole(buffer: &wgpu::Buffer) -> Self {
+        Self { buffer: buffer.clone(), offset: 0, bytes: buffer.size() }
+    }
+
+    pub(super) fn part(buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Self {
+        Self { buffer: buffer.clone(), offset, bytes }
+    }
+}
+
+/// A dispatch as an operation asks for it.
+struct Planned {
+    variant: &'static Variant,
+    params: Vec<u8>,
+    /// By the slots' names; parameters and step are added by the program.
+    buffers: Vec<(&'static str, Range)>,
+    grid: [u32; 3],
+}
+
+/// The pass that is being recorded.
+#[derive(Default)]
+pub(super) struct Recording {
+    planned: Vec<Planned>,
+    /// Tokens must be below this.
+    vocabulary: Option<usize>,
+    /// Positions must be below this.
+    context: Option<usize>,
+}
+
+impl Recording {
+    /// Notes that tokens index a table of `rows`.
+    pub(super) fn limit_tokens(&mut self, rows: usize) {
+        self.vocabulary = Some(self.vocabulary.map_or(rows, |v| v.min(rows)));
+    }
+
+    /// Notes that positions index a table of `positions`.
+    pub(super) fn limit_positions(&mut self, positions: usize) {
+        self.context = Some(self.context.map_or(positions, |c| c.min(positions)));
+    }
+}
+
+struct Dispatch {
+    pipeline: Rc<Pipeline>,
+    bind_group: wgpu::BindGroup,
+    grid: [u32; 3],
+}
+
+struct Program {
+    dispatches: Vec<Dispatch>,
+    vocabulary: Option<usize>,
+    context: Option<usize>,
+}
+
+impl Program {
+    /// Refuses a step that would index past a table: on the GPU that would be silent.
+    fn check(&self, step: Step<'_>) -> Result<()> {
+        let end = step.position.saturating_add(step.tokens.len());
+        if let Some(context) = self.context.filter(|&c| end > c) {
+            let detail = format!("the step ends at position {end}; the context holds {context}");
+            return Err(Error::new(ErrorKind::ContextOverflow, detail));
+        }
+        let bad = |vocabulary: usize| step.tokens.iter().find(|&&t| t as usize >= vocabulary);
+        match self.vocabulary.and_then(|v| bad(v).map(|t| (v, t))) {
+            None => Ok(()),
+            Some((v, t)) => Err(Error::new(ErrorKind::InvalidArgument, format!("token {t} is not below {v}"))),
+        }
+    }
+}
+
+/// The most recent programs, the last used at the back.
+#[derive(Default)]
+pub(super) struct Programs(VecDeque<(PassKey, Rc<Program>)>);
+
+impl Programs {
+    fn get(&mut self, key: PassKey) -> Option<Rc<Program>> {
+        let at = self.0.iter().position(|p| p.0 == key)?;
+        let found = self.0.remove(at)?;
+        let program = found.1.clone();
+        self.0.push_back(found);
+        Some(program)
+    }
+
+    fn put(&mut self, key: PassKey, program: Rc<Program>) {
+        if self.0.len() == MAX_PROGRAMS {
+            self.0.pop_front();
+        }
+        self.0.push_back((key, program));
+    }
+}
+
+impl Gpu {
+    /// Adds a dispatch to the pass that is being recorded.
+    pub(super) fn plan<P: bytemuck::Pod>(
+        &mut self,
+        variant: &'static Variant,
+        params: P,
+        buffers: Vec<(&'static str, Range)>,
+        grid: [u32; 3],
+    ) -> Result<()> {
+        let max = self.device.limits.max_compute_workgroups_per_dimension;
+        if grid.iter().any(|&g| g == 0 || g > max) {
+            return Err(internal(format!("{}: a grid of {grid:?} workgroups, at most {max} each", variant.name)));
+        }
+        let params = bytemuck::bytes_of(&params).to_vec();
+        self.recording()?.planned.push(Planned { variant, params, buffers, grid });
+        Ok(())
+    }
+
+    pub(super) fn recording(&mut self) -> Result<&mut Recording> {
+        self.recording.as_mut().ok_or_else(|| internal("an operation outside a pass"))
+    }
+
+    pub(super) fn run_pass(
+        &mut self,
+        step: Step<'_>,
+        key: PassKey,
+        record: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.device.check()?;
+        let (n, max) = (step.tokens.len(), self.device.options.max_rows);
+        if n == 0 || n > max || n != key.rows {
+            return Err(internal(format!("{n} tokens in a pass of {} rows, at most {max}", key.rows)));
+        }
+        let program = match self.programs.get(key) {
+            Some(found) => found,
+            None => self.record(key, record)?,
+        };
+        program.check(step)?;
+        self.write_step(step)?;
+        self.submit(&program);
+        self.device.check()
+    }
+
+    fn record(&mut self, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<Rc<Program>> {
+        self.recording = Some(Recording::default());
+        let outcome = record(self);
+        let recording = self.recording.take().ok_or_else(|| internal("a pass inside a pass"))?;
+        outcome?;
+        let program = Rc::new(self.build(recording)?);
+        self.programs.put(key, program.clone());
+        self.counters.recorded += 1;
+        Ok(program)
+    }
+
+    /// Compiles what is missing, uploads all parameters in one buffer and makes the bind groups.
+    fn build(&mut self, recording: Recording) -> Result<Program> {
+        let mut arena = vec![0u8; recording.planned.len() * PARAMS_STRIDE];
+        for (planned, slot) in recording.planned.iter().zip(arena.chunks_exact_mut(PARAMS_STRIDE)) {
+            slot[..planned.params.len()].copy_from_slice(&planned.params);
+        }
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let params = self.device.create_buffer("params", arena.len() as u64, usage)?;
+        self.write(&params, 0, &arena);
+        let device = self.device.clone();
+        let (vocabulary, context) = (recording.vocabulary, recording.context);
+        // one error scope for all of them: a browser makes a promise of each
+        let dispatches = device.scoped(|_| self.build_dispatches(recording.planned, &params))??;
+        Ok(Program { dispatches, vocabulary, context })
+    }
+
+    fn build_dispatches(&self, planned: Vec<Planned>, params: &wgpu::Buffer) -> Result<Vec<Dispatch>> {
+        let build = |(i, mut planned): (usize, Planned)| {
+            let range = Range::part(params, (i * PARAMS_STRIDE) as u64, planned.params.len() as u64);
+            planned.buffers.push(("params", range));
+            planned.buffers.push(("step_state", Range::whole(&self.step)));
+            let pipeline = self.device.pipeline(planned.variant)?;
+            let bind_group = self.bind(&planned, &pipeline)?;
+            Ok(Dispatch { pipeline, bind_group, grid: planned.grid })
+        };
+        planned.into_iter().enumerate().map(build).collect()
+    }
+
+    /// Matches the shader's slots with buffers by name. A buffer that is written may be bound once only.
+    fn bind(&self, planned: &Planned, pipeline: &Pipeline) -> Result<wgpu::BindGroup> {
+        let variant = planned.variant;
+        let mut entries = Vec::with_capacity(variant.slots.len());
+        let mut bound: Vec<(&Range, Kind)> = Vec::with_capacity(variant.slots.len());
+        for slot in variant.slots {
+            let found = planned.buffers.iter().find(|b| b.0 == slot.name);
+            let range = &found.ok_or_else(|| internal(format!("{} needs {}", variant.name, slot.name)))?.1;
+            let clash = |b: &(&Range, Kind)| {
+                b.0.buffer == range.buffer && (b.1 == Kind::ReadWrite || slot.kind == Kind::ReadWrite)
+            };
+            if bound.iter().any(clash) {
+                return Err(internal(format!("{} writes {}, which it also reads", variant.name, slot.name)));
+            }
+            bound.push((range, slot.kind));
+            entries.push(wgpu::BindGroupEntry {
+                binding: slot.binding,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &range.buffer,
+                    offset: range.offset,
+                    size: wgpu::BufferSize::new(range.bytes),
+                }),
+            });
+        }
+        let descriptor =
+            wgpu::BindGroupDescriptor { label: Some(variant.name), layout: &pipeline.layout, entries: &entries };
+        Ok(self.device.device.create_bind_group(&descriptor))
+    }
+
+    fn write_step(&mut self, step: Step<'_>) -> Result<()> {
+        let position = super::to_u32(step.position, "position")?;
+        let mut words = Vec::with_capacity(1 + step.tokens.len());
+        words.push(position);
+        words.extend_from_slice(step.tokens);
+        let buffer = self.step.clone();
+        self.write(&buffer, 0, bytemuck::cast_slice(&words));
+        Ok(())
+    }
+
+    /// One command encoder, one compute pass, one submit. Dispatches of a pass see each other's writes in order.
+    fn submit(&mut self, program: &Program) {
+        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            let mut current: Option<&Rc<Pipeline>> = None;
+            for dispatch in &program.dispatches {
+                if !current.is_some_and(|p| Rc::ptr_eq(p, &dispatch.pipeline)) {
+                    pass.set_pipeline(&dispatch.pipeline.compute);
+                    current = Some(&dispatch.pipeline);
+                }
+                pass.set_bind_group(0, &dispatch.bind_group, &[]);
+                let [x, y, z] = dispatch.grid;
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+        self.device.queue.submit([encoder.finish()]);
+        self.counters.passes += 1;
+        self.counters.submits += 1;
+        self.counters.dispatches += program.dispatches.len() as u64;
+    }
+}

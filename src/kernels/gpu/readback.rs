@@ -1,0 +1,68 @@
+//! Copies back to the host. Nothing here blocks in a page: the event loop runs the callbacks.
+
+use futures_channel::oneshot;
+
+use super::{Gpu, internal};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::BufferId;
+
+impl Gpu {
+    pub(super) async fn read_rows(&mut self, x: BufferId, n: usize) -> Result<Vec<f32>> {
+        let source = self.activation(x, n)?;
+        let (width, stride, buffer) = (source.width, source.stride, source.buffer.clone());
+        let words = self.read_words(&buffer, n * stride).await?;
+        let mut values = Vec::with_capacity(n * width);
+        for row in words.chunks_exact(stride) {
+            values.extend(row[..width].iter().map(|&w| f32::from_bits(w)));
+        }
+        Ok(values)
+    }
+
+    pub(super) async fn read_best(&mut self) -> Result<(u32, f32)> {
+        let best = self.best.clone();
+        match self.read_words(&best, 2).await?.as_slice() {
+            &[index, value] => Ok((index, f32::from_bits(value))),
+            other => Err(internal(format!("{} words of argmax", other.len()))),
+        }
+    }
+
+    /// The first `count` words of `buffer` after the passes so far.
+    async fn read_words(&mut self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<u32>> {
+        let bytes = 4 * count as u64;
+        let staging = self.staging(bytes)?;
+        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
+        self.device.queue.submit([encoder.finish()]);
+        self.counters.submits += 1;
+        self.counters.bytes_read += bytes;
+
+        let (sender, mapped) = oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
+            let _ = sender.send(outcome);
+        });
+        self.device.wait()?;
+        // a loss of the device also ends the map: what is known of it says more
+        let outcome = mapped.await.map_err(|_| self.device.lost())?;
+        self.device.settle().await?;
+        outcome.map_err(|e| failed("a readback failed", e))?;
+        let view = staging.get_mapped_range(0..bytes).map_err(|e| failed("a readback has no bytes", e))?;
+        let words = view.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
+        drop(view);
+        staging.unmap();
+        self.staging = Some(staging);
+        Ok(words)
+    }
+
+    /// Takes the staging buffer, or a larger one. It is put back after use; a readback that was cancelled keeps it.
+    fn staging(&mut self, bytes: u64) -> Result<wgpu::Buffer> {
+        if let Some(found) = self.staging.take().filter(|b| b.size() >= bytes) {
+            return Ok(found);
+        }
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        self.device.create_buffer("staging", bytes, usage)
+    }
+}
+
+fn failed(what: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::GpuFailure, what).with_source(source)
+}

@@ -1,0 +1,107 @@
+//! The table of shader variants, which `build.rs` generates, and their compiled pipelines.
+
+use super::internal;
+use crate::error::Result;
+
+/// How a shader uses a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Uniform,
+    Read,
+    ReadWrite,
+}
+
+/// A buffer that a shader declares.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) binding: u32,
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// A validated shader and what the host must know of it.
+#[derive(Debug)]
+pub(super) struct Variant {
+    pub(super) name: &'static str,
+    pub(super) op: &'static str,
+    /// Weight format, or empty.
+    pub(super) weights: &'static str,
+    pub(super) source: &'static str,
+    pub(super) workgroup: [u32; 3],
+    /// Integer constants that it was composed with.
+    pub(super) constants: &'static [(&'static str, u32)],
+    pub(super) slots: &'static [Slot],
+}
+
+include!(concat!(env!("OUT_DIR"), "/variants.rs"));
+
+impl Variant {
+    /// The value of an integer constant.
+    pub(super) fn constant(&self, name: &str) -> Result<u32> {
+        let found = self.constants.iter().find(|c| c.0 == name);
+        found.map(|c| c.1).ok_or_else(|| internal(format!("{} has no constant {name}", self.name)))
+    }
+
+    /// Whether an integer constant has a value.
+    pub(super) fn has(&self, name: &str, value: u32) -> bool {
+        self.constants.contains(&(name, value))
+    }
+}
+
+/// The variants of an op for a weight format (empty if it takes no weights).
+pub(super) fn variants_of(op: &str, weights: &str) -> impl Iterator<Item = &'static Variant> {
+    VARIANTS.iter().filter(move |v| v.op == op && v.weights == weights)
+}
+
+/// The first variant of an op that `wanted` accepts.
+pub(super) fn variant(op: &str, weights: &str, wanted: impl Fn(&Variant) -> bool) -> Result<&'static Variant> {
+    let mut of = variants_of(op, weights);
+    of.find(|v| wanted(v)).ok_or_else(|| internal(format!("no variant of {op} for weights \"{weights}\"")))
+}
+
+/// A compiled variant. The pipeline is made when a program first needs it.
+pub(super) struct Pipeline {
+    pub(super) layout: wgpu::BindGroupLayout,
+    pub(super) compute: wgpu::ComputePipeline,
+}
+
+impl Pipeline {
+    /// Compiles `variant`; errors go to the error scope around the call.
+    pub(super) fn new(device: &wgpu::Device, variant: &Variant) -> Self {
+        let entries: Vec<_> = variant.slots.iter().map(layout_entry).collect();
+        let label = Some(variant.name);
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            ..Default::default()
+        });
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(variant.source.into()),
+        });
+        let compute = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(variant.op),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        Self { layout, compute }
+    }
+}
+
+fn layout_entry(slot: &Slot) -> wgpu::BindGroupLayoutEntry {
+    let ty = match slot.kind {
+        Kind::Uniform => wgpu::BufferBindingType::Uniform,
+        Kind::Read => wgpu::BufferBindingType::Storage { read_only: true },
+        Kind::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+    };
+    wgpu::BindGroupLayoutEntry {
+        binding: slot.binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    }
+}

@@ -1,0 +1,133 @@
+//! How fast the WGSL backend runs the operations of a model, without one: weights are zeros of the right shape and type.
+//! `cargo test --release --test gpu_speed -- --ignored --nocapture`
+#![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
+
+use std::time::Instant;
+
+use pagelm::Result;
+use pagelm::kernels::gpu::{Gpu, Options, Split};
+use pagelm::kernels::{Attention, Backend, BufferId, Head, MatrixId, PassKey, Rope, RopeKind, Step, VectorId};
+use pagelm::quant::TensorType;
+use pollster::block_on;
+
+/// SmolLM2-135M.
+const LAYERS: usize = 30;
+const HIDDEN: usize = 576;
+const FFN: usize = 1536;
+const HEADS: usize = 9;
+const KV_HEADS: usize = 3;
+const HEAD_DIM: usize = 64;
+const VOCABULARY: usize = 49152;
+const CONTEXT: usize = 512;
+
+struct Model {
+    table: MatrixId,
+    /// q, k, v, o, gate, up, down
+    layers: Vec<[MatrixId; 7]>,
+    norm: VectorId,
+    rope: Rope,
+    /// x, normed, q, k, v, attended, gate, up, logits
+    buffers: [BufferId; 9],
+}
+
+fn model(b: &mut Gpu) -> Result<Model> {
+    let ty = |name: &str| TensorType::from_name(name).expect("a type");
+    let kv = KV_HEADS * HEAD_DIM;
+    let shapes =
+        [(HIDDEN, HIDDEN), (kv, HIDDEN), (kv, HIDDEN), (HIDDEN, HIDDEN), (FFN, HIDDEN), (FFN, HIDDEN), (HIDDEN, FFN)];
+    let mut layers = Vec::new();
+    for _ in 0..LAYERS {
+        let mut layer = [MatrixId(0); 7];
+        for (slot, (rows, cols)) in layer.iter_mut().zip(shapes) {
+            *slot = b.create_matrix("w", ty("Q4_1"), rows, cols)?;
+        }
+        layers.push(layer);
+    }
+    b.create_cache(LAYERS, CONTEXT, kv)?;
+    let rows = b.max_rows();
+    let mut buffer = |rows, width| b.create_buffer("x", rows, width);
+    let buffers = [
+        buffer(rows, HIDDEN)?,
+        buffer(rows, HIDDEN)?,
+        buffer(rows, HIDDEN)?,
+        buffer(rows, kv)?,
+        buffer(rows, kv)?,
+        buffer(rows, HIDDEN)?,
+        buffer(rows, FFN)?,
+        buffer(rows, FFN)?,
+        buffer(1, VOCABULARY)?,
+    ];
+    Ok(Model {
+        table: b.create_matrix("table", ty("Q8_0"), VOCABULARY, HIDDEN)?,
+        layers,
+        norm: b.create_vector("norm", &[1.0; HIDDEN])?,
+        rope: Rope {
+            kind: RopeKind::Norm,
+            dims: HEAD_DIM,
+            table: b.create_vector("rope", &[1.0; CONTEXT * HEAD_DIM])?,
+        },
+        buffers,
+    })
+}
+
+fn forward(b: &mut Gpu, m: &Model, n: usize) -> Result<()> {
+    let [x, normed, q, k, v, attended, gate, up, logits] = m.buffers;
+    let a = Attention { heads: HEADS, kv_heads: KV_HEADS, head_dim: HEAD_DIM, scale: 0.125 };
+    b.embed(n, m.table, x)?;
+    for (layer, &[wq, wk, wv, wo, w_gate, w_up, w_down]) in m.layers.iter().enumerate() {
+        b.rms_norm(n, x, 0, m.norm, 1e-5, normed)?;
+        b.matmul(n, wq, normed, q)?;
+        b.matmul(n, wk, normed, k)?;
+        b.matmul(n, wv, normed, v)?;
+        b.rope(n, q, HEADS, HEAD_DIM, m.rope)?;
+        b.rope(n, k, KV_HEADS, HEAD_DIM, m.rope)?;
+        b.store_kv(n, layer, k, v)?;
+        b.attention(n, layer, q, a, attended)?;
+        b.matmul(n, wo, attended, normed)?;
+        b.add(n, x, normed)?;
+        b.rms_norm(n, x, 0, m.norm, 1e-5, normed)?;
+        b.matmul(n, w_gate, normed, gate)?;
+        b.matmul(n, w_up, normed, up)?;
+        b.silu_mul(n, gate, up)?;
+        b.matmul(n, w_down, gate, normed)?;
+        b.add(n, x, normed)?;
+    }
+    b.rms_norm(1, x, n - 1, m.norm, 1e-5, normed)?;
+    b.matmul(1, m.table, normed, logits)?;
+    b.argmax(logits)
+}
+
+/// Seconds a pass of n rows takes, the best of several.
+fn seconds(b: &mut Gpu, m: &Model, n: usize, position: usize) -> f64 {
+    let key = PassKey { rows: n, head: Head::Argmax };
+    let tokens = vec![1; n];
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let start = Instant::now();
+        b.pass(Step { tokens: &tokens, position }, key, &mut |b| forward(b, m, n)).expect("a pass");
+        block_on(b.read_argmax()).expect("a readback");
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    best
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn smollm2_135m() {
+    for split in [Split::Never, Split::Always] {
+        let mut b = block_on(Gpu::new(Options { split, ..Options::default() })).expect("a device");
+        let m = model(&mut b).expect("a model");
+        let decode = seconds(&mut b, &m, 1, 100);
+        let far = seconds(&mut b, &m, 1, 500);
+        let (small, block) = (seconds(&mut b, &m, 4, 100), seconds(&mut b, &m, 64, 100));
+        println!("{:?}, split {split:?}", b.adapter_info());
+        println!(
+            "decode {:.1} tok/s at 100, {:.1} at 500; prefill {:.1} tok/s in fours, {:.1} in 64s",
+            1.0 / decode,
+            1.0 / far,
+            4.0 / small,
+            64.0 / block
+        );
+        println!("{:?}, {} MB", b.counters(), b.bytes() / 1_000_000);
+    }
+}

@@ -1,0 +1,88 @@
+//! The table.
+
+use super::{Case, Op, Sabotage, Weight};
+use pagelm::kernels::RopeKind;
+use pagelm::quant::{TYPES, TensorType};
+
+fn case(op: Op, seed: u64, magnitude: f32) -> Case {
+    Case { op, seed, magnitude, sabotage: Sabotage::None }
+}
+
+/// Every type by matrix shapes around panels, blocks and odd widths.
+fn shapes(rows: &[usize], cols: &[usize]) -> Vec<Weight> {
+    let mut all = Vec::new();
+    for info in TYPES {
+        let ty = TensorType::from_name(info.name).expect("a row of the table");
+        for &rows in rows {
+            let whole = cols.iter().filter(|c| **c % info.block_len == 0);
+            all.extend(whole.map(|&cols| Weight { ty, rows, cols }));
+        }
+    }
+    all
+}
+
+/// Small, ordinary and large values in turn.
+fn magnitude(i: usize) -> f32 {
+    [1.0, 1e-3, 300.0][i % 3]
+}
+
+pub fn matmul() -> Vec<Case> {
+    let shapes = shapes(&[1, 7, 63, 64, 65, 192], &[32, 33, 48, 64, 80, 96, 576]);
+    shapes.into_iter().enumerate().map(|(i, w)| case(Op::Matmul(w), i as u64, magnitude(i))).collect()
+}
+
+pub fn embed() -> Vec<Case> {
+    let shapes = shapes(&[1, 64, 130], &[31, 32, 48, 64, 576]);
+    shapes.into_iter().enumerate().map(|(i, w)| case(Op::Embed(w), 1000 + i as u64, magnitude(i))).collect()
+}
+
+pub fn elements() -> Vec<Case> {
+    let mut ops = Vec::new();
+    for width in [1, 4, 31, 64, 65, 576, 1536] {
+        ops.push(Op::RmsNorm { width, first: 0 });
+        ops.push(Op::RmsNorm { width, first: 2 });
+        ops.push(Op::SiluMul { width });
+        ops.push(Op::Add { width });
+    }
+    for width in [4, 63, 64, 65, 1000, 49152] {
+        ops.push(Op::Argmax { width });
+    }
+    for kind in [RopeKind::Norm, RopeKind::Neox] {
+        for (heads, head_dim, dims) in [(1, 16, 16), (3, 48, 48), (9, 64, 64), (2, 80, 32), (2, 128, 128)] {
+            ops.push(Op::Rope { kind, heads, head_dim, dims });
+        }
+    }
+    ops.into_iter().enumerate().map(|(i, op)| case(op, 2000 + i as u64, magnitude(i))).collect()
+}
+
+pub fn attention() -> Vec<Case> {
+    let mut ops = Vec::new();
+    for (heads, kv_heads) in [(2, 2), (3, 1), (9, 3), (8, 1)] {
+        for head_dim in [16, 48, 64, 80, 128] {
+            for (position, n) in [(0, 1), (1, 3), (17, 31), (300, 5)] {
+                ops.push(Op::Attention { heads, kv_heads, head_dim, position, n });
+            }
+        }
+    }
+    // heads that are not whole vectors of four, the largest that is, and tiles that end exactly
+    for (head_dim, position, n) in [(18, 70, 3), (250, 17, 2), (256, 65, 2), (64, 63, 1), (64, 64, 1), (16, 255, 2)] {
+        ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim, position, n });
+    }
+    // scores up to some tens: larger ones make the softmax a step
+    let magnitude = |i: usize| [1.0, 0.01, 4.0][i % 3];
+    ops.into_iter().enumerate().map(|(i, op)| case(op, 3000 + i as u64, magnitude(i))).collect()
+}
+
+/// Cases that must fail.
+pub fn sabotaged() -> Vec<Case> {
+    let mut all = Vec::new();
+    for sabotage in [Sabotage::SwapNibble, Sabotage::InjectNan, Sabotage::ReadWrongBuffer] {
+        for name in ["Q4_0", "Q4_1"] {
+            let ty = TensorType::from_name(name).expect("a type");
+            // square, so that the wrong buffer has the right size
+            let w = Weight { ty, rows: 64, cols: 64 };
+            all.push(Case { sabotage, ..case(Op::Matmul(w), 7, 1.0) });
+        }
+    }
+    all
+}

@@ -1,0 +1,60 @@
+//! Bodies of the operations on weight matrices.
+
+use super::{
+    BUFFER_ROWS, Case, Output, Part, ROW_COUNTS, Sabotage, Weight, assert_untouched, data, ids, pass, table, upload,
+};
+use pagelm::Result;
+use pagelm::kernels::Backend;
+
+/// Multiplies with each row count; every time the output starts with other values, which must stay past row n.
+pub(super) async fn matmul<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Result<Output> {
+    let mut bytes = data::weights(case.seed, w, case.magnitude);
+    if case.sabotage == Sabotage::SwapNibble {
+        data::swap_nibble(&mut bytes, w);
+    }
+    let matrix = upload(b, "w", w, &bytes)?;
+    let before = data::values(case.seed + 1, BUFFER_ROWS, w.rows, 1.0);
+    let inputs = table(b, w.cols, &data::values(case.seed + 2, BUFFER_ROWS, w.cols, 1.0))?;
+    let sentinels = table(b, w.rows, &before)?;
+    let x = b.create_buffer("x", BUFFER_ROWS, w.cols)?;
+    let out = b.create_buffer("out", BUFFER_ROWS, w.rows)?;
+    let all = ids(0, BUFFER_ROWS);
+    let mut values = Vec::new();
+    for &n in ROW_COUNTS {
+        pass(b, Part::Fill, &all, 0, |b| {
+            b.embed(BUFFER_ROWS, inputs, x)?;
+            b.embed(BUFFER_ROWS, sentinels, out)
+        })?;
+        pass(b, Part::Act, &all[..n], 0, |b| b.matmul(n, matrix, x, out))?;
+        let read = if case.sabotage == Sabotage::ReadWrongBuffer { x } else { out };
+        let mut got = b.read(read, BUFFER_ROWS).await?;
+        if case.sabotage == Sabotage::None {
+            assert_untouched(&got[n * w.rows..], &before[n * w.rows..]);
+        }
+        got.truncate(n * w.rows);
+        values.extend(got);
+    }
+    Ok(Output { values, width: w.rows })
+}
+
+/// Gathers the first row, the last and some between, some twice.
+pub(super) async fn embed<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Result<Output> {
+    let matrix = upload(b, "table", w, &data::weights(case.seed, w, case.magnitude))?;
+    let before = data::values(case.seed + 1, BUFFER_ROWS, w.cols, 1.0);
+    let sentinels = table(b, w.cols, &before)?;
+    let out = b.create_buffer("out", BUFFER_ROWS, w.cols)?;
+    let mut rng = data::Rng(case.seed + 2);
+    let last = (w.rows - 1) as u32;
+    let mut values = Vec::new();
+    for n in [1, 2, 9, 9] {
+        let mut tokens: Vec<u32> = (0..n).map(|_| (rng.bits() % w.rows as u64) as u32).collect();
+        tokens[0] = if values.is_empty() { 0 } else { last };
+        pass(b, Part::Fill, &ids(0, BUFFER_ROWS), 0, |b| b.embed(BUFFER_ROWS, sentinels, out))?;
+        pass(b, Part::Act, &tokens, 0, |b| b.embed(n, matrix, out))?;
+        let mut got = b.read(out, BUFFER_ROWS).await?;
+        assert_untouched(&got[n * w.cols..], &before[n * w.cols..]);
+        got.truncate(n * w.cols);
+        values.extend(got);
+    }
+    Ok(Output { values, width: w.cols })
+}

@@ -1,0 +1,179 @@
+//! One case table for every backend: each case runs the same operations on a reference and on the backend that is
+//! tested, and compares what comes out. Bodies are async and use no threads, files or environment, so that the same
+//! module runs natively and in browsers.
+#![allow(dead_code)] // each including test uses its part
+
+pub mod cases;
+pub mod compare;
+pub mod data;
+mod matrix;
+mod sequence;
+
+use compare::Tolerance;
+use pagelm::Result;
+use pagelm::kernels::{Backend, Head, MatrixId, PassKey, RopeKind, Step};
+use pagelm::quant::TensorType;
+
+/// A weight matrix's shape and type.
+#[derive(Clone, Copy, Debug)]
+pub struct Weight {
+    pub ty: TensorType,
+    pub rows: usize,
+    pub cols: usize,
+}
+
+/// What a case does.
+#[derive(Clone, Copy, Debug)]
+pub enum Op {
+    Embed(Weight),
+    Matmul(Weight),
+    RmsNorm { width: usize, first: usize },
+    Rope { kind: RopeKind, heads: usize, head_dim: usize, dims: usize },
+    Attention { heads: usize, kv_heads: usize, head_dim: usize, position: usize, n: usize },
+    SiluMul { width: usize },
+    Add { width: usize },
+    Argmax { width: usize },
+}
+
+/// A deliberate mistake, for the harness's own test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    None,
+    SwapNibble,
+    InjectNan,
+    ReadWrongBuffer,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub op: Op,
+    pub seed: u64,
+    /// The size of the inputs' largest values.
+    pub magnitude: f32,
+    pub sabotage: Sabotage,
+}
+
+/// What a case produced, in rows of `width`.
+pub struct Output {
+    pub values: Vec<f32>,
+    pub width: usize,
+}
+
+/// Row counts that a matrix is multiplied with.
+pub const ROW_COUNTS: &[usize] = &[1, 2, 3, 4, 5, 8, 31];
+/// Rows of the buffers: more than any operation touches, so that the rest can be checked.
+pub const BUFFER_ROWS: usize = 33;
+
+impl Case {
+    pub fn tolerance(&self) -> Tolerance {
+        match self.op {
+            Op::Embed(_) | Op::Add { .. } | Op::Argmax { .. } => Tolerance::EXACT,
+            Op::Matmul(_) => Tolerance::SUM,
+            Op::RmsNorm { .. } | Op::SiluMul { .. } | Op::Rope { .. } => Tolerance::ELEMENT,
+            Op::Attention { .. } => Tolerance::SOFTMAX,
+        }
+    }
+
+    /// Runs the case on `b`, a backend that nothing was done with.
+    pub async fn run<B: Backend>(&self, b: &mut B) -> Result<Output> {
+        match self.op {
+            Op::Embed(w) => matrix::embed(b, self, w).await,
+            Op::Matmul(w) => matrix::matmul(b, self, w).await,
+            Op::RmsNorm { width, first } => sequence::rms_norm(b, self, width, first).await,
+            Op::Rope { kind, heads, head_dim, dims } => sequence::rope(b, self, kind, heads, head_dim, dims).await,
+            Op::Attention { heads, kv_heads, head_dim, position, n } => {
+                sequence::attention(b, self, (heads, kv_heads, head_dim), position, n).await
+            }
+            Op::SiluMul { width } => sequence::pair(b, self, width, |b, n, x, y| b.silu_mul(n, x, y)).await,
+            Op::Add { width } => sequence::pair(b, self, width, |b, n, x, y| b.add(n, x, y)).await,
+            Op::Argmax { width } => sequence::argmax(b, self, width).await,
+        }
+    }
+}
+
+/// Runs `cases` on both backends and returns how many values were compared, or every failure.
+pub async fn run_all<R: Backend, T: Backend>(
+    cases: &[Case],
+    mut reference: impl FnMut() -> Result<R>,
+    mut tested: impl FnMut() -> Result<T>,
+) -> std::result::Result<usize, String> {
+    let mut compared = 0;
+    let mut failures = Vec::new();
+    for case in cases {
+        match run_one(case, &mut reference, &mut tested).await {
+            Ok(count) => compared += count,
+            Err(why) => failures.push(format!("{case:?}: {why}")),
+        }
+    }
+    match (failures.len(), compared) {
+        (0, 0) => Err("nothing was compared".to_owned()),
+        (0, _) => Ok(compared),
+        (many, _) => Err(format!("{many} of {} cases failed:\n{}", cases.len(), failures.join("\n"))),
+    }
+}
+
+async fn run_one<R: Backend, T: Backend>(
+    case: &Case,
+    reference: &mut impl FnMut() -> Result<R>,
+    tested: &mut impl FnMut() -> Result<T>,
+) -> std::result::Result<usize, String> {
+    let honest = Case { sabotage: Sabotage::None, ..*case };
+    let expected = honest.run(&mut reference().map_err(|e| e.to_string())?).await.map_err(|e| e.to_string())?;
+    let mut got = case.run(&mut tested().map_err(|e| e.to_string())?).await.map_err(|e| e.to_string())?;
+    if case.sabotage == Sabotage::InjectNan {
+        got.values[0] = f32::NAN;
+    }
+    compare::compare(&expected.values, &got.values, expected.width, case.tolerance())
+}
+
+/// The passes of a case: `Fill` brings inputs into buffers, `Act` is the operation that is tested.
+#[derive(Clone, Copy)]
+pub(crate) enum Part {
+    Fill,
+    Act,
+}
+
+/// Runs one pass; the two parts differ in their key, so that each is recorded for itself.
+pub(crate) fn pass<B: Backend>(
+    b: &mut B,
+    part: Part,
+    tokens: &[u32],
+    position: usize,
+    mut record: impl FnMut(&mut B) -> Result<()>,
+) -> Result<()> {
+    let head = match part {
+        Part::Fill => Head::None,
+        Part::Act => Head::Last,
+    };
+    b.pass(Step { tokens, position }, PassKey { rows: tokens.len(), head }, &mut record)
+}
+
+/// A matrix from GGUF bytes, written two panels at a time.
+pub(crate) fn upload<B: Backend>(b: &mut B, label: &str, w: Weight, bytes: &[u8]) -> Result<MatrixId> {
+    let matrix = b.create_matrix(label, w.ty, w.rows, w.cols)?;
+    let row_bytes = bytes.len() / w.rows;
+    let step = 2 * B::PANEL_ROWS;
+    for (i, rows) in bytes.chunks(row_bytes * step).enumerate() {
+        b.write_rows(matrix, i * step, rows)?;
+    }
+    Ok(matrix)
+}
+
+/// A table of f32 rows, from which `embed` brings values into buffers exactly.
+pub(crate) fn table<B: Backend>(b: &mut B, width: usize, values: &[f32]) -> Result<MatrixId> {
+    let ty = TensorType::from_name("F32").expect("F32 is a type");
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    upload(b, "table", Weight { ty, rows: values.len() / width, cols: width }, &bytes)
+}
+
+/// Token ids first .. first + n.
+pub(crate) fn ids(first: usize, n: usize) -> Vec<u32> {
+    (first..first + n).map(|i| u32::try_from(i).expect("small")).collect()
+}
+
+/// Rows that an operation must not touch still hold what was there.
+pub(crate) fn assert_untouched(got: &[f32], before: &[f32]) {
+    let same = got.iter().map(|v| v.to_bits()).eq(before.iter().map(|v| v.to_bits()));
+    assert!(same && !before.is_empty(), "rows past n were written");
+}

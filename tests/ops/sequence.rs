@@ -1,0 +1,152 @@
+//! Bodies of the operations on activations and the cache.
+
+use super::{BUFFER_ROWS, Case, Output, Part, ROW_COUNTS, assert_untouched, data, ids, pass, table};
+use pagelm::Result;
+use pagelm::kernels::{Attention, Backend, BufferId, MatrixId, Rope, RopeKind};
+
+/// A buffer of `BUFFER_ROWS` rows and the table that fills it.
+struct Filled {
+    values: Vec<f32>,
+    table: MatrixId,
+    buffer: BufferId,
+}
+
+fn filled<B: Backend>(b: &mut B, seed: u64, width: usize, magnitude: f32) -> Result<Filled> {
+    let values = data::values(seed, BUFFER_ROWS, width, magnitude);
+    let table = table(b, width, &values)?;
+    Ok(Filled { values, table, buffer: b.create_buffer("filled", BUFFER_ROWS, width)? })
+}
+
+/// Brings the tables' values into their buffers, all rows.
+fn fill<B: Backend>(b: &mut B, what: &[&Filled]) -> Result<()> {
+    pass(b, Part::Fill, &ids(0, BUFFER_ROWS), 0, |b| {
+        what.iter().try_for_each(|f| b.embed(BUFFER_ROWS, f.table, f.buffer))
+    })
+}
+
+/// Reads n rows after checking that the rows past them are as they were.
+async fn read<B: Backend>(b: &mut B, of: &Filled, n: usize, width: usize) -> Result<Vec<f32>> {
+    let mut got = b.read(of.buffer, BUFFER_ROWS).await?;
+    assert_untouched(&got[n * width..], &of.values[n * width..]);
+    got.truncate(n * width);
+    Ok(got)
+}
+
+pub(super) async fn rms_norm<B: Backend>(b: &mut B, case: &Case, width: usize, first: usize) -> Result<Output> {
+    let weight = b.create_vector("weight", &data::values(case.seed, 1, width, 2.0))?;
+    let x = filled(b, case.seed + 1, width, case.magnitude)?;
+    let out = filled(b, case.seed + 2, width, 1.0)?;
+    let mut values = Vec::new();
+    for &n in &ROW_COUNTS[..5] {
+        fill(b, &[&x, &out])?;
+        pass(b, Part::Act, &ids(0, n), 0, |b| b.rms_norm(n, x.buffer, first, weight, 1e-5, out.buffer))?;
+        values.extend(read(b, &out, n, width).await?);
+    }
+    Ok(Output { values, width })
+}
+
+/// x op y in place, for row counts from one to nearly all.
+pub(super) async fn pair<B: Backend>(
+    b: &mut B,
+    case: &Case,
+    width: usize,
+    op: impl Fn(&mut B, usize, BufferId, BufferId) -> Result<()>,
+) -> Result<Output> {
+    let x = filled(b, case.seed, width, case.magnitude)?;
+    let y = filled(b, case.seed + 1, width, 1.0)?;
+    let mut values = Vec::new();
+    for &n in ROW_COUNTS {
+        fill(b, &[&x, &y])?;
+        pass(b, Part::Act, &ids(0, n), 0, |b| op(b, n, x.buffer, y.buffer))?;
+        values.extend(read(b, &x, n, width).await?);
+    }
+    Ok(Output { values, width })
+}
+
+/// The same recorded pass at several positions.
+pub(super) async fn rope<B: Backend>(
+    b: &mut B,
+    case: &Case,
+    kind: RopeKind,
+    heads: usize,
+    head_dim: usize,
+    dims: usize,
+) -> Result<Output> {
+    let context = 310;
+    let angle = |i: usize| (i / dims) as f32 * 1e4f32.powf(-((i % dims / 2 * 2) as f32) / dims as f32);
+    let turn = |i: usize| if i % 2 == 0 { angle(i).cos() } else { angle(i).sin() };
+    let table: Vec<f32> = (0..context * dims).map(turn).collect();
+    let table = b.create_vector("rope", &table)?;
+    let width = heads * head_dim;
+    let x = filled(b, case.seed, width, case.magnitude)?;
+    let mut values = Vec::new();
+    for (position, n) in [(0, 1), (1, 1), (17, 5), (300, 1), (300, 5)] {
+        fill(b, &[&x])?;
+        pass(b, Part::Act, &ids(0, n), position, |b| b.rope(n, x.buffer, heads, head_dim, Rope { kind, dims, table }))?;
+        values.extend(read(b, &x, n, width).await?);
+    }
+    Ok(Output { values, width })
+}
+
+pub(super) async fn argmax<B: Backend>(b: &mut B, case: &Case, width: usize) -> Result<Output> {
+    let mut x = data::values(case.seed, 3, width, case.magnitude);
+    // row 1: a tie, and the second of the two is met first by a backward walk; row 2 is all zeros: a tie of all
+    let (first, second) = (width / 3, width - 1);
+    x[width + first] = 2.0 * case.magnitude;
+    x[width + second] = 2.0 * case.magnitude;
+    // row 0: negative throughout, with the largest last
+    x[..width].iter_mut().for_each(|v| *v = -v.abs() - 1.0);
+    x[second] = -0.5;
+    let table = table(b, width, &x)?;
+    let buffer = b.create_buffer("x", 1, width)?;
+    let mut values = Vec::new();
+    for row in 0..3 {
+        pass(b, Part::Act, &[row], 0, |b| {
+            b.embed(1, table, buffer)?;
+            b.argmax(buffer)
+        })?;
+        let (index, value) = b.read_argmax().await?;
+        values.extend([index as f32, value]);
+    }
+    Ok(Output { values, width: 1 })
+}
+
+/// Fills the cache up to `position` in blocks, then attends with n rows. Layer 0 holds keys and values the wrong
+/// way around: it must not be read.
+pub(super) async fn attention<B: Backend>(
+    b: &mut B,
+    case: &Case,
+    (heads, kv_heads, head_dim): (usize, usize, usize),
+    position: usize,
+    n: usize,
+) -> Result<Output> {
+    const BLOCK: usize = 32;
+    let (width, kv_width, context) = (heads * head_dim, kv_heads * head_dim, position + BUFFER_ROWS);
+    b.create_cache(2, context, kv_width)?;
+    let keys = table(b, kv_width, &data::values(case.seed, context, kv_width, case.magnitude))?;
+    let values = table(b, kv_width, &data::values(case.seed + 1, context, kv_width, 1.0))?;
+    let queries = table(b, width, &data::values(case.seed + 2, context, width, case.magnitude))?;
+    let k = b.create_buffer("k", BLOCK, kv_width)?;
+    let v = b.create_buffer("v", BLOCK, kv_width)?;
+    let q = b.create_buffer("q", BLOCK, width)?;
+    let out = filled(b, case.seed + 3, width, 1.0)?;
+    fill(b, &[&out])?;
+
+    let store = |b: &mut B, n: usize| -> Result<()> {
+        b.embed(n, keys, k)?;
+        b.embed(n, values, v)?;
+        b.store_kv(n, 0, v, k)?;
+        b.store_kv(n, 1, k, v)
+    };
+    for start in (0..position).step_by(BLOCK) {
+        let rows = BLOCK.min(position - start);
+        pass(b, Part::Fill, &ids(start, rows), start, |b| store(b, rows))?;
+    }
+    let a = Attention { heads, kv_heads, head_dim, scale: 1.0 / (head_dim as f32).sqrt() };
+    pass(b, Part::Act, &ids(position, n), position, |b| {
+        store(b, n)?;
+        b.embed(n, queries, q)?;
+        b.attention(n, 1, q, a, out.buffer)
+    })?;
+    Ok(Output { values: read(b, &out, n, width).await?, width: head_dim })
+}

@@ -1,0 +1,186 @@
+//! The case table on the WGSL backend over Vulkan, against the reference; and what only that backend promises.
+//!
+//! Without an adapter these tests fail; `PAGELM_ALLOW_NO_GPU=1` turns that into a printed skip.
+#![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
+
+mod ops;
+
+use std::rc::Rc;
+
+use ops::{Case, cases, run_all};
+use pagelm::kernels::gpu::{Device, Gpu, Options, Split};
+use pagelm::kernels::reference::Reference;
+use pagelm::kernels::{Backend, Head, PassKey, Step};
+use pagelm::{ErrorKind, Result};
+use pollster::block_on;
+
+/// The device to test on, or `None` where it may be missing and is.
+fn device(options: Options) -> Option<Rc<Device>> {
+    match block_on(Device::request(options)) {
+        Ok(device) => Some(Rc::new(device)),
+        Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some_and(|v| v == "1") => {
+            println!("SKIPPED, there is no GPU: {e}");
+            None
+        }
+        Err(e) => panic!("{e}; install a Vulkan driver (Mesa's lavapipe will do) or set PAGELM_ALLOW_NO_GPU=1"),
+    }
+}
+
+fn run(cases: &[Case], options: Options) {
+    let Some(device) = device(options) else { return };
+    let outcome = block_on(run_all(cases, || Ok(Reference::new()), || Gpu::on(device.clone())));
+    match outcome {
+        Ok(compared) => println!("{} cases, {compared} values compared", cases.len()),
+        Err(why) => panic!("{why}"),
+    }
+}
+
+/// WebGPU's default limits, one panel a chunk, and grids that wrap after two workgroups.
+fn cramped() -> Options {
+    Options { chunk_bytes: 1, max_grid: 2, default_limits: true, split: Split::Always, ..Options::default() }
+}
+
+#[test]
+fn matmul() {
+    run(&cases::matmul(), Options { split: Split::Never, ..Options::default() });
+}
+
+#[test]
+fn matmul_cramped() {
+    run(&cases::matmul(), cramped());
+}
+
+#[test]
+fn embed() {
+    run(&cases::embed(), Options::default());
+}
+
+#[test]
+fn embed_cramped() {
+    run(&cases::embed(), cramped());
+}
+
+#[test]
+fn elements() {
+    run(&cases::elements(), Options::default());
+}
+
+#[test]
+fn elements_cramped() {
+    run(&cases::elements(), cramped());
+}
+
+#[test]
+fn attention() {
+    run(&cases::attention(), Options::default());
+}
+
+#[test]
+fn the_harness_goes_red() {
+    for case in cases::sabotaged() {
+        let outcome = block_on(run_all(&[case], || Ok(Reference::new()), || Ok(Reference::new())));
+        assert!(outcome.is_err(), "{case:?} passed");
+        let honest = Case { sabotage: ops::Sabotage::None, ..case };
+        block_on(run_all(&[honest], || Ok(Reference::new()), || Ok(Reference::new()))).expect("nothing is wrong");
+    }
+    assert!(block_on(run_all(&[], || Ok(Reference::new()), || Ok(Reference::new()))).is_err(), "no cases passed");
+}
+
+/// A backend with one f32 matrix (4, 32), a cache of 8 positions and two buffers of 3 rows.
+fn small(device: &Rc<Device>) -> (Gpu, impl FnMut(&mut Gpu) -> Result<()> + use<>) {
+    let mut gpu = Gpu::on(device.clone()).expect("a backend");
+    let w = ops::table(&mut gpu, 32, &ops::data::values(1, 4, 32, 1.0)).expect("a matrix");
+    gpu.create_cache(1, 8, 32).expect("a cache");
+    let x = gpu.create_buffer("x", 3, 32).expect("a buffer");
+    let y = gpu.create_buffer("y", 3, 4).expect("a buffer");
+    let record = move |gpu: &mut Gpu| {
+        gpu.embed(2, w, x)?;
+        gpu.store_kv(2, 0, x, x)?;
+        gpu.matmul(2, w, x, y)
+    };
+    (gpu, record)
+}
+
+const KEY: PassKey = PassKey { rows: 2, head: Head::Last };
+
+#[test]
+fn a_pass_is_one_submit_and_is_recorded_once() {
+    let Some(device) = device(Options::default()) else { return };
+    let (mut gpu, mut record) = small(&device);
+    gpu.pass(Step { tokens: &[0, 1], position: 0 }, KEY, &mut record).expect("a pass");
+    let before = gpu.counters();
+    assert_eq!((before.recorded, before.passes, before.submits, before.dispatches), (1, 1, 1, 3));
+    let pipelines = device.pipelines();
+    assert_eq!(pipelines, 3, "only what is used is compiled");
+    let never = &mut |_: &mut Gpu| panic!("recorded twice");
+    gpu.pass(Step { tokens: &[2, 3], position: 2 }, KEY, never).expect("a replay");
+    let after = gpu.counters();
+    assert_eq!((after.recorded, after.passes, after.submits, after.dispatches), (1, 2, 2, 6));
+    // a replay writes the position and the tokens, nothing else
+    assert_eq!(after.bytes_written - before.bytes_written, 4 + 2 * 4);
+    assert_eq!(device.pipelines(), pipelines);
+    block_on(gpu.read_argmax()).expect("a readback");
+    let read = gpu.counters();
+    assert_eq!((read.bytes_read - after.bytes_read, read.submits - after.submits), (8, 1));
+}
+
+#[test]
+fn the_oldest_programs_are_forgotten() {
+    let Some(device) = device(Options::default()) else { return };
+    let mut gpu = Gpu::on(device).expect("a backend");
+    let x = gpu.create_buffer("x", 20, 32).expect("a buffer");
+    let y = gpu.create_buffer("y", 20, 32).expect("a buffer");
+    for n in (1..=20).chain([1, 20]) {
+        let key = PassKey { rows: n, head: Head::None };
+        let tokens = ops::ids(0, n);
+        gpu.pass(Step { tokens: &tokens, position: 0 }, key, &mut |gpu| gpu.add(n, x, y)).expect("a pass");
+    }
+    // 1 to 20, then 1 again, which was dropped; 20 was kept
+    assert_eq!(gpu.counters().recorded, 21);
+}
+
+#[test]
+fn steps_outside_a_table_are_refused() {
+    let Some(device) = device(Options::default()) else { return };
+    let (mut gpu, mut record) = small(&device);
+    let mut kind =
+        |tokens: &[u32], position| gpu.pass(Step { tokens, position }, KEY, &mut record).map_err(|e| e.kind());
+    assert_eq!(kind(&[0, 3], 6), Ok(()));
+    assert_eq!(kind(&[0, 4], 0), Err(ErrorKind::InvalidArgument));
+    assert_eq!(kind(&[0, 3], 7), Err(ErrorKind::ContextOverflow));
+    assert_eq!(kind(&[0, 3], usize::MAX), Err(ErrorKind::ContextOverflow));
+    assert_eq!(kind(&[0], 0), Err(ErrorKind::Internal));
+    assert_eq!(gpu.counters().passes, 1);
+}
+
+#[test]
+fn mistakes_are_errors() {
+    let Some(device) = device(Options { default_limits: true, ..Options::default() }) else { return };
+    let mut gpu = Gpu::on(device).expect("a backend");
+    let x = gpu.create_buffer("x", 2, 32).expect("a buffer");
+    let y = gpu.create_buffer("y", 2, 33).expect("a buffer");
+    let mut kind = |op: &mut dyn FnMut(&mut Gpu) -> Result<()>| {
+        let key = PassKey { rows: 1, head: Head::None };
+        gpu.pass(Step { tokens: &[0], position: 0 }, key, op).map_err(|e| e.kind())
+    };
+    assert_eq!(kind(&mut |gpu| gpu.add(1, x, x)), Err(ErrorKind::Internal), "aliases");
+    assert_eq!(kind(&mut |gpu| gpu.add(1, x, y)), Err(ErrorKind::Internal), "widths");
+    assert_eq!(kind(&mut |gpu| gpu.add(3, x, x)), Err(ErrorKind::Internal), "rows");
+    assert_eq!(kind(&mut |gpu| gpu.store_kv(1, 0, x, x)), Err(ErrorKind::Internal), "no cache");
+    assert_eq!(gpu.add(1, x, y).map_err(|e| e.kind()), Err(ErrorKind::Internal), "outside a pass");
+    // above the default limit of one binding, 128 MiB
+    let large = gpu.create_buffer("large", 1 << 20, 1 << 10).map_err(|e| e.kind());
+    assert_eq!(large, Err(ErrorKind::OutOfMemory));
+    assert!(block_on(Gpu::new(Options { max_rows: 0, ..Options::default() })).is_err());
+    // none of these broke the device
+    assert_eq!(block_on(gpu.read(x, 2)).expect("a readback"), vec![0.0; 64]);
+}
+
+#[test]
+fn the_adapter_says_what_it_is() {
+    let Some(device) = device(Options::default()) else { return };
+    let gpu = Gpu::on(device).expect("a backend");
+    let info = gpu.adapter_info();
+    println!("{info:?}");
+    assert!(!info.name.is_empty() && info.backend == "vulkan");
+}
