@@ -5,7 +5,7 @@
 #   check    cargo fmt and cargo clippy
 #   browser  Chromium
 #   test     the other browsers and a software Vulkan driver
-# With nothing missing it takes well under a second.
+# With nothing missing it takes about a second.
 source "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 source scripts/wasm-bindgen.sh
 

@@ -1,10 +1,11 @@
 // The chat page as a person uses it, with the real package and the default model.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { launchChromium } from '../../scripts/browser.mjs';
+import { firstChatFiles } from '../../scripts/size.mjs';
 import { projectRoot, serve } from '../../tests/server/serve.mjs';
-import { join } from 'node:path';
-import { readFileSync } from 'node:fs';
 
 const defaultModel = JSON.parse(readFileSync(join(projectRoot, 'www/default-model.json'), 'utf8'));
 const modelFile = join(projectRoot, 'models', defaultModel.file);
@@ -91,6 +92,18 @@ describe('the chat page', () => {
     await page.click('#new-chat');
     assert.equal(await page.locator('.turn').count(), 0);
     assert.deepEqual(complaints, []);
+  });
+
+  test('a first chat downloads what `make size` counts, and nothing else', async () => {
+    server.requests.length = 0;
+    await loadDefault();
+    await page.fill('#max-tokens', '4');
+    await page.fill('#prompt', 'Hello');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.turn.model .note:not(:empty)');
+    const requested = server.requests.map(({ path }) => path).filter((path) => path.startsWith('/pkg/'));
+    const counted = firstChatFiles().map((file) => `/${relative(projectRoot, file)}`);
+    assert.deepEqual([...new Set(requested)].sort(), counted.sort());
   });
 
   test('Escape stops an answer and keeps what is there', async () => {
