@@ -157,6 +157,9 @@ impl<B: Backend> Engine<B> {
             return Ok(Event::Prefill { done: self.session.past().len(), total: g.prompt_tokens });
         }
         let sampled = self.next_token(g).await?;
+        if self.ends(g, sampled.id) {
+            return Ok(Event::Finish { reason: Reason::Stop, text: g.rest() });
+        }
         g.generated += 1;
         g.sampler.accept(sampled.id)?;
         g.pending = vec![sampled.id];
@@ -166,6 +169,11 @@ impl<B: Backend> Engine<B> {
         }
         let (logprob, top_logprobs) = (sampled.logprob, sampled.top_logprobs);
         Ok(Event::Token(TokenEvent { id: sampled.id, text, logprob, top_logprobs }))
+    }
+
+    /// Whether the model ends its turn with this token.
+    fn ends(&self, g: &Generation, id: u32) -> bool {
+        !g.ignore_eos && self.tokenizer.as_ref().is_ok_and(|t| t.is_end_of_generation(id))
     }
 
     async fn next_token(&mut self, g: &mut Generation) -> Result<Sampled> {
@@ -179,12 +187,9 @@ impl<B: Backend> Engine<B> {
         g.sampler.sample(&mut logits)
     }
 
-    /// The text that a token lets out, and whether the generation ends with it.
+    /// The text that a token lets out, and whether a stop string was completed.
     fn text_of(&self, g: &mut Generation, id: u32) -> Result<(String, bool)> {
         let Ok(tokenizer) = &self.tokenizer else { return Ok((String::new(), false)) }; // ids only; see `Info`
-        if tokenizer.is_end_of_generation(id) && !g.ignore_eos {
-            return Ok((String::new(), true));
-        }
         // a model may have more embeddings than the tokenizer has tokens; those have no text
         if id as usize >= tokenizer.vocabulary_size() {
             return Ok((String::new(), false));
