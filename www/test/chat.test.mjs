@@ -33,7 +33,7 @@ describe('the chat page', () => {
   });
   beforeEach(async () => {
     page = await browser.newPage({ viewport: { width: 360, height: 740 } });
-    page.setDefaultTimeout(patience);
+    page.setDefaultTimeout(15_000);
     complaints = [];
     elsewhere = [];
     page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
@@ -49,7 +49,14 @@ describe('the chat page', () => {
   async function loadDefault() {
     await page.check('[name=backend][value=cpu]');
     await page.click('#load-default');
-    await page.waitForSelector('#prompt:visible');
+    await page.waitForSelector('#prompt:visible', { timeout: patience });
+  }
+  /** @param {Record<string, string>} settings  by the ids of their fields */
+  async function set(settings) {
+    await page.click('#about summary');
+    for (const [id, value] of Object.entries(settings)) await page.fill(`#${id}`, value);
+    await page.keyboard.press('Escape');
+    assert.ok(await page.isHidden('#settings'), 'Escape closes the panel');
   }
   const answers = () => page.locator('.turn.model .body');
   const fitsTheScreen = () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
@@ -63,18 +70,17 @@ describe('the chat page', () => {
     assert.equal(await page.evaluate(() => /** @type {any} */ (document.activeElement).value), 'cpu');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
-    await page.waitForSelector('#prompt:visible');
+    await page.waitForSelector('#prompt:visible', { timeout: patience });
 
     await page.waitForFunction(() => document.activeElement?.id === 'prompt');
-    await page.fill('#max-tokens', '24');
-    await page.fill('#temperature', '0');
+    await set({ 'max-tokens': '24', temperature: '0' });
     await page.focus('#prompt');
     await page.keyboard.type('The capital of France is which city?');
     await page.keyboard.press('Shift+Enter');
     await page.keyboard.type('Name it.');
     assert.equal(await page.inputValue('#prompt'), 'The capital of France is which city?\nName it.');
     await page.keyboard.press('Enter');
-    await page.waitForSelector('.turn.model .note:not(:empty)');
+    await page.waitForSelector('.turn.model .note:not(:empty)', { timeout: patience });
     assert.match(await answers().last().innerText(), /Paris/);
     assert.match(await page.locator('.turn.model .note').innerText(), /^\d+ tokens? · [\d.]+ tokens\/s · prompt [\d.]+ tokens\/s/);
     assert.match(await page.innerText('#speed'), /^[\d.]+ tokens\/s$/);
@@ -86,7 +92,7 @@ describe('the chat page', () => {
     const before = await page.innerText('#context-text');
     await page.keyboard.type('And of Italy?');
     await page.keyboard.press('Enter');
-    await page.waitForFunction(() => document.querySelectorAll('.turn.model .note:not(:empty)').length === 2);
+    await page.waitForFunction(() => document.querySelectorAll('.turn.model .note:not(:empty)').length === 2, undefined, { timeout: patience });
     assert.notEqual(await page.innerText('#context-text'), before, 'the first exchange is part of the second prompt');
 
     await page.click('#new-chat');
@@ -97,10 +103,10 @@ describe('the chat page', () => {
   test('a first chat downloads what `make size` counts, and nothing else', async () => {
     server.requests.length = 0;
     await loadDefault();
-    await page.fill('#max-tokens', '4');
+    await set({ 'max-tokens': '4' });
     await page.fill('#prompt', 'Hello');
     await page.keyboard.press('Enter');
-    await page.waitForSelector('.turn.model .note:not(:empty)');
+    await page.waitForSelector('.turn.model .note:not(:empty)', { timeout: patience });
     const requested = server.requests.map(({ path }) => path).filter((path) => path.startsWith('/pkg/'));
     const counted = firstChatFiles().map((file) => `/${relative(projectRoot, file)}`);
     assert.deepEqual([...new Set(requested)].sort(), counted.sort());
@@ -110,24 +116,24 @@ describe('the chat page', () => {
     await loadDefault();
     await page.fill('#prompt', 'Write a very long story about a lighthouse.');
     await page.keyboard.press('Enter');
-    await page.waitForFunction(() => (document.querySelector('.turn.model .body')?.textContent?.length ?? 0) > 20);
+    await page.waitForFunction(() => (document.querySelector('.turn.model .body')?.textContent?.length ?? 0) > 20, undefined, { timeout: patience });
     await page.keyboard.press('Escape');
-    await page.waitForSelector('#send:visible');
+    await page.waitForSelector('#send:visible', { timeout: patience });
     assert.match(await page.locator('.turn.model .note').innerText(), /stopped$/);
     assert.ok((await answers().innerText()).length > 20);
     await page.fill('#prompt', 'Hello');
-    await page.fill('#max-tokens', '4');
+    await set({ 'max-tokens': '4' });
     await page.click('#send');
-    await page.waitForFunction(() => document.querySelectorAll('.turn.model .note:not(:empty)').length === 2);
+    await page.waitForFunction(() => document.querySelectorAll('.turn.model .note:not(:empty)').length === 2, undefined, { timeout: patience });
     assert.deepEqual(complaints, []);
   });
 
   test('text of a model is never markup', async () => {
     await loadDefault();
-    await page.fill('#max-tokens', '4');
+    await set({ 'max-tokens': '4' });
     await page.fill('#prompt', '<img src=x onerror="document.title=1"> & <b>bold</b>');
     await page.keyboard.press('Enter');
-    await page.waitForSelector('.turn.model .note:not(:empty)');
+    await page.waitForSelector('.turn.model .note:not(:empty)', { timeout: patience });
     assert.equal(await page.innerText('.turn.you .body'), '<img src=x onerror="document.title=1"> & <b>bold</b>');
     assert.equal(await page.locator('#log img, #log b').count(), 0);
   });
@@ -135,7 +141,7 @@ describe('the chat page', () => {
   test('a file of one\'s own', async () => {
     await page.check('[name=backend][value=cpu]');
     await page.setInputFiles('#file', modelFile);
-    await page.waitForSelector('#prompt:visible');
+    await page.waitForSelector('#prompt:visible', { timeout: patience });
     await page.click('#about summary');
     assert.match(await page.innerText('#facts'), /llama/);
     assert.deepEqual(complaints, []);
@@ -143,7 +149,7 @@ describe('the chat page', () => {
 
   test('what is no model is refused with its name and what to do', async () => {
     await page.setInputFiles('#file', { name: 'broken.gguf', mimeType: '', buffer: Buffer.from('not a model at all') });
-    await page.waitForSelector('#error:visible');
+    await page.waitForSelector('#error:visible', { timeout: patience });
     assert.match(await page.innerText('#error'), /broken\.gguf did not load\./);
     assert.notEqual(await page.innerText('#error-code'), '');
     assert.ok(await page.isVisible('#load-default'), 'another model can be chosen');
@@ -154,7 +160,7 @@ describe('the chat page', () => {
   test('a failed download says so', async () => {
     server.faults.push({ path: /\.gguf$/, status: 404 });
     await page.click('#load-default');
-    await page.waitForSelector('#error:visible');
+    await page.waitForSelector('#error:visible', { timeout: patience });
     server.faults.length = 0;
     assert.match(await page.innerText('#error'), /404/);
   });
