@@ -4,10 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use pagelm::gguf::{Header, Parsed};
 use pagelm::tokenizer::{Detokenizer, Tokenizer, Vocabulary};
 use serde_json::Value;
-
-mod reader;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/tokenizers").join(name)
@@ -27,9 +26,9 @@ fn tokenizer(name: &str) -> Tokenizer {
 
 /// The tokenizer of the small model that the tests run.
 fn smollm2() -> Tokenizer {
-    let path = std::env::var("PAGELM_MODEL").map(PathBuf::from).unwrap_or_else(|_| {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("models/SmolLM2-135M-Instruct.Q4_1.gguf")
-    });
+    let path = std::env::var("PAGELM_MODEL")
+        .map(PathBuf::from)
+        .unwrap_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("models/SmolLM2-135M-Instruct.Q4_1.gguf"));
     let bytes = fs::read(&path).unwrap_or_else(|e| {
         panic!("{}: {e}. `make model` gets the model; PAGELM_MODEL names a copy elsewhere.", path.display())
     });
@@ -37,7 +36,10 @@ fn smollm2() -> Tokenizer {
 }
 
 fn vocabulary(gguf: &[u8]) -> Vocabulary {
-    reader::vocabulary(gguf)
+    match Header::parse(gguf, gguf.len() as u64).unwrap() {
+        Parsed::Complete(header) => Vocabulary::from_metadata(&header.metadata).unwrap(),
+        Parsed::NeedMore(bytes) => panic!("the file ends before byte {bytes}"),
+    }
 }
 
 fn ids(case: &Value, name: &str) -> Vec<u32> {
@@ -103,7 +105,8 @@ fn check_lines(tokenizer: &Tokenizer, name: &str, detok: bool) {
 fn check_inp_out(tokenizer: &Tokenizer, name: &str) {
     let file = |end| String::from_utf8(read(&golden(&format!("ggml-vocab-{name}.gguf.{end}")))).unwrap();
     let (inp, out) = (file("inp"), file("out"));
-    let (texts, lines): (Vec<&str>, Vec<&str>) = (inp.split("\n__ggml_vocab_test__\n").collect(), out.lines().collect());
+    let (texts, lines): (Vec<&str>, Vec<&str>) =
+        (inp.split("\n__ggml_vocab_test__\n").collect(), out.lines().collect());
     let mut count = 0;
     for (text, line) in texts.iter().zip(&lines) {
         let expected: Vec<u32> = line.split_whitespace().map(|id| id.parse().unwrap()).collect();

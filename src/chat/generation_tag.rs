@@ -36,7 +36,8 @@ mod tests {
     #[test]
     fn only_the_two_tags_change() {
         assert_eq!(strip("a{%- generation -%}b{% endgeneration+%}"), "a{%- if true -%}b{% endif +%}");
-        for other in ["", "{%", "{% generation", "{% generations %}", "{% if generation %}é{{ generation }}", "{%é%}"] {
+        for other in ["", "{%", "{% generation", "{% generations %}", "{% if generation %}é{{ generation }}", "{%é%}"]
+        {
             assert_eq!(strip(other), other);
         }
     }

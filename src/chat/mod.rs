@@ -159,6 +159,7 @@ fn environment<'source>(now: Option<i64>) -> Environment<'source> {
     environment.set_recursion_limit(MAX_RECURSION);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.add_filter("tojson", json::tojson);
+    environment.add_filter("indent", python::indent);
     environment.add_filter("string", |value: &Value| python::string(value));
     environment.add_function("raise_exception", |message: String| -> std::result::Result<Value, JinjaError> {
         let error = JinjaError::new(JinjaErrorKind::InvalidOperation, "the template refuses");

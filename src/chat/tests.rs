@@ -14,7 +14,10 @@ fn the_environment_is_that_of_transformers() {
     let cases = [
         ("{{ bos_token }}{{ eos_token }}{{ tools }}{{ nothing }}", "<s></s>None"),
         ("{% if true %}\n  a\n  {% endif %}\nb\n", "  a\nb"),
-        ("{% for i in range(9) %}{% if i == 1 %}{% continue %}{% endif %}{% if i > 2 %}{% break %}{% endif %}{{ i }}{% endfor %}", "02"),
+        (
+            "{% for i in range(9) %}{% if i == 1 %}{% continue %}{% endif %}{% if i > 2 %}{% break %}{% endif %}{{ i }}{% endfor %}",
+            "02",
+        ),
         ("{{ ' a '.strip() }}{{ 'a,b'.split(',') }}{{ {'a': 1}.items() | list }}", "a['a', 'b'][['a', 1]]"),
         ("{{ true }} {{ none }} {{ 1.0 }} {{ [1, 'a'] }} {{ true | string }}", "True None 1.0 [1, 'a'] True"),
         ("{{ '<é&\"' | tojson }}", "\"<é&\\\"\""),
@@ -22,6 +25,7 @@ fn the_environment_is_that_of_transformers() {
         ("{{ {'b': [1], 'a': {}} | tojson(indent=2) }}", "{\n  \"b\": [\n    1\n  ],\n  \"a\": {}\n}"),
         ("{{ 'é🎨' | tojson(ensure_ascii=True) }}", "\"\\u00e9\\ud83c\\udfa8\""),
         ("{{ [1, {'a': 2}] | tojson(separators=(',', ':')) }}", "[1,{\"a\":2}]"),
+        ("{{ 'a\n\nb\n' | indent(2, first=true) }}|{{ 'a\nb' | indent('>') }}", "  a\n\n  b\n|a\n>b"),
         ("a {% generation %}b{% endgeneration %} c", "a b c"),
         ("{% set ns = namespace(x=1) %}{% for i in [1, 2] %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}", "4"),
         ("{{ strftime_now is defined }}", "False"),
@@ -89,7 +93,8 @@ fn messages_and_extras_reach_the_template_untouched() {
     let messages = json!([{ "role": "user", "content": "{{ x }} <&>", "more": { "b": 1, "a": [true] } }]);
     let extra = json!({ "enable_thinking": false, "bos_token": "B" }).as_object().unwrap().clone();
     let options = RenderOptions { tools: Some(json!([{ "name": "f" }])), extra, ..Default::default() };
-    let source = "{{ messages[0].content }}{{ messages[0].more | tojson }}{{ tools }}{{ enable_thinking }}{{ bos_token }}";
+    let source =
+        "{{ messages[0].content }}{{ messages[0].more | tojson }}{{ tools }}{{ enable_thinking }}{{ bos_token }}";
     let expected = "{{ x }} <&>{\"b\": 1, \"a\": [true]}[{'name': 'f'}]FalseB";
     assert_eq!(render_with(source, messages, options).unwrap(), expected);
 }

@@ -53,7 +53,15 @@ fn draws_follow_the_probabilities() {
 fn truncation_keeps_the_right_tokens_and_their_ratios() {
     let order = [3, 7, 5, 1, 4, 0, 2, 6]; // LOGITS, most likely first
     let p: Vec<f64> = log_softmax(&LOGITS).unwrap().iter().map(|l| l.exp()).collect();
-    let nucleus = order.iter().scan(0.0, |sum, &id| { *sum += p[id]; Some(*sum) }).position(|sum| sum >= 0.8).unwrap() + 1;
+    let nucleus = order
+        .iter()
+        .scan(0.0, |sum, &id| {
+            *sum += p[id];
+            Some(*sum)
+        })
+        .position(|sum| sum >= 0.8)
+        .unwrap()
+        + 1;
     let least = order.iter().filter(|&&id| p[id] >= 0.3 * p[3]).count();
     let cases = [
         (SamplingOptions { top_k: 3, ..warm() }, 3),

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{TokenType, Vocabulary};
+use super::vocabulary::{TokenType, Vocabulary};
 
 /// Names that end a generation in whatever vocabulary they appear.
 const ENDS: &[&str] = &[
@@ -79,11 +79,7 @@ const CODE_MARKS: &[&str] = &[
 const SHOWN: &[&str] = &["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
 
 /// The ids that end a generation; `types` (vocabulary) are corrected where a name overrides the file.
-pub fn end_of_generation(
-    vocabulary: &Vocabulary,
-    ids: &HashMap<&str, u32>,
-    types: &mut [TokenType],
-) -> BTreeSet<u32> {
+pub fn end_of_generation(vocabulary: &Vocabulary, ids: &HashMap<&str, u32>, types: &mut [TokenType]) -> BTreeSet<u32> {
     let mut ends = BTreeSet::new();
     let mut set = |name: &str, token_type: TokenType| {
         let id = ids.get(name).copied()?;

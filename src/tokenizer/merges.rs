@@ -53,8 +53,7 @@ impl Merges {
             ranks.entry((left, right)).or_insert((rank, both));
         }
         let mut buffer = [0; 4];
-        let bytes =
-            (0..=u8::MAX).map(|byte| ids.get(&*char_of_byte(byte).encode_utf8(&mut buffer)).copied()).collect();
+        let bytes = (0..=u8::MAX).map(|byte| ids.get(&*char_of_byte(byte).encode_utf8(&mut buffer)).copied()).collect();
         Ok(Self { ranks, bytes })
     }
 

@@ -40,8 +40,12 @@ const GPT4O: Pass = (
     r"[^\r\n\p{L}\p{N}]?[\p{L}--a-z]*[\p{L}--A-Z]+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|[^\r\n\p{L}\p{N}]?[\p{L}--a-z]+[\p{L}--A-Z]*(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+",
     SpaceRule::SplitUnlessNewline,
 );
-const DEFAULT: &[Pass] =
-    &[(r"[\p{P}$+<=>^~|]+", SpaceRule::Keep), GPT2, (r"\p{N}+", SpaceRule::Keep), (r"[0-9][0-9][0-9]", SpaceRule::Keep)];
+const DEFAULT: &[Pass] = &[
+    (r"[\p{P}$+<=>^~|]+", SpaceRule::Keep),
+    GPT2,
+    (r"\p{N}+", SpaceRule::Keep),
+    (r"[0-9][0-9][0-9]", SpaceRule::Keep),
+];
 
 /// What the name in `tokenizer.ggml.pre` stands for.
 #[derive(Debug)]
@@ -62,7 +66,18 @@ const FAMILIES: &[Family] = &[
         add_bos: false,
     },
     Family {
-        names: &["gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "granite-docling", "gigachat", "exaone4", "mellum"],
+        names: &[
+            "gpt-2",
+            "phi-2",
+            "mpt",
+            "olmo",
+            "jais",
+            "trillion",
+            "granite-docling",
+            "gigachat",
+            "exaone4",
+            "mellum",
+        ],
         passes: &[GPT2],
         ignore_merges: false,
         add_bos: false,
@@ -134,7 +149,10 @@ impl Pretokenizer {
 
 fn split<'t>(passes: &[(Regex, SpaceRule)], text: &'t str, word: &mut dyn FnMut(&'t str)) {
     let Some(((regex, rule), rest)) = passes.split_first() else {
-        return if text.is_empty() { () } else { word(text) };
+        if !text.is_empty() {
+            word(text);
+        }
+        return;
     };
     let mut end = 0;
     while let Some(found) = regex.find_at(text, end) {

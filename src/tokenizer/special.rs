@@ -116,21 +116,16 @@ mod tests {
     fn the_longest_wins_even_if_a_shorter_one_begins_earlier() {
         let tokens = special(&[("<a>", false), (">bcd", false)]);
         assert_eq!(tokens.partition("<a>bcd", false), [Fragment::Text("<a"), Fragment::Token(1)]);
-        assert_eq!(tokens.partition("<a>é<a>", false), [
-            Fragment::Token(0),
-            Fragment::Text("é"),
-            Fragment::Token(0)
-        ]);
+        assert_eq!(tokens.partition("<a>é<a>", false), [Fragment::Token(0), Fragment::Text("é"), Fragment::Token(0)]);
     }
 
     #[test]
     fn control_tokens_are_text_unless_asked_for() {
         let tokens = special(&[("<s>", true), ("\n\n", false)]);
-        assert_eq!(tokens.partition("<s>\n\n\n", false), [
-            Fragment::Text("<s>"),
-            Fragment::Token(1),
-            Fragment::Text("\n")
-        ]);
+        assert_eq!(
+            tokens.partition("<s>\n\n\n", false),
+            [Fragment::Text("<s>"), Fragment::Token(1), Fragment::Text("\n")]
+        );
         assert_eq!(tokens.partition("<s>", true), [Fragment::Token(0)]);
     }
 

@@ -165,7 +165,10 @@ fn odd_but_harmless_descriptions_are_accepted() {
 #[test]
 fn ids_out_of_range_are_refused_with_value_and_limit() {
     let error = tokenizer().decode(&[1, 263], true).unwrap_err();
-    assert_eq!((error.kind(), error.detail()), (InvalidArgument, "token id 263 is not below the vocabulary's size 263"));
+    assert_eq!(
+        (error.kind(), error.detail()),
+        (InvalidArgument, "token id 263 is not below the vocabulary's size 263")
+    );
     assert!(!tokenizer().is_end_of_generation(u32::MAX));
 }
 
