@@ -66,6 +66,9 @@ fn failures_are_typed() {
         &"(".repeat(100_000),
         &format!("{{{{ {}1 }}}}", "(".repeat(100_000)),
         &format!("{{{{ {}1 }}}}", "not ".repeat(50_000)),
+        &format!("{{{{ 1{} }}}}", " + 1".repeat(50_000)),
+        &format!("{{{{ x{} }}}}", ".y".repeat(50_000)),
+        &format!("{{% if x %}}{}{{% endif %}}", "{% elif x %}".repeat(20_000)),
         &"{% if x %}".repeat(20_000),
         &" ".repeat(MAX_TEMPLATE_BYTES + 1),
     ] {
