@@ -4,10 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use pagelm::gguf::{Header, Parsed};
 use pagelm::tokenizer::{Detokenizer, Tokenizer, Vocabulary};
 use serde_json::Value;
-
-mod reader;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/tokenizers").join(name)
@@ -37,7 +36,10 @@ fn smollm2() -> Tokenizer {
 }
 
 fn vocabulary(gguf: &[u8]) -> Vocabulary {
-    reader::vocabulary(gguf)
+    match Header::parse(gguf, gguf.len() as u64).unwrap() {
+        Parsed::Complete(header) => Vocabulary::from_metadata(&header.metadata).unwrap(),
+        Parsed::NeedMore(bytes) => panic!("the file ends before byte {bytes}"),
+    }
 }
 
 fn ids(case: &Value, name: &str) -> Vec<u32> {

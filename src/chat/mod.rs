@@ -22,6 +22,7 @@
 
 mod generation_tag;
 mod json;
+mod nesting;
 mod python;
 mod time;
 
@@ -95,13 +96,15 @@ impl ChatTemplate {
     /// Parses `source`; `bos` and `eos` are the texts of those tokens, empty if there are none.
     ///
     /// # Errors
-    /// [`ErrorKind::ChatTemplate`] with the line if it does not parse, or if it is above [`MAX_TEMPLATE_BYTES`].
+    /// [`ErrorKind::ChatTemplate`] with the line if it does not parse, is nested too deeply, or is above
+    /// [`MAX_TEMPLATE_BYTES`].
     pub fn new(source: &str, bos: &str, eos: &str) -> Result<Self> {
         if source.len() > MAX_TEMPLATE_BYTES {
             let detail =
                 format!("the chat template has {} bytes; at most {MAX_TEMPLATE_BYTES} are allowed", source.len());
             return Err(Error::new(ErrorKind::ChatTemplate, detail));
         }
+        nesting::check(source)?;
         let source = generation_tag::strip(source);
         Environment::new().template_from_str(&source).map_err(failure)?;
         Ok(Self { source, bos: bos.to_string(), eos: eos.to_string() })
@@ -159,6 +162,7 @@ fn environment<'source>(now: Option<i64>) -> Environment<'source> {
     environment.set_recursion_limit(MAX_RECURSION);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.add_filter("tojson", json::tojson);
+    environment.add_filter("indent", python::indent);
     environment.add_filter("string", |value: &Value| python::string(value));
     environment.add_function("raise_exception", |message: String| -> std::result::Result<Value, JinjaError> {
         let error = JinjaError::new(JinjaErrorKind::InvalidOperation, "the template refuses");

@@ -25,6 +25,7 @@ fn the_environment_is_that_of_transformers() {
         ("{{ {'b': [1], 'a': {}} | tojson(indent=2) }}", "{\n  \"b\": [\n    1\n  ],\n  \"a\": {}\n}"),
         ("{{ 'é🎨' | tojson(ensure_ascii=True) }}", "\"\\u00e9\\ud83c\\udfa8\""),
         ("{{ [1, {'a': 2}] | tojson(separators=(',', ':')) }}", "[1,{\"a\":2}]"),
+        ("{{ 'a\n\nb\n' | indent(2, first=true) }}|{{ 'a\nb' | indent('>') }}", "  a\n\n  b\n|a\n>b"),
         ("a {% generation %}b{% endgeneration %} c", "a b c"),
         ("{% set ns = namespace(x=1) %}{% for i in [1, 2] %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}", "4"),
         ("{{ strftime_now is defined }}", "False"),
@@ -65,6 +66,9 @@ fn failures_are_typed() {
         &"(".repeat(100_000),
         &format!("{{{{ {}1 }}}}", "(".repeat(100_000)),
         &format!("{{{{ {}1 }}}}", "not ".repeat(50_000)),
+        &format!("{{{{ 1{} }}}}", " + 1".repeat(50_000)),
+        &format!("{{{{ x{} }}}}", ".y".repeat(50_000)),
+        &format!("{{% if x %}}{}{{% endif %}}", "{% elif x %}".repeat(20_000)),
         &"{% if x %}".repeat(20_000),
         &" ".repeat(MAX_TEMPLATE_BYTES + 1),
     ] {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{TokenType, Vocabulary};
+use super::vocabulary::{TokenType, Vocabulary};
 
 /// Names that end a generation in whatever vocabulary they appear.
 const ENDS: &[&str] = &[

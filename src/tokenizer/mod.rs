@@ -29,81 +29,23 @@ mod end_of_generation;
 mod merges;
 mod pretokenizer;
 mod special;
+mod vocabulary;
 
 use std::collections::{BTreeSet, HashMap};
 
 pub use detokenizer::Detokenizer;
 pub use special::MAX_SPECIAL_BYTES;
+pub use vocabulary::Vocabulary;
 
 use crate::{Error, ErrorKind, Result};
 use bytes::byte_of_char;
 use merges::Merges;
 use pretokenizer::Pretokenizer;
 use special::{Fragment, SpecialTokens};
+use vocabulary::{TokenType, invalid};
 
 /// The longest text to encode at once, in bytes: 64 MiB, some hundred times the longest context.
 pub const MAX_TEXT_BYTES: usize = 64 << 20;
-
-/// What the metadata of a GGUF file says about its tokenizer; the names are those under `tokenizer.ggml.`.
-#[derive(Clone, Debug, Default)]
-pub struct Vocabulary {
-    /// `model`: `gpt2` is the supported one.
-    pub model: String,
-    /// `pre`: the name of the pre-tokenizer; empty if the file does not have it.
-    pub pre: String,
-    /// `tokens`: the spelling of each id.
-    pub tokens: Vec<String>,
-    /// `token_type`: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. As long as `tokens`, or
-    /// empty if the file does not have it: then all are normal.
-    pub token_types: Vec<i32>,
-    /// `merges`: lines `left right`, most important first.
-    pub merges: Vec<String>,
-    /// `bos_token_id`: begins a text.
-    pub bos: Option<u32>,
-    /// `eos_token_id`: ends a text.
-    pub eos: Option<u32>,
-    /// `eot_token_id`: ends a turn.
-    pub eot: Option<u32>,
-    /// `unknown_token_id`. Byte-level BPE never needs it.
-    pub unknown: Option<u32>,
-    /// `add_bos_token`: whether `encode` puts `bos` first; else the pre-tokenizer's rule.
-    pub add_bos: Option<bool>,
-    /// `add_eos_token`: whether `encode` puts `eos` last; else no.
-    pub add_eos: Option<bool>,
-    /// More ids that end a generation, for example `eom_token_id`, `fim_pad_token_id`, `fim_rep_token_id` and
-    /// `fim_sep_token_id`.
-    pub end_of_generation: Vec<u32>,
-}
-
-/// How a token is found in text and shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TokenType {
-    Normal,
-    Unknown,
-    Control,
-    UserDefined,
-    /// Unused or undefined: never shown.
-    Unused,
-    Byte,
-}
-
-impl TokenType {
-    fn from_ggml(value: i32) -> Self {
-        match value {
-            1 => Self::Normal,
-            2 => Self::Unknown,
-            3 => Self::Control,
-            4 => Self::UserDefined,
-            6 => Self::Byte,
-            _ => Self::Unused,
-        }
-    }
-
-    /// Hidden unless asked for, and not looked for in text unless asked for.
-    fn is_control(self) -> bool {
-        matches!(self, Self::Control | Self::Unknown)
-    }
-}
 
 /// A tokenizer, ready to use. Immutable.
 #[derive(Clone, Debug)]
@@ -123,10 +65,6 @@ pub struct Tokenizer {
     ends: BTreeSet<u32>,
 }
 
-fn invalid(detail: String) -> Error {
-    Error::new(ErrorKind::InvalidModel, detail)
-}
-
 impl Tokenizer {
     /// Checks the description and builds the tables.
     ///
@@ -142,9 +80,9 @@ impl Tokenizer {
             return Err(Error::new(ErrorKind::UnsupportedTokenizer, detail));
         }
         let pretokenizer = Pretokenizer::new(&vocabulary.pre)?;
-        check_ids(&vocabulary)?;
-        let ids = ids_of(&vocabulary.tokens)?;
-        let mut types = types_of(&vocabulary)?;
+        vocabulary.check_ids()?;
+        let ids = vocabulary.ids()?;
+        let mut types = vocabulary.types()?;
         let ends = end_of_generation::end_of_generation(&vocabulary, &ids, &mut types);
         let merges = Merges::new(&vocabulary.merges, &ids)?;
         let mut special = SpecialTokens::default();
@@ -267,49 +205,6 @@ impl Tokenizer {
     /// All ids that end a generation, ascending.
     pub fn end_of_generation(&self) -> impl Iterator<Item = u32> + '_ {
         self.ends.iter().copied()
-    }
-}
-
-/// Checks that every special id is a token.
-fn check_ids(vocabulary: &Vocabulary) -> Result<()> {
-    let size = vocabulary.tokens.len();
-    if size == 0 || u32::try_from(size).is_err() {
-        return Err(invalid(format!("tokenizer.ggml.tokens has {size} tokens; it must have 1 to {}", u32::MAX)));
-    }
-    let Vocabulary { bos, eos, eot, unknown, .. } = vocabulary;
-    let named = [("bos", bos), ("eos", eos), ("eot", eot), ("unknown", unknown)];
-    let ids = named.into_iter().filter_map(|(name, id)| id.map(|id| (name, id)));
-    for (name, id) in ids.chain(vocabulary.end_of_generation.iter().map(|&id| ("end-of-generation", id))) {
-        if id as usize >= size {
-            return Err(invalid(format!("the {name} token id {id} is not below the vocabulary's size {size}")));
-        }
-    }
-    Ok(())
-}
-
-/// Spelling to id.
-fn ids_of(tokens: &[String]) -> Result<HashMap<&str, u32>> {
-    let mut ids = HashMap::with_capacity(tokens.len());
-    for (id, token) in (0u32..).zip(tokens) {
-        // padding of the vocabulary: can only be meant by its id
-        if token.is_empty() {
-            continue;
-        }
-        if let Some(first) = ids.insert(token.as_str(), id) {
-            let token: String = token.chars().take(80).collect();
-            return Err(invalid(format!("token {token:?} is listed twice, as {first} and as {id}")));
-        }
-    }
-    Ok(ids)
-}
-
-/// The type of each token.
-fn types_of(vocabulary: &Vocabulary) -> Result<Vec<TokenType>> {
-    let (types, size) = (&vocabulary.token_types, vocabulary.tokens.len());
-    match types.len() {
-        0 => Ok(vec![TokenType::Normal; size]),
-        length if length == size => Ok(types.iter().copied().map(TokenType::from_ggml).collect()),
-        length => Err(invalid(format!("tokenizer.ggml.token_type has {length} entries for {size} tokens"))),
     }
 }
 

@@ -149,7 +149,10 @@ impl Pretokenizer {
 
 fn split<'t>(passes: &[(Regex, SpaceRule)], text: &'t str, word: &mut dyn FnMut(&'t str)) {
     let Some(((regex, rule), rest)) = passes.split_first() else {
-        return if text.is_empty() { () } else { word(text) };
+        if !text.is_empty() {
+            word(text);
+        }
+        return;
     };
     let mut end = 0;
     while let Some(found) = regex.find_at(text, end) {
