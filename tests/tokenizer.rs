@@ -78,8 +78,8 @@ fn compare(tokenizer: &Tokenizer, case: &Value, detok: bool) -> Vec<String> {
     for (name, show_control) in [("ids_full", true), ("ids_plain", false)] {
         let ids = ids(case, name);
         let whole = tokenizer.decode(&ids, show_control).unwrap();
-        let mut stream = Detokenizer::new(tokenizer, show_control);
-        let mut streamed: String = ids.iter().map(|&id| stream.push(&tokenizer, id).unwrap()).collect();
+        let mut stream = Detokenizer::new(show_control);
+        let mut streamed: String = ids.iter().map(|&id| stream.push(tokenizer, id).unwrap()).collect();
         streamed += &stream.finish();
         let expected = bytes(&case[name.replace("ids", "detok")]);
         if streamed != whole || detok && whole != String::from_utf8_lossy(&expected) {

@@ -121,7 +121,7 @@ impl<B: Backend> EngineLoader<B> {
     pub fn prepare(&mut self, backend: B) -> Result<()> {
         let (config, context) = self.check()?;
         let Some(header) = self.header.take() else { return Ok(()) }; // INVARIANT: `check` has seen it
-        let vocabulary = vocabulary(&header.metadata);
+        let vocabulary = Vocabulary::from_metadata(&header.metadata);
         let tokenizer = vocabulary.and_then(Tokenizer::new).and_then(|t| fits(t, config.vocabulary));
         let template = template(&header.metadata, self.options.chat_template.as_deref());
         let mut info = describe(&header, &config, context)?;
@@ -181,37 +181,6 @@ fn describe(header: &Header, config: &Config, context: usize) -> Result<Info> {
         context_length: context,
         vocabulary_size: config.vocabulary,
         tokenizer_error: None,
-    })
-}
-
-fn vocabulary(m: &Metadata) -> Result<Vocabulary> {
-    let string = |key: &str| Ok(m.str(&format!("tokenizer.ggml.{key}"))?.unwrap_or_default().to_owned());
-    let strings = |key: &str| Ok(m.strings(&format!("tokenizer.ggml.{key}"))?.unwrap_or_default().to_vec());
-    let id = |key: &str| -> Result<Option<u32>> {
-        let key = format!("tokenizer.ggml.{key}_token_id");
-        match m.u64(&key)? {
-            // 0xffffffff is how writers say "none"
-            None | Some(0xffff_ffff) => Ok(None),
-            Some(v) => u32::try_from(v)
-                .map(Some)
-                .map_err(|e| Error::new(ErrorKind::InvalidModel, format!("{key} is {v}")).with_source(e)),
-        }
-    };
-    let types = m.integers("tokenizer.ggml.token_type")?.unwrap_or_default();
-    let more = ["eom", "fim_pad", "fim_rep", "fim_sep"].map(id);
-    Ok(Vocabulary {
-        model: string("model")?,
-        pre: string("pre")?,
-        tokens: strings("tokens")?,
-        token_types: types.iter().map(|&t| i32::try_from(t).unwrap_or(0)).collect(),
-        merges: strings("merges")?,
-        bos: id("bos")?,
-        eos: id("eos")?,
-        eot: id("eot")?,
-        unknown: id("unknown")?,
-        add_bos: m.bool("tokenizer.ggml.add_bos_token")?,
-        add_eos: m.bool("tokenizer.ggml.add_eos_token")?,
-        end_of_generation: more.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect(),
     })
 }
 

@@ -76,7 +76,7 @@ fn read_entry(cursor: &mut Cursor<'_>, alignment: u64) -> Step<TensorInfo> {
     let type_id = cursor.u32("a tensor type")?;
     let ty = TensorType::from_id(type_id).map_err(|e| Error::new(e.kind(), format!("{name}: {}", e.detail())))?;
     let offset = cursor.u64("a tensor offset")?;
-    if offset % alignment != 0 {
+    if !offset.is_multiple_of(alignment) {
         return Err(invalid(format!("tensor {name:?} is at offset {offset}, not a multiple of {alignment}")).into());
     }
     let bytes = size(ty, &dims).ok_or_else(|| {
@@ -89,7 +89,7 @@ fn read_entry(cursor: &mut Cursor<'_>, alignment: u64) -> Step<TensorInfo> {
 /// Bytes of a tensor, if it is not empty, its rows are whole blocks and nothing overflows 63 bits.
 fn size(ty: TensorType, dims: &[u64]) -> Option<u64> {
     let len = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d)).filter(|&n| n > 0 && n < 1 << 62)?;
-    if dims[0] % ty.block_len as u64 != 0 {
+    if !dims[0].is_multiple_of(ty.block_len as u64) {
         return None;
     }
     ty.bytes_of(len).filter(|&b| b < 1 << 62)

@@ -160,7 +160,7 @@ impl TensorType {
     /// Bytes of `len` weights, or `None` if `len` is not whole blocks or the product overflows.
     pub fn bytes_of(self, len: u64) -> Option<u64> {
         let block = self.block_len as u64;
-        if len % block != 0 { None } else { (len / block).checked_mul(self.block_bytes as u64) }
+        if !len.is_multiple_of(block) { None } else { (len / block).checked_mul(self.block_bytes as u64) }
     }
 }
 

@@ -80,7 +80,8 @@ impl Vocabulary {
         let text = |key| Ok(metadata.str(key)?.unwrap_or_default().to_string());
         let texts = |key| Ok(metadata.strings(key)?.unwrap_or_default().to_vec());
         let id = |name: &str| match metadata.u64(&format!("tokenizer.ggml.{name}_token_id"))?.map(u32::try_from) {
-            None => Ok(None),
+            // the largest u32 is how writers say "none"
+            None | Some(Ok(u32::MAX)) => Ok(None),
             Some(Ok(id)) => Ok(Some(id)),
             Some(Err(e)) => Err(invalid(format!("the {name} token id is above {}", u32::MAX)).with_source(e)),
         };

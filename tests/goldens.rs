@@ -1,0 +1,187 @@
+//! Whole models against llama.cpp's numbers and a float64 pass (`tests/goldens/README.md`), natively: the scalar
+//! reference and, with the `gpu` feature, WGSL on whatever Vulkan adapter there is.
+//!
+//! Both compute in f32 on the weights as the file has them, so both are held to the float64 numbers.
+
+use pagelm::engine::{Engine, EngineLoader, Event, GenerateOptions, LoadOptions};
+use pagelm::kernels::Backend;
+use pagelm::kernels::reference::Reference;
+use pollster::block_on;
+use serde_json::Value;
+
+const TINY: &[&str] = &["llama-spm-f32-tied", "llama-spm-f16-untied", "llama-bpe-q4_0-ropefreqs-tied"];
+/// f32 arithmetic against float64 on a tiny model: llama.cpp's own f32 run differs by up to 5e-5.
+const TINY_F32: f64 = 0.001;
+/// The same on the real model, whose 30 layers and 49,152 tokens add up more.
+const REAL_F32: f64 = 0.002;
+/// Greedy ids are only determined while the best logit leads by more than this.
+const CLEAR_GAP: f64 = 0.1;
+
+fn read(path: &str) -> Vec<u8> {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// Loads a file in pieces of a size that is not a multiple of anything.
+fn load<B: Backend>(backend: B, bytes: &[u8]) -> Engine<B> {
+    let mut loader = EngineLoader::new(bytes.len() as u64, LoadOptions { context: None, chat_template: None });
+    let mut backend = Some(backend);
+    for piece in bytes.chunks(1_000_003) {
+        if loader.push(piece).unwrap() {
+            loader.prepare(backend.take().unwrap()).unwrap();
+        }
+    }
+    block_on(loader.finish()).unwrap()
+}
+
+fn ids(v: &Value) -> Vec<u32> {
+    v.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect()
+}
+
+fn floats(v: &Value) -> Vec<f64> {
+    v.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+/// The largest difference; infinite for NaN, different lengths or nothing to compare.
+fn worst(have: &[f64], want: &[f64]) -> f64 {
+    if have.len() != want.len() || want.is_empty() || have.iter().chain(want).any(|v| !v.is_finite()) {
+        return f64::INFINITY;
+    }
+    have.iter().zip(want).map(|(h, w)| (h - w).abs()).fold(0.0, f64::max)
+}
+
+fn log_softmax(logits: &[f32]) -> Vec<f64> {
+    pagelm::sampling::log_softmax(logits).unwrap()
+}
+
+fn greedy<B: Backend>(engine: &mut Engine<B>, prompt: &[u32], count: usize) -> Vec<u32> {
+    let options = GenerateOptions { max_tokens: Some(count), ignore_eos: true, ..Default::default() };
+    engine.start(prompt, options).unwrap();
+    let mut out = Vec::new();
+    loop {
+        match block_on(engine.step()).unwrap() {
+            Event::Token(token) => out.push(token.id),
+            Event::Prefill { .. } => {}
+            Event::Finish { .. } => return out,
+        }
+    }
+}
+
+/// How many ids must be equal: those before the first gap that is not clear, within `count`.
+fn determined(gaps: &[f64], count: usize) -> usize {
+    gaps.iter().take(count).take_while(|gap| **gap >= CLEAR_GAP).count()
+}
+
+fn check_tiny<B: Backend>(name: &str, backend: B) -> f64 {
+    let mut engine = load(backend, &read(&format!("tests/goldens/tiny/{name}/model.gguf")));
+    let expected: Value = serde_json::from_slice(&read(&format!("tests/goldens/tiny/{name}/expected.json"))).unwrap();
+    let mut most: f64 = 0.0;
+    for prompt in expected["prompts"].as_array().unwrap() {
+        let tokens = ids(&prompt["tokens"]);
+        let logits = block_on(engine.logits(&tokens)).unwrap();
+        most = most.max(worst(&log_softmax(&logits), &floats(&prompt["logprobs_f64"])));
+        if tokens.len() > 1 {
+            let scores: Vec<f64> = block_on(engine.score(&tokens)).unwrap().iter().map(|&s| s.into()).collect();
+            most = most.max(worst(&scores, &floats(&prompt["token_logprobs_f32"])));
+        }
+        let (want, gaps) = (ids(&prompt["greedy_f32"]), floats(&prompt["greedy_gap_f32"]));
+        let sure = determined(&gaps, want.len());
+        assert!(sure > 0, "{name}: no id is determined");
+        assert_eq!(greedy(&mut engine, &tokens, want.len())[..sure], want[..sure], "{name}, {} tokens", tokens.len());
+    }
+    assert!(most <= TINY_F32, "{name}: worst difference {most}");
+    most
+}
+
+fn check_real<B: Backend>(backend: B, prompts: usize, tokens: usize, passage: usize) -> f64 {
+    let mut engine = load(backend, &model());
+    let expected: Value = serde_json::from_slice(&read("tests/goldens/real/smollm2-135m.json")).unwrap();
+    let all = expected["prompts"].as_array().unwrap();
+    assert!(prompts > 0 && all.len() >= prompts);
+    for prompt in &all[..prompts] {
+        let start = ids(&prompt["tokens"]);
+        let text = prompt["text"].as_str().unwrap();
+        assert_eq!(engine.tokenizer().unwrap().encode(text, true, true).unwrap(), start, "{text:?}");
+        let want = ids(&prompt["greedy_f32"]);
+        let sure = determined(&floats(&prompt["greedy_gap_f32"]), tokens);
+        assert_eq!(greedy(&mut engine, &start, tokens)[..sure], want[..sure], "after {text:?}");
+    }
+    let first = &expected["passages"][0];
+    let (tokens, want) = (ids(&first["tokens"]), floats(&first["token_logprobs_f64"]));
+    let scores: Vec<f64> = block_on(engine.score(&tokens[..passage])).unwrap().iter().map(|&s| s.into()).collect();
+    let most = worst(&scores, &want[..passage - 1]);
+    assert!(most <= REAL_F32, "worst difference {most}");
+    most
+}
+
+/// The default model; `make model` fetches it.
+fn model() -> Vec<u8> {
+    let path = std::env::var("PAGELM_MODEL")
+        .unwrap_or_else(|_| format!("{}/models/SmolLM2-135M-Instruct.Q4_1.gguf", env!("CARGO_MANIFEST_DIR")));
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}; run `make model`"))
+}
+
+#[test]
+fn tiny_models_on_the_reference() {
+    for name in TINY {
+        println!("reference, {name}: worst difference {:.6}", check_tiny(name, Reference::new()));
+    }
+}
+
+#[test]
+fn the_real_model_on_the_reference() {
+    println!("reference, smollm2-135m: worst difference {:.6}", check_real(Reference::new(), 3, 16, 96));
+}
+
+#[test]
+fn the_comparison_can_fail() {
+    assert_eq!(worst(&[], &[]), f64::INFINITY);
+    assert_eq!(worst(&[1.0], &[1.0, 2.0]), f64::INFINITY);
+    assert_eq!(worst(&[f64::NAN], &[1.0]), f64::INFINITY);
+    assert!(worst(&[1.0, 2.0], &[1.0, 2.002]) > TINY_F32);
+    assert_eq!(determined(&[0.5, 0.05, 0.5], 3), 1);
+    // a model whose rope base is 1 % off must be noticed
+    let bytes = read("tests/goldens/tiny/llama-bpe-q4_0-ropefreqs-tied/model.gguf");
+    let at = bytes.windows(14).position(|w| w == b"rope.freq_base").unwrap() + 14 + 4;
+    let mut broken = bytes.clone();
+    let base = f32::from_le_bytes(broken[at..at + 4].try_into().unwrap());
+    assert_eq!(base, 500_000.0);
+    broken[at..at + 4].copy_from_slice(&(base * 1.01).to_le_bytes());
+    let expected: Value =
+        serde_json::from_slice(&read("tests/goldens/tiny/llama-bpe-q4_0-ropefreqs-tied/expected.json")).unwrap();
+    let prompt = &expected["prompts"][3];
+    let logits = block_on(load(Reference::new(), &broken).logits(&ids(&prompt["tokens"]))).unwrap();
+    assert!(worst(&log_softmax(&logits), &floats(&prompt["logprobs_f64"])) > TINY_F32);
+}
+
+#[cfg(feature = "gpu")]
+mod gpu {
+    use super::*;
+    use pagelm::kernels::gpu::{Gpu, Options};
+
+    /// A device; without one the test fails unless PAGELM_ALLOW_NO_GPU says that this machine need not have any.
+    fn gpu() -> Option<Gpu> {
+        match block_on(Gpu::new(Options::default())) {
+            Ok(gpu) => Some(gpu),
+            Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
+                println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");
+                None
+            }
+            Err(e) => panic!("{e}; install a Vulkan driver such as mesa-vulkan-drivers"),
+        }
+    }
+
+    #[test]
+    fn tiny_models_on_wgsl() {
+        for name in TINY {
+            let Some(gpu) = gpu() else { return };
+            println!("wgsl, {name}: worst difference {:.6}", check_tiny(name, gpu));
+        }
+    }
+
+    #[test]
+    fn the_real_model_on_wgsl() {
+        let Some(gpu) = gpu() else { return };
+        println!("wgsl, smollm2-135m: worst difference {:.6}", check_real(gpu, 2, 12, 64));
+    }
+}
