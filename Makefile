@@ -10,10 +10,11 @@ SHELL := bash
 ask: export PROMPT := $(value PROMPT)
 export PORT BACKEND MODEL MAX_TOKENS
 
+# folders are listed too: theirs is the only time stamp that changes when a file is removed
 wasm := pkg/dist/wasm/pagelm_bg.wasm
 js := pkg/dist/index.js
-wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders -type f)
-js_sources := $(wildcard pkg/*.json) $(shell find pkg/src -type f)
+wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
+js_sources := $(wildcard pkg/*.json) $(shell find pkg/src)
 
 .PHONY: help setup build model demo ask check test bench size clean distclean
 

@@ -5,25 +5,39 @@
 #   check    cargo fmt and cargo clippy
 #   browser  Chromium
 #   test     the other browsers and a software Vulkan driver
-# With nothing missing it takes well under a second.
+# With nothing missing it takes about a second.
 source "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 source scripts/wasm-bindgen.sh
 
 has() { command -v "$1" >/dev/null; }
 
-# apt_install WHAT-FOR PACKAGES...: fails with what to install by hand where there is no apt
+# as_root COMMAND...: false where there is no way to become root
+as_root() {
+  if ((EUID == 0)); then "$@"; elif has sudo; then sudo "$@"; else return 1; fi
+}
+
+# The lists of a fresh machine are empty, and those of an old one name versions that are gone.
+apt_updated=
+apt_update() {
+  if [[ -z $apt_updated ]]; then
+    as_root apt-get update -q >&2 || die "apt-get update failed; run it as root, check this machine's package sources, then run 'make setup' again"
+    apt_updated=yes
+  fi
+}
+
+apt_offers() {
+  has apt-get || return 1
+  [[ -n $(apt-cache show "$1" 2>/dev/null) ]] || { apt_update && [[ -n $(apt-cache show "$1" 2>/dev/null) ]]; }
+}
+
+# apt_install WHAT-FOR PACKAGES...
 apt_install() {
-  local purpose=$1 sudo=()
+  local purpose=$1
   shift
   has apt-get || die "$purpose is missing and this machine has no apt-get; install what Debian calls: $*"
-  if ((EUID != 0)); then
-    has sudo || die "$purpose is missing; run as root: apt-get install $*"
-    sudo=(sudo)
-  fi
-  say "setup: $purpose: apt-get install $*"
-  # the lists of a fresh machine are empty, and those of an old one name versions that are gone
-  "${sudo[@]}" apt-get update -q >&2 || die "apt-get update failed; check this machine's package sources, then run 'make setup' again"
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2 \
+  say "setup: $purpose is missing: apt-get install $*"
+  apt_update
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >&2 \
     || die "apt-get could not install $*; install them by hand, then run 'make setup' again"
 }
 
@@ -41,7 +55,7 @@ setup_node() {
 setup_rust() {
   if [[ -z $(wasm_toolchain) ]]; then
     # On Debian the packages come from the machine's own sources; rustup downloads from its own host.
-    if has apt-get && apt-cache show rust-web-src >/dev/null 2>&1; then
+    if apt_offers rust-web-src; then
       apt_install "a Rust toolchain for $wasm_target" "${debian_rust_packages[@]}"
     elif has rustup; then
       say "setup: rustup target add $wasm_target"

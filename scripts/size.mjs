@@ -3,6 +3,7 @@
 // "onDemand" names the files that a first chat does not need.
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { projectRoot } from '../tests/server/serve.mjs';
 
@@ -23,15 +24,19 @@ function referencesOf(file) {
   return references.flatMap((pattern) => [...source.matchAll(pattern)].map(([, path]) => resolve(dirname(file), path)));
 }
 
-/** @param {string} entry */
-function reachable(entry) {
-  const found = new Set([entry]);
+/** Every file of a first chat; a test of the chat page holds it against what the page does request. */
+export function firstChatFiles() {
+  const found = new Set([join(projectRoot, budget.entry)]);
   for (const file of found) {
     for (const next of referencesOf(file)) {
       if (!budget.onDemand.includes(relative(projectRoot, next))) found.add(next);
     }
   }
-  return [...found];
+  const files = [...found];
+  if (!files.some((file) => file.endsWith('.wasm'))) {
+    throw new Error(`${budget.entry} leads to no .wasm file; the walk in scripts/size.mjs misses how it is named`);
+  }
+  return files;
 }
 
 /** @param {Buffer} bytes */
@@ -44,8 +49,8 @@ function brotliSize(bytes) {
 /** @param {string | number} raw @param {string | number} brotli @param {string} name */
 const row = (raw, brotli, name) => console.log(`${String(raw).padStart(10)} ${String(brotli).padStart(10)}  ${name}`);
 
-try {
-  const files = reachable(join(projectRoot, budget.entry));
+function main() {
+  const files = firstChatFiles();
   row('raw', 'brotli', 'file');
   let rawSum = 0;
   let brotliSum = 0;
@@ -57,15 +62,18 @@ try {
     brotliSum += brotli;
   }
   row(rawSum, brotliSum, `all ${files.length}; the budget is ${budget.brotliBytes}`);
-  if (!files.some((file) => file.endsWith('.wasm'))) {
-    throw new Error(`${budget.entry} leads to no .wasm file; the walk in scripts/size.mjs misses how it is named`);
-  }
   if (brotliSum > budget.brotliBytes) {
     throw new Error(`${brotliSum - budget.brotliBytes} bytes over the budget of ${budget.brotliBytes} in scripts/size-budget.json; `
       + 'make it smaller, or raise the budget and say why');
   }
-} catch (error) {
-  const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
-  console.error(`error: ${code === 'ENOENT' ? `${message}; run 'make build' first` : message}`);
-  process.exitCode = 1;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  try {
+    main();
+  } catch (error) {
+    const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
+    console.error(`error: ${code === 'ENOENT' ? `${message}; run 'make build' first` : message}`);
+    process.exitCode = 1;
+  }
 }

@@ -37,14 +37,18 @@ stage() { # stage NAME COMMAND...
 }
 
 wanted=("$@")
-stage rust cargo test
-stage server node --test tests/server/
+# the same Chromium for all; a missing one is a failure, never a skipped test
+CHROMIUM=$(node scripts/browser.mjs)
+export CHROMIUM PAGELM_CHROMIUM=$CHROMIUM PAGELM_REQUIRE_BROWSER=1
+stage rust cargo test --no-fail-fast
+stage server node --test --test-reporter=spec tests/server/*.test.mjs
 stage package npm --prefix pkg test
 # one at a time: they share two cores, and timing is part of what some of them check
-stage browser node --test --test-concurrency=1 tests/browser/
+stage browser node --test --test-reporter=spec --test-concurrency=1 tests/browser/*.test.mjs
+stage page node --test --test-reporter=spec www/test/*.test.mjs
 
 echo
-((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package and browser"
+((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, browser and page"
 printf '%s\n' "${summary[@]}"
 echo
 echo "$passed passed, $failed failed, $skipped skipped"

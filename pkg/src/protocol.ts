@@ -11,6 +11,11 @@ export type SourceData =
   | { kind: 'blob'; blob: Blob }
   | { kind: 'url'; url: string; sha256?: string; headers?: Record<string, string> };
 
+/** True when the bytes come over the network, so that keeping them saves something. */
+export function isDownload(source: SourceData): source is SourceData & { kind: 'url' } {
+  return source.kind === 'url' && /^https?:/.test(source.url);
+}
+
 /** `LoadOptions` after validation, without what stays on the page. */
 export interface LoadSettings {
   backend: 'auto' | Backend;

@@ -1,7 +1,7 @@
 /** On the page: a `ModelSource` checked and turned into what can be posted to the worker. */
 import { PagelmError } from './errors.js';
 import { checkText, invalid, record, unsupported } from './options.js';
-import type { LoadSettings, SourceData } from './protocol.js';
+import { type LoadSettings, type SourceData, isDownload } from './protocol.js';
 import type { UrlSource } from './types.js';
 
 const SOURCE_KEYS = { url: true, sha256: true, headers: true } satisfies Record<keyof UrlSource, true>;
@@ -16,11 +16,6 @@ export function describeSource(source: unknown, cache: LoadSettings['cache'], ba
     unsupported('cache', cache, 'the source is on this device already; leave cache out, or give an http(s) address');
   }
   return data;
-}
-
-/** True when the bytes come over the network, so that keeping them saves something. */
-export function isDownload(data: SourceData): data is SourceData & { kind: 'url' } {
-  return data.kind === 'url' && /^https?:/.test(data.url);
 }
 
 function toData(source: unknown, base: string | undefined): SourceData {

@@ -1,1 +1,211 @@
-//! chat
+//! Conversations to prompts: the Jinja template that comes with a model.
+//!
+//! ```
+//! use pagelm::chat::{ChatTemplate, DEFAULT_TEMPLATE, RenderOptions};
+//!
+//! let template = ChatTemplate::new(DEFAULT_TEMPLATE, "<s>", "</s>")?;
+//! let messages = serde_json::json!([{ "role": "user", "content": "Hello" }]);
+//! let options = RenderOptions { add_generation_prompt: true, ..Default::default() };
+//! let prompt = template.render(&messages, &options)?;
+//! assert_eq!(prompt, "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n");
+//! # Ok::<(), pagelm::Error>(())
+//! ```
+//!
+//! The environment is the one of `apply_chat_template` in transformers: jinja2 with `trim_blocks`, `lstrip_blocks`,
+//! loop controls, Python's methods of strings, lists and dicts, `tojson` without HTML escapes, `raise_exception`,
+//! `strftime_now` and `{% generation %}`. The engine is minijinja; what it prints for values is Python's text
+//! (`True`, `None`, `['a']`).
+//!
+//! A template comes with a model and is hostile: it has no access to anything but its arguments, and its length,
+//! its steps, its recursion and its output are bounded. Its memory is not: a template that doubles a string
+//! in a loop runs into the limit of the wasm memory.
+
+mod generation_tag;
+mod json;
+mod python;
+mod time;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use minijinja::{Environment, Error as JinjaError, ErrorKind as JinjaErrorKind, UndefinedBehavior, Value};
+use serde_json::Map;
+
+use crate::{Error, ErrorKind, Result};
+
+/// The longest template, in bytes: 16 times the longest known one.
+pub const MAX_TEMPLATE_BYTES: usize = 256 << 10;
+
+/// The most steps of the template engine in one rendering: about a second; a long conversation takes some 100,000.
+pub const MAX_STEPS: u64 = 10_000_000;
+
+/// The longest output, in bytes: no context takes more.
+pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
+
+/// The deepest recursion of macros, in minijinja's units; its own default of 500 is meant for a larger stack.
+const MAX_RECURSION: usize = 200;
+
+/// The template for a model that has none: ChatML, as introduced by OpenAI and used by SmolLM and Qwen.
+pub const DEFAULT_TEMPLATE: &str = "\
+{%- for message in messages %}
+{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+{{- '<|im_start|>assistant\\n' }}
+{%- endif %}";
+
+/// What a template is given besides the messages.
+#[derive(Clone, Debug, Default)]
+pub struct RenderOptions {
+    /// Whether to end with the beginning of the assistant's message.
+    pub add_generation_prompt: bool,
+    /// The tools in OpenAI's form; `none` for the template if absent.
+    pub tools: Option<serde_json::Value>,
+    /// The time for `strftime_now`: seconds since 1970-01-01 00:00 in the time zone to be shown (`Date.now() / 1000`
+    /// minus 60 times `getTimezoneOffset()`). Absent, `strftime_now` is undefined, and templates that test for it
+    /// write a fixed date or none.
+    pub now: Option<i64>,
+    /// More variables of the template, for example `enable_thinking` or `documents`; also the place for
+    /// `unk_token` and the like. May replace `bos_token`, `eos_token` and `documents`, but none of the above.
+    pub extra: Map<String, serde_json::Value>,
+}
+
+/// A template that parses, and the special tokens it may write.
+#[derive(Clone, Debug)]
+pub struct ChatTemplate {
+    source: String,
+    bos: String,
+    eos: String,
+}
+
+/// The cause of the error when the template itself refuses, by `raise_exception(message)`.
+#[derive(Debug)]
+pub struct Refusal(pub String);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl ChatTemplate {
+    /// Parses `source`; `bos` and `eos` are the texts of those tokens, empty if there are none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ChatTemplate`] with the line if it does not parse, or if it is above [`MAX_TEMPLATE_BYTES`].
+    pub fn new(source: &str, bos: &str, eos: &str) -> Result<Self> {
+        if source.len() > MAX_TEMPLATE_BYTES {
+            let detail =
+                format!("the chat template has {} bytes; at most {MAX_TEMPLATE_BYTES} are allowed", source.len());
+            return Err(Error::new(ErrorKind::ChatTemplate, detail));
+        }
+        let source = generation_tag::strip(source);
+        Environment::new().template_from_str(&source).map_err(failure)?;
+        Ok(Self { source, bos: bos.to_string(), eos: eos.to_string() })
+    }
+
+    /// The prompt for `messages`, an array of `{ "role": ..., "content": ... }` whose members reach the template
+    /// untouched.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ChatTemplate`] when the template refuses (then with its own message, and [`Refusal`] as source),
+    /// fails, or goes beyond [`MAX_STEPS`] or [`MAX_OUTPUT_BYTES`]; [`ErrorKind::InvalidArgument`] if `messages` is
+    /// not an array or `extra` has a name of its own field.
+    pub fn render(&self, messages: &serde_json::Value, options: &RenderOptions) -> Result<String> {
+        if !messages.is_array() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "messages must be an array of objects"));
+        }
+        let context = self.context(messages, options)?;
+        let environment = environment(options.now);
+        let template = environment.template_from_str(&self.source).map_err(failure)?;
+        let text = template.render(context).map_err(failure)?;
+        if text.len() > MAX_OUTPUT_BYTES {
+            return Err(failure(too_long()));
+        }
+        Ok(text)
+    }
+
+    fn context(&self, messages: &serde_json::Value, options: &RenderOptions) -> Result<Value> {
+        let mut context = Map::new();
+        context.insert("bos_token".into(), self.bos.clone().into());
+        context.insert("eos_token".into(), self.eos.clone().into());
+        context.insert("documents".into(), serde_json::Value::Null);
+        context.extend(options.extra.clone());
+        let own = [
+            ("messages", messages.clone()),
+            ("tools", options.tools.clone().unwrap_or_default()),
+            ("add_generation_prompt", options.add_generation_prompt.into()),
+        ];
+        for (name, value) in own {
+            if context.insert(name.into(), value).is_some() {
+                let detail = format!("extra has {name:?}; it has a field of its own");
+                return Err(Error::new(ErrorKind::InvalidArgument, detail));
+            }
+        }
+        Ok(Value::from_serialize(context))
+    }
+}
+
+/// The environment that templates expect, with all limits set.
+fn environment<'source>(now: Option<i64>) -> Environment<'source> {
+    let mut environment = Environment::new();
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+    environment.set_fuel(Some(MAX_STEPS));
+    environment.set_recursion_limit(MAX_RECURSION);
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.add_filter("tojson", json::tojson);
+    environment.add_filter("string", |value: &Value| python::string(value));
+    environment.add_function("raise_exception", |message: String| -> std::result::Result<Value, JinjaError> {
+        let error = JinjaError::new(JinjaErrorKind::InvalidOperation, "the template refuses");
+        Err(error.with_source(Refusal(message)))
+    });
+    if let Some(now) = now {
+        environment.add_function("strftime_now", move |format: String| time::strftime(&format, now));
+    }
+    let written = Arc::new(AtomicUsize::new(0));
+    environment.set_formatter(move |output, _, value| {
+        let text = python::string(value)?;
+        if written.fetch_add(text.len(), Ordering::Relaxed).saturating_add(text.len()) > MAX_OUTPUT_BYTES {
+            return Err(too_long());
+        }
+        output.write_str(&text).map_err(JinjaError::from)
+    });
+    environment
+}
+
+fn too_long() -> JinjaError {
+    let detail = format!("the output is longer than {MAX_OUTPUT_BYTES} bytes");
+    JinjaError::new(JinjaErrorKind::InvalidOperation, detail)
+}
+
+/// The crate's error for one of the engine's: the template's own message if it refused, else what and where.
+fn failure(error: JinjaError) -> Error {
+    let detail = match refusal(&error) {
+        Some(message) => message.to_string(),
+        None if error.kind() == JinjaErrorKind::OutOfFuel => {
+            format!("the chat template took more than {MAX_STEPS} steps and was stopped")
+        }
+        None => format!("the chat template failed: {error}"),
+    };
+    Error::new(ErrorKind::ChatTemplate, detail).with_source(error)
+}
+
+/// The message of `raise_exception`, wherever in the chain of causes it is.
+fn refusal(error: &JinjaError) -> Option<&str> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(Refusal(message)) = error.downcast_ref() {
+            return Some(message);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,7 @@ fn ensure(ok: bool, what: &str) -> Result<()> {
 }
 
 /// A zeroed vector, or `OutOfMemory`: an allocation that fails must not trap.
-pub(super) fn zeroed<T: Clone + Default>(len: usize, what: &str) -> Result<Vec<T>> {
+pub(crate) fn zeroed<T: Clone + Default>(len: usize, what: &str) -> Result<Vec<T>> {
     let mut v = Vec::new();
     v.try_reserve_exact(len).map_err(|e| {
         let mib = (len * size_of::<T>()) >> 20;

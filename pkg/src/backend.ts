@@ -1,0 +1,73 @@
+/** In the worker: which backend to try, and why. */
+import type { Backend } from './engine.js';
+import { PagelmError, toPagelmError } from './errors.js';
+import type { LoadSettings } from './protocol.js';
+
+export interface BackendChoice {
+  backend: Backend;
+  /** One sentence. */
+  reason: string;
+  /** WebGPU was not asked for by name: when it does not take the model, the CPU does. */
+  mayFallBack: boolean;
+}
+
+/** What is asked of `navigator.gpu`. */
+export interface Gpu {
+  requestAdapter(): Promise<Adapter | null>;
+}
+
+interface Adapter {
+  readonly info?: { readonly vendor?: string; readonly architecture?: string; readonly device?: string; readonly description?: string; readonly isFallbackAdapter?: boolean };
+  /** Where browsers had it before it moved to `info`. */
+  readonly isFallbackAdapter?: boolean;
+}
+
+/** Vulkan's and Direct3D's emulations on the CPU: each is slower than the CPU backend itself. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|basic render/i;
+
+/** @throws {PagelmError} `gpu-unavailable` when WebGPU was asked for by name and there is no adapter */
+export async function chooseBackend(wanted: LoadSettings['backend'], gpu: Gpu | undefined): Promise<BackendChoice> {
+  if (wanted === 'cpu') return cpu('The CPU was asked for.');
+  const found = await findAdapter(gpu);
+  if (wanted === 'webgpu') {
+    if ('missing' in found) throw unavailable(found.missing);
+    return { backend: 'webgpu', reason: `WebGPU was asked for; the adapter is ${found.name}.`, mayFallBack: false };
+  }
+  if ('missing' in found) return cpu(`The CPU is used because ${found.missing}.`);
+  if (found.software) return cpu(`The CPU is used because the WebGPU adapter (${found.name}) is a software emulation.`);
+  return { backend: 'webgpu', reason: `WebGPU is used because there is a hardware adapter (${found.name}).`, mayFallBack: true };
+}
+
+/** The choice after `error` in preparing WebGPU, or undefined when the CPU would fail just so. */
+export function fallBack(choice: BackendChoice, error: unknown): BackendChoice | undefined {
+  const { code, message } = toPagelmError(error);
+  const isDevice = code === 'gpu-unavailable' || code === 'gpu-failure' || code === 'out-of-memory';
+  if (!choice.mayFallBack || !isDevice) return undefined;
+  return cpu(`The CPU is used because WebGPU did not take the model (${code}: ${message.replace(/\.$/, '')}).`);
+}
+
+function cpu(reason: string): BackendChoice {
+  return { backend: 'cpu', reason, mayFallBack: false };
+}
+
+async function findAdapter(gpu: Gpu | undefined): Promise<{ missing: string } | { name: string; software: boolean }> {
+  if (gpu === undefined) return { missing: 'navigator.gpu does not exist in the worker' };
+  let adapter: Adapter | null;
+  try {
+    adapter = await gpu.requestAdapter();
+  } catch (error) {
+    return { missing: `requesting a WebGPU adapter failed (${String(error)})` };
+  }
+  if (adapter === null) return { missing: 'there is no WebGPU adapter' };
+  const { info } = adapter;
+  const words = [info?.vendor, info?.architecture, info?.device, info?.description].filter((word) => word);
+  const name = words.length > 0 ? words.join(' ') : 'unnamed';
+  return { name, software: (info?.isFallbackAdapter ?? adapter.isFallbackAdapter ?? false) || SOFTWARE.test(name) };
+}
+
+function unavailable(why: string): PagelmError {
+  return new PagelmError(
+    'gpu-unavailable',
+    `backend is 'webgpu', but ${why}. Use a browser with WebGPU in workers on a secure (https or localhost) page, or backend 'auto' or 'cpu'.`,
+  );
+}

@@ -1,0 +1,104 @@
+/** In the worker: from a stream of bytes to an engine. The file is never held whole here. */
+import { type BackendChoice, fallBack } from './backend.js';
+import type { ByteStream } from './byte-stream.js';
+import type { Engine, EngineModule, Loader } from './engine.js';
+import type { Progress } from './progress.js';
+import type { LoadSettings } from './protocol.js';
+import { nextTask } from './queue.js';
+
+/** How much may be on its way to the GPU before it is waited for: it bounds the browser's staging memory. */
+const FLUSH_BYTES = 32 * 1024 * 1024;
+/** How long the worker may go without looking at its messages, in milliseconds. */
+const BREATH_MS = 20;
+
+export interface Ingested {
+  engine: Engine;
+  /** What it became, after a possible fall back to the CPU. */
+  choice: BackendChoice;
+}
+
+export async function ingest(
+  wasm: Pick<EngineModule, 'Loader'>, stream: ByteStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
+): Promise<Ingested> {
+  const intake = new Intake(wasm, stream.total, settings, choice);
+  try {
+    let pushed = 0;
+    let flushed = 0;
+    let breath = performance.now();
+    for await (const piece of stream.pieces) {
+      await intake.push(piece);
+      pushed += piece.byteLength;
+      if (pushed - flushed >= FLUSH_BYTES) {
+        await intake.loader.flush();
+        flushed = pushed;
+      }
+      progress.report('upload', pushed, stream.total);
+      if (performance.now() - breath > BREATH_MS) {
+        await nextTask();
+        breath = performance.now();
+      }
+      signal.throwIfAborted();
+    }
+    progress.report('compile', 0, 1);
+    const engine = await intake.finish();
+    progress.report('compile', 1, 1);
+    return { engine, choice: intake.choice };
+  } catch (error) {
+    intake.free();
+    throw error;
+  }
+}
+
+/** A loader that is replaced by one for the CPU when WebGPU does not take the model. */
+class Intake {
+  loader: Loader;
+  choice: BackendChoice;
+  readonly #create: (choice: BackendChoice) => Loader;
+  /** Copies of what was pushed, for another loader; dropped as soon as none can follow. */
+  #replay: Uint8Array[] | undefined;
+  #consumed = false;
+
+  constructor(wasm: Pick<EngineModule, 'Loader'>, fileBytes: number, settings: LoadSettings, choice: BackendChoice) {
+    const { contextLength, chatTemplate } = settings;
+    this.#create = ({ backend }) => new wasm.Loader({
+      backend,
+      fileBytes,
+      ...(contextLength !== undefined && { contextLength }),
+      ...(chatTemplate !== undefined && { chatTemplate }),
+    });
+    this.choice = choice;
+    this.#replay = choice.mayFallBack ? [] : undefined;
+    this.loader = this.#create(choice);
+  }
+
+  async push(piece: Uint8Array): Promise<void> {
+    this.#replay?.push(piece.slice());
+    if (!this.loader.push(piece)) return;
+    try {
+      await this.loader.prepare();
+    } catch (error) {
+      const other = fallBack(this.choice, error);
+      if (other === undefined || this.#replay === undefined) throw error;
+      await this.#startAgain(other, this.#replay);
+    }
+    this.#replay = undefined;
+  }
+
+  finish(): Promise<Engine> {
+    this.#consumed = true;
+    return this.loader.finish();
+  }
+
+  free(): void {
+    if (!this.#consumed) this.loader.free();
+  }
+
+  async #startAgain(choice: BackendChoice, pieces: Uint8Array[]): Promise<void> {
+    this.loader.free();
+    this.#consumed = true;
+    this.loader = this.#create(choice);
+    this.#consumed = false;
+    this.choice = choice;
+    for (const piece of pieces) if (this.loader.push(piece)) await this.loader.prepare();
+  }
+}

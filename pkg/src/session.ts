@@ -1,0 +1,106 @@
+/** In the worker: answers the page's messages. There is one model in a worker. */
+import type { Engine } from './engine.js';
+import { PagelmError, errorToData, toPagelmError } from './errors.js';
+import type { CallMessage, FromWorker, GenerateMessage, LoadResult, ToWorker } from './protocol.js';
+import { Queue } from './queue.js';
+import { Turn, type WithEngine, renderTemplate } from './turn.js';
+import type { LoadProgress } from './types.js';
+
+export type LoadMessage = Extract<CallMessage, { type: 'load' }>;
+
+/** Gets a model; `session.ts` does not care how. */
+export type LoadModel = (
+  message: LoadMessage, emit: (event: LoadProgress) => void, signal: AbortSignal,
+) => Promise<{ engine: Engine; result: LoadResult }>;
+
+export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
+
+export class Session {
+  readonly #post: Post;
+  readonly #loadModel: LoadModel;
+  #engine: Engine | undefined;
+  /** The engine's methods must not overlap. */
+  readonly #engineCalls = new Queue();
+  /** What changes the engine's state from one call to the next: generations, logits and scores. */
+  readonly #turns = new Queue();
+  /** How to stop what has this id. */
+  readonly #cancels = new Map<number, () => void>();
+
+  constructor(post: Post, loadModel: LoadModel) {
+    this.#post = post;
+    this.#loadModel = loadModel;
+  }
+
+  /** Never throws: what goes wrong is posted. */
+  receive(message: ToWorker): void {
+    if (message.type === 'cancel') {
+      this.#cancels.get(message.id)?.();
+      return;
+    }
+    const done = message.type === 'generate' ? this.#generate(message) : this.#call(message);
+    done.catch((error: unknown) => this.#fail(message.id, error)).finally(() => this.#cancels.delete(message.id));
+  }
+
+  async #call(message: CallMessage): Promise<void> {
+    const { id } = message;
+    const value = message.type === 'load' ? await this.#load(message) : await this.#ask(message);
+    // Copies of numbers are handed over instead of copied again.
+    this.#post({ type: 'result', id, value }, ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer ? [value.buffer] : []);
+  }
+
+  #ask(message: Exclude<CallMessage, LoadMessage>): Promise<Uint32Array | Float32Array | string> {
+    switch (message.type) {
+      case 'tokenize':
+        return this.#withEngine((engine) => owned(engine.tokenize(message.text, message.addSpecial, message.parseSpecial)));
+      case 'detokenize':
+        return this.#withEngine((engine) => engine.detokenize(message.tokens));
+      case 'applyChatTemplate':
+        return this.#withEngine((engine) => renderTemplate(engine, message.messages, message.options));
+      case 'logits':
+        return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.logits(message.tokens))));
+      case 'score':
+        return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.score(message.tokens))));
+    }
+  }
+
+  async #load(message: LoadMessage): Promise<LoadResult> {
+    const { id } = message;
+    const controller = new AbortController();
+    this.#cancels.set(id, () => controller.abort());
+    try {
+      const emit = (event: LoadProgress) => this.#post({ type: 'progress', id, event });
+      const { engine, result } = await this.#loadModel(message, emit, controller.signal);
+      this.#engine = engine;
+      return result;
+    } catch (error) {
+      throw controller.signal.aborted ? new PagelmError('aborted', 'Loading was stopped.', { cause: error }) : error;
+    }
+  }
+
+  #generate({ id, prompt, options }: GenerateMessage): Promise<void> {
+    const turn = new Turn((message) => this.#post({ ...message, id }));
+    this.#cancels.set(id, () => turn.cancel());
+    return this.#turns.run(() => turn.run(this.#withEngine, prompt, options));
+  }
+
+  readonly #withEngine: WithEngine = (job) =>
+    this.#engineCalls.run(() => {
+      if (this.#engine === undefined) throw new PagelmError('internal', 'The worker was asked before a model was loaded.');
+      return job(this.#engine);
+    });
+
+  #fail(id: number, error: unknown): void {
+    // After a trap the engine's memory is in no known state: nothing may be asked of it again.
+    if (error instanceof WebAssembly.RuntimeError) {
+      const message = `The engine stopped (${error.message}), which is mostly for lack of memory`;
+      this.#post({ type: 'fatal', error: errorToData(new PagelmError('internal', message, { cause: error })) });
+    } else {
+      this.#post({ type: 'error', id, error: errorToData(toPagelmError(error)) });
+    }
+  }
+}
+
+/** `numbers`, in a buffer of their own that can be handed over; one that is larger is the engine's memory. */
+function owned<T extends Uint32Array | Float32Array>(numbers: T): T {
+  return numbers.byteLength === numbers.buffer.byteLength ? numbers : (numbers.slice() as T);
+}

@@ -1,0 +1,124 @@
+/** In the worker: one generation, from its prompt to its end. */
+import type { Engine, SamplingOptions, Step } from './engine.js';
+import type { DeltaMessage, FinishMessage, Prompt } from './protocol.js';
+import { nextTask } from './queue.js';
+import type { FinishReason } from './types.js';
+
+/** Runs `job` with the engine when no other call is running in it. */
+export type WithEngine = <T>(job: (engine: Engine) => T | Promise<T>) => Promise<T>;
+
+export type Emit = (message: Omit<DeltaMessage, 'id'> | Omit<FinishMessage, 'id'>) => void;
+
+export class Turn {
+  readonly #emit: Emit;
+  readonly #received = performance.now();
+  #cancelled = false;
+  #started = false;
+  #finished = false;
+  // when things happened, as `performance.now()`; undefined until they have
+  #begun: number | undefined;
+  #promptDone: number | undefined;
+  #firstToken: number | undefined;
+  #usage = { promptTokens: 0, cachedTokens: 0, generatedTokens: 0 };
+
+  constructor(emit: Emit) {
+    this.#emit = emit;
+  }
+
+  /** Ends the turn after the step that is running; at once if it still waits for its turn. */
+  cancel(): void {
+    this.#cancelled = true;
+    if (!this.#started) this.#finish('aborted');
+  }
+
+  async run(withEngine: WithEngine, prompt: Prompt, options: SamplingOptions): Promise<void> {
+    if (this.#cancelled) return;
+    this.#started = true;
+    await withEngine((engine) => this.#start(engine, prompt, options));
+    try {
+      while (!this.#finished) {
+        if (this.#cancelled) {
+          this.#text(await withEngine((engine) => engine.stop()));
+          this.#finish('aborted');
+        } else {
+          this.#take(await withEngine((engine) => engine.step()));
+        }
+        await nextTask(); // a cancel may have come
+      }
+    } catch (error) {
+      // The engine must be ready for the next turn; that it cannot stop either is less interesting than `error`.
+      await withEngine((engine) => engine.stop()).catch(() => {});
+      throw error;
+    }
+  }
+
+  #start(engine: Engine, prompt: Prompt, options: SamplingOptions): void {
+    const tokens = promptTokens(engine, prompt);
+    this.#begun = performance.now();
+    const counts = engine.start(tokens, { ...options, seed: options.seed ?? randomSeed() });
+    this.#usage = { promptTokens: counts.promptTokens, cachedTokens: counts.cachedTokens, generatedTokens: 0 };
+  }
+
+  #take(step: Step): void {
+    switch (step.type) {
+      case 'prefill':
+        if (step.done >= step.total) this.#promptDone ??= performance.now();
+        break;
+      case 'token':
+        this.#token(step);
+        break;
+      case 'finish':
+        this.#text(step.text);
+        this.#finish(step.reason);
+        break;
+    }
+  }
+
+  #token({ token, text, logprob }: Step & { type: 'token' }): void {
+    this.#firstToken ??= performance.now();
+    this.#promptDone ??= this.#firstToken;
+    this.#usage.generatedTokens += 1;
+    this.#emit({ type: 'delta', text, tokens: [token], ...(logprob && { logprobs: [{ token, ...logprob }] }) });
+  }
+
+  /** Text that had been held back, because it could have become a stop text or was half a character. */
+  #text(text: string): void {
+    if (text !== '') this.#emit({ type: 'delta', text, tokens: [] });
+  }
+
+  #finish(reason: FinishReason): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    const now = performance.now();
+    const promptDone = this.#promptDone ?? now;
+    const timings = {
+      ...this.#usage,
+      promptMs: this.#begun === undefined ? 0 : promptDone - this.#begun,
+      generateMs: now - promptDone,
+      timeToFirstTokenMs: this.#firstToken === undefined ? 0 : this.#firstToken - this.#received,
+    };
+    this.#emit({ type: 'finish', reason, usage: { ...this.#usage }, timings });
+  }
+}
+
+/** A raw text gets what the model wants around a text; a rendered template has it already. */
+function promptTokens(engine: Engine, prompt: Prompt): Uint32Array {
+  switch (prompt.kind) {
+    case 'tokens':
+      return prompt.tokens;
+    case 'text':
+      return engine.tokenize(prompt.text, true, true);
+    case 'chat':
+      return engine.tokenize(renderTemplate(engine, prompt.messages, { addGenerationPrompt: true }), false, true);
+  }
+}
+
+/** @param messages JSON */
+export function renderTemplate(engine: Engine, messages: string, options: object): string {
+  return engine.applyChatTemplate(messages, JSON.stringify({ ...options, now: Math.floor(Date.now() / 1000) }));
+}
+
+function randomSeed(): number {
+  const [seed = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return seed;
+}

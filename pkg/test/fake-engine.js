@@ -1,0 +1,150 @@
+// Stands in for the WebAssembly engine, in Node and in the browser: the same methods, no model. One token is one
+// UTF-16 unit. It generates its prompt again, backwards, and refuses overlapping calls as wasm-bindgen does.
+
+export const state = { loaders: [], prepare: undefined, stepError: undefined, stepMs: 0, starts: [], stops: 0 };
+
+function failure(code, message) {
+  return Object.assign(new Error(`${code}: ${message}`), { code });
+}
+
+const HEADER_BYTES = 8;
+// Without a time to wait there is no task in between, as in an engine that never leaves the CPU.
+const pause = async (ms) => { if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms)); };
+
+/** Not SHA-256: a sum, in its shape. */
+export class Hasher {
+  sum = 0;
+  update(bytes) {
+    for (const byte of bytes) this.sum = (this.sum + byte) >>> 0;
+  }
+  hex() {
+    return this.sum.toString(16).padStart(64, '0');
+  }
+  free() {}
+}
+
+export class Loader {
+  bytes = 0;
+  sum = 0;
+  pushes = [];
+  flushes = 0;
+  freed = false;
+  needsPrepare = false;
+  constructor(options) {
+    this.options = options;
+    state.loaders.push(this);
+  }
+  push(bytes) {
+    if (this.needsPrepare) throw failure('internal', 'push before prepare');
+    const before = this.bytes;
+    for (const byte of bytes) this.sum = (this.sum + byte) >>> 0;
+    this.bytes += bytes.byteLength;
+    this.pushes.push(bytes.byteLength);
+    this.needsPrepare = before < HEADER_BYTES && this.bytes >= HEADER_BYTES;
+    return this.needsPrepare;
+  }
+  async prepare() {
+    this.needsPrepare = false;
+    await state.prepare?.(this.options);
+  }
+  async flush() {
+    this.flushes += 1;
+  }
+  async finish() {
+    if (this.bytes !== this.options.fileBytes) throw failure('invalid-gguf', `${this.bytes} bytes of ${this.options.fileBytes}`);
+    return new Engine(this.options, this.sum);
+  }
+  free() {
+    this.freed = true;
+  }
+}
+
+export class Engine {
+  #busy = false;
+  #left = undefined;
+  constructor(options, sum) {
+    this.options = options;
+    this.sum = sum;
+  }
+  #alone() {
+    if (this.#busy) throw new Error('recursive use of an object detected which would lead to unsafe aliasing in rust');
+  }
+  info() {
+    this.#alone();
+    const { backend, contextLength = 64, fileBytes: bytes } = this.options;
+    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', threads: 1, bytes };
+  }
+  tokenize(text, addSpecial, parseSpecial) {
+    this.#alone();
+    const units = Array.from({ length: text.length }, (_, i) => text.charCodeAt(i));
+    return Uint32Array.from([...(addSpecial ? [1] : []), ...units, ...(parseSpecial ? [] : [2])]);
+  }
+  detokenize(tokens) {
+    this.#alone();
+    return String.fromCharCode(...tokens);
+  }
+  applyChatTemplate(messagesJson, optionsJson) {
+    this.#alone();
+    const options = JSON.parse(optionsJson);
+    if (typeof options.now !== 'number') throw failure('chat-template', 'no time');
+    const turns = JSON.parse(messagesJson).map(({ role, content }) => `${role}:${content};`).join('');
+    return turns + (options.tools ? `tools:${options.tools.length};` : '') + (options.addGenerationPrompt ? '>' : '');
+  }
+  start(prompt, options) {
+    this.#alone();
+    if (prompt.length >= (this.options.contextLength ?? 64)) throw failure('context-overflow', `${prompt.length} tokens`);
+    state.starts.push({ prompt: [...prompt], options });
+    this.#left = { tokens: [...prompt].reverse(), max: options.maxTokens ?? Infinity, logprobs: options.logprobs, prefilled: false, held: '' };
+    return { promptTokens: prompt.length, cachedTokens: 0 };
+  }
+  async step() {
+    this.#alone();
+    const left = this.#left;
+    if (left === undefined) throw failure('internal', 'step without start');
+    this.#busy = true;
+    try {
+      await pause(state.stepMs);
+      if (!left.prefilled) {
+        left.prefilled = true;
+        return { type: 'prefill', done: 1, total: 1 };
+      }
+      if (state.stepError) throw state.stepError;
+      if (left.tokens.length === 0 || left.max-- <= 0) {
+        this.#left = undefined;
+        return { type: 'finish', reason: left.tokens.length === 0 ? 'stop' : 'length', text: left.held };
+      }
+      // '~' is held back until the next token, as the beginning of a stop text would be
+      const token = left.tokens.shift();
+      const character = String.fromCharCode(token);
+      const text = character === '~' ? '' : left.held + character;
+      left.held = character === '~' ? left.held + '~' : '';
+      const logprob = left.logprobs === undefined ? undefined : { logprob: -token, top: [{ token, logprob: -token }] };
+      return { type: 'token', token, text, ...(logprob && { logprob }) };
+    } finally {
+      this.#busy = false;
+    }
+  }
+  stop() {
+    this.#alone();
+    state.stops += 1;
+    const held = this.#left?.held ?? '';
+    this.#left = undefined;
+    return held;
+  }
+  async logits(tokens) {
+    this.#alone();
+    this.#busy = true;
+    await pause(state.stepMs);
+    this.#busy = false;
+    return Float32Array.from([tokens.length, 0.5]);
+  }
+  async score(tokens) {
+    this.#alone();
+    return Float32Array.from(tokens.slice(1), (token) => -token);
+  }
+  free() {}
+}
+
+export default async function init() {
+  return { memory: undefined };
+}

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = new URL('../', import.meta.url);
+const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+
+test('every file that exports names exists', () => {
+  const { '.': entry, './package.json': self } = manifest.exports;
+  assert.deepEqual(Object.keys(manifest.exports), ['.', './package.json']);
+  for (const path of [...Object.values(entry), self]) assert.ok(existsSync(new URL(path, root)), path);
+  assert.equal(manifest.dependencies, undefined);
+});
+
+test('importing the package touches nothing of a browser', async () => {
+  assert.equal(typeof Worker, 'undefined');
+  const pagelm = await import('pagelm');
+  assert.deepEqual(Object.keys(pagelm).sort(), ['PagelmError', 'load']);
+  await assert.rejects(pagelm.load('https://example.org/m.gguf'), { code: 'unsupported-environment' });
+});
+
+test('the built files are plain modules: relative imports with their suffix, no eval, no Blob worker', () => {
+  const dist = fileURLToPath(new URL('dist/', root));
+  const files = readdirSync(dist).filter((name) => name.endsWith('.js'));
+  assert.ok(files.length > 10);
+  for (const name of files) {
+    const text = readFileSync(dist + name, 'utf8');
+    for (const [, path] of text.matchAll(/^(?:import|export) (?:[^'\n]* from )?'([^']+)'/gm)) {
+      assert.match(path, /^\.\/.+\.js$/, `${name} imports ${path}`);
+      if (!path.startsWith('./wasm/')) assert.ok(existsSync(dist + path), `${name} imports ${path}`);
+    }
+    assert.doesNotMatch(text, /\beval\(|new Function\(|createObjectURL/, name);
+  }
+  assert.match(readFileSync(`${dist}load.js`, 'utf8'), /new Worker\(new URL\('\.\/worker\.js', import\.meta\.url\), \{ type: 'module' \}\)/);
+});

@@ -1,0 +1,84 @@
+/** Checked by `tsc`, never run: what must compile does, and what must not does not. */
+import { type ErrorCode, type Generation, type LoadEvent, type Model, type ModelInfo, PagelmError, type Part, type Result, load } from 'pagelm';
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function same<_ extends true>(): void {}
+
+// what load takes
+same<Equal<ReturnType<typeof load>, Promise<Model>>>();
+load('model.gguf');
+load(new URL('https://example.org/model.gguf'));
+load(new Blob([]));
+load([new Blob([])]);
+load({ url: 'model.gguf', sha256: '00', headers: { Authorization: 'Bearer x' } });
+load({ url: ['model.gguf'] });
+load('model.gguf', { backend: 'auto', contextLength: 2048, kvCacheType: 'f32', threads: 1, cache: 'opfs', chatTemplate: '', signal: new AbortController().signal });
+load('model.gguf', { onProgress: (event) => { same<Equal<typeof event, LoadEvent>>(); } });
+// @ts-expect-error a number is no source
+load(1);
+// @ts-expect-error an unknown option
+load('model.gguf', { gpu: true });
+// @ts-expect-error an unknown backend
+load('model.gguf', { backend: 'webgl' });
+// @ts-expect-error an unknown key of a source
+load({ url: 'model.gguf', sha512: '' });
+// @ts-expect-error a source without url
+load({ sha256: '' });
+
+// progress
+declare const event: LoadEvent;
+if (event.type === 'ready') same<Equal<typeof event.info, ModelInfo>>();
+else same<Equal<typeof event.loaded, number>>();
+
+// a model
+declare const model: Model;
+same<Equal<Model['info'], Readonly<ModelInfo>>>();
+same<Equal<ModelInfo['backendReason'], string>>();
+same<Equal<ReturnType<Model['generate']>, Generation>>();
+same<Equal<ReturnType<Model['logits']>, Promise<Float32Array>>>();
+same<Equal<ReturnType<Model['score']>, Promise<Float32Array>>>();
+same<Equal<ReturnType<Model['tokenize']>, Promise<number[]>>>();
+same<Equal<ReturnType<Model['close']>, Promise<void>>>();
+model.generate([1, 2, 3], { maxTokens: 1, temperature: 0, stop: ['.'], logitBias: { 5: -1 }, logprobs: 2, ignoreEos: true });
+model.generate('', { logitBias: [[5, -1]] });
+model.generate('', { logitBias: new Map([[5, -1]]) });
+model.chat([{ role: 'user', content: 'Hello' }]);
+model.applyChatTemplate([{ role: 'assistant', content: null, tool_calls: [{}] }], { tools: [{}], addGenerationPrompt: false });
+model.tokenize('', { addSpecial: false, parseSpecial: false });
+// @ts-expect-error info cannot be written
+model.info.name = '';
+// @ts-expect-error OpenAI's spelling is another entry point's
+model.generate('', { max_tokens: 1 });
+// @ts-expect-error one stop text is a list of one
+model.generate('', { stop: '.' });
+// @ts-expect-error an unknown role
+model.chat([{ role: 'robot', content: '' }]);
+// @ts-expect-error a message without content
+model.chat([{ role: 'user' }]);
+// @ts-expect-error tools belong to applyChatTemplate in this version
+model.chat([{ role: 'user', content: '' }], { tools: [] });
+// @ts-expect-error text() is a promise
+model.generate('').text().length;
+
+// a generation
+async function read(generation: Generation): Promise<void> {
+  for await (const part of generation) {
+    same<Equal<typeof part, Part>>();
+    if (part.type === 'text-delta') same<Equal<typeof part.text, string>>();
+    if (part.type === 'finish') same<Equal<typeof part.timings.timeToFirstTokenMs, number>>();
+    // @ts-expect-error not every part has text
+    part.text;
+  }
+  const result = await generation.result();
+  same<Equal<typeof result, Result>>();
+  same<Equal<Result['tokens'], number[]>>();
+  same<Equal<Result['reason'], 'stop' | 'length' | 'tool-calls' | 'aborted'>>();
+  same<Equal<keyof Result['usage'], 'promptTokens' | 'cachedTokens' | 'generatedTokens'>>();
+}
+
+// errors
+declare const thrown: unknown;
+if (PagelmError.isInstance(thrown)) same<Equal<typeof thrown.code, ErrorCode>>();
+new PagelmError('network', 'message', { cause: thrown });
+// @ts-expect-error an unknown code
+new PagelmError('oops', 'message');

@@ -1,0 +1,230 @@
+//! From bytes to an [`Engine`].
+
+use super::Engine;
+use crate::chat::{ChatTemplate, DEFAULT_TEMPLATE};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gguf::{Header, Metadata, Parsed};
+use crate::kernels::Backend;
+use crate::model::{Config, Loader};
+use crate::tokenizer::{Tokenizer, Vocabulary};
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// Positions that are made room for unless the caller says otherwise, or the model's own limit if that is less.
+pub const DEFAULT_CONTEXT: usize = 2048;
+
+/// What the caller wants.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Positions to make room for; at most the context that the model was trained for.
+    pub context: Option<usize>,
+    /// Replaces the file's chat template.
+    pub chat_template: Option<String>,
+}
+
+/// What was loaded, as `model.info` shows it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// `general.architecture`.
+    pub architecture: String,
+    /// `general.name`, or empty.
+    pub name: String,
+    /// Weights in all.
+    pub parameters: u64,
+    /// The type that holds most weights, e.g. `"Q4_1"`.
+    pub quantisation: String,
+    /// Positions there is room for.
+    pub context_length: usize,
+    /// Tokens.
+    pub vocabulary_size: usize,
+    /// What is known of the tokenizer if it could not be built.
+    pub tokenizer_error: Option<String>,
+}
+
+/// Takes a GGUF file as a stream. First [`Self::push`] until the header is complete, then [`Self::prepare`] with a
+/// backend, then the rest, then [`Self::finish`].
+pub struct EngineLoader<B: Backend> {
+    file_bytes: u64,
+    options: LoadOptions,
+    /// Bytes that came before `prepare`.
+    held: Vec<u8>,
+    /// Parse again when this many bytes are there.
+    parse_at: u64,
+    header: Option<Header>,
+    loading: Option<Loading<B>>,
+}
+
+struct Loading<B: Backend> {
+    weights: Loader<B>,
+    tokenizer: Result<Tokenizer>,
+    template: Result<ChatTemplate>,
+    info: Info,
+}
+
+impl<B: Backend> EngineLoader<B> {
+    /// A loader for a file of `file_bytes` bytes.
+    pub fn new(file_bytes: u64, options: LoadOptions) -> Self {
+        Self { file_bytes, options, held: Vec::new(), parse_at: 0, header: None, loading: None }
+    }
+
+    /// Takes the next bytes of the file. `true` exactly once: when the header is complete and `prepare` is due.
+    ///
+    /// # Errors
+    /// Those of [`Header::parse`] and of the weights' loader.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<bool> {
+        if let Some(loading) = &mut self.loading {
+            loading.weights.push(bytes)?;
+            return Ok(false);
+        }
+        self.held.extend_from_slice(bytes);
+        let have = self.held.len() as u64;
+        if self.header.is_some() || have < self.parse_at.min(self.file_bytes) {
+            return Ok(false);
+        }
+        match Header::parse(&self.held, self.file_bytes)? {
+            Parsed::Complete(header) => {
+                self.header = Some(header);
+                Ok(true)
+            }
+            Parsed::NeedMore(bytes) => {
+                // at least doubling keeps the work linear however small the pieces are
+                self.parse_at = bytes.max(2 * have);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Checks that the model can be run at all; needs the header only.
+    ///
+    /// # Errors
+    /// `Internal` before the header is complete; `UnsupportedArchitecture`, `InvalidModel`, `InvalidArgument`.
+    pub fn check(&self) -> Result<(Config, usize)> {
+        let header =
+            self.header.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "the header is not complete"))?;
+        let config = Config::from_header(header)?;
+        let context = match self.options.context {
+            None => config.context.min(DEFAULT_CONTEXT),
+            Some(wanted) if (1..=config.context).contains(&wanted) => wanted,
+            Some(wanted) => {
+                let detail = format!("contextLength is {wanted}; 1 to {} are allowed for this model", config.context);
+                return Err(Error::new(ErrorKind::InvalidArgument, detail));
+            }
+        };
+        Ok((config, context))
+    }
+
+    /// Starts uploading to `backend`.
+    ///
+    /// # Errors
+    /// As [`Self::check`]; those of the backend.
+    pub fn prepare(&mut self, backend: B) -> Result<()> {
+        let (config, context) = self.check()?;
+        let Some(header) = self.header.take() else { return Ok(()) }; // INVARIANT: `check` has seen it
+        let vocabulary = vocabulary(&header.metadata);
+        let tokenizer = vocabulary.and_then(Tokenizer::new).and_then(|t| fits(t, config.vocabulary));
+        let template = template(&header.metadata, self.options.chat_template.as_deref());
+        let mut info = describe(&header, &config, context)?;
+        info.tokenizer_error = tokenizer.as_ref().err().map(|e| e.to_string());
+        let (held, start) = (std::mem::take(&mut self.held), header.data_offset);
+        let mut weights = Loader::new(backend, header, config, context, held.len().min(start as usize) as u64)?;
+        weights.push(&held[held.len().min(start as usize)..])?;
+        self.loading = Some(Loading { weights, tokenizer, template, info });
+        Ok(())
+    }
+
+    /// Waits for uploads, to bound what is in flight.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub async fn flush(&mut self) -> Result<()> {
+        match &mut self.loading {
+            Some(loading) => loading.weights.backend().flush().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The end of the file.
+    ///
+    /// # Errors
+    /// `InvalidGguf` if bytes are missing; those of the backend.
+    pub async fn finish(self) -> Result<Engine<B>> {
+        let Some(Loading { mut weights, tokenizer, template, info }) = self.loading else {
+            let (have, want) = (self.held.len(), self.file_bytes);
+            let detail = format!("the file ended after {have} of {want} bytes, before its header was complete");
+            return Err(Error::new(ErrorKind::InvalidGguf, detail));
+        };
+        weights.backend().flush().await?;
+        Ok(Engine { session: weights.finish()?, tokenizer, template, info, generation: None })
+    }
+}
+
+fn fits(tokenizer: Tokenizer, vocabulary: usize) -> Result<Tokenizer> {
+    if tokenizer.vocabulary_size() <= vocabulary {
+        return Ok(tokenizer);
+    }
+    let detail = format!("the tokenizer has {} tokens, the embedding table {vocabulary}", tokenizer.vocabulary_size());
+    Err(Error::new(ErrorKind::InvalidModel, detail))
+}
+
+fn describe(header: &Header, config: &Config, context: usize) -> Result<Info> {
+    let mut weights_by_type: HashMap<&str, u64> = HashMap::new();
+    for tensor in &header.tensors {
+        *weights_by_type.entry(tensor.ty.name).or_default() += tensor.len();
+    }
+    let most = weights_by_type.iter().max_by_key(|(name, count)| (**count, **name));
+    Ok(Info {
+        architecture: config.architecture.clone(),
+        name: header.metadata.str("general.name")?.unwrap_or_default().to_owned(),
+        parameters: weights_by_type.values().sum(),
+        quantisation: most.map(|(name, _)| (*name).to_owned()).unwrap_or_default(),
+        context_length: context,
+        vocabulary_size: config.vocabulary,
+        tokenizer_error: None,
+    })
+}
+
+fn vocabulary(m: &Metadata) -> Result<Vocabulary> {
+    let string = |key: &str| Ok(m.str(&format!("tokenizer.ggml.{key}"))?.unwrap_or_default().to_owned());
+    let strings = |key: &str| Ok(m.strings(&format!("tokenizer.ggml.{key}"))?.unwrap_or_default().to_vec());
+    let id = |key: &str| -> Result<Option<u32>> {
+        let key = format!("tokenizer.ggml.{key}_token_id");
+        match m.u64(&key)? {
+            // 0xffffffff is how writers say "none"
+            None | Some(0xffff_ffff) => Ok(None),
+            Some(v) => u32::try_from(v)
+                .map(Some)
+                .map_err(|e| Error::new(ErrorKind::InvalidModel, format!("{key} is {v}")).with_source(e)),
+        }
+    };
+    let types = m.integers("tokenizer.ggml.token_type")?.unwrap_or_default();
+    let more = ["eom", "fim_pad", "fim_rep", "fim_sep"].map(id);
+    Ok(Vocabulary {
+        model: string("model")?,
+        pre: string("pre")?,
+        tokens: strings("tokens")?,
+        token_types: types.iter().map(|&t| i32::try_from(t).unwrap_or(0)).collect(),
+        merges: strings("merges")?,
+        bos: id("bos")?,
+        eos: id("eos")?,
+        eot: id("eot")?,
+        unknown: id("unknown")?,
+        add_bos: m.bool("tokenizer.ggml.add_bos_token")?,
+        add_eos: m.bool("tokenizer.ggml.add_eos_token")?,
+        end_of_generation: more.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect(),
+    })
+}
+
+/// The caller's template, else the file's, else ChatML.
+fn template(m: &Metadata, replacement: Option<&str>) -> Result<ChatTemplate> {
+    let tokens = m.strings("tokenizer.ggml.tokens")?.unwrap_or_default();
+    let text = |key: &str| -> Result<&str> {
+        let id = m.u64(&format!("tokenizer.ggml.{key}_token_id"))?;
+        Ok(id.and_then(|id| tokens.get(usize::try_from(id).ok()?)).map_or("", String::as_str))
+    };
+    let source = match replacement {
+        Some(source) => source,
+        None => m.str("tokenizer.chat_template")?.unwrap_or(DEFAULT_TEMPLATE),
+    };
+    ChatTemplate::new(source, text("bos")?, text("eos")?)
+}

@@ -1,0 +1,39 @@
+//! Exponentials, four at a time.
+
+use super::lanes::{load, store};
+use core::arch::wasm32::*;
+
+/// e^x to about 2 ulp for x in -87 ..= 88, clamped outside.
+///
+/// x = n ln 2 + r with |r| <= ln 2 / 2 (ln 2 in two parts, Cody and Waite), e^r by its Taylor polynomial of degree 7
+/// (remainder below 1e-8), 2^n through the exponent bits.
+#[inline(always)]
+pub(super) fn exp(x: v128) -> v128 {
+    let x = f32x4_pmin(f32x4_splat(88.0), f32x4_pmax(f32x4_splat(-87.0), x));
+    let n = f32x4_nearest(f32x4_mul(x, f32x4_splat(std::f32::consts::LOG2_E)));
+    let r = f32x4_sub(x, f32x4_mul(n, f32x4_splat(0.693_359_4)));
+    let r = f32x4_sub(r, f32x4_mul(n, f32x4_splat(-2.121_944_4e-4)));
+    let mut p = f32x4_splat(1.0 / 5040.0);
+    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = f32x4_add(f32x4_mul(p, r), f32x4_splat(c));
+    }
+    let power = i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23);
+    f32x4_mul(p, power)
+}
+
+#[inline(always)]
+fn silu(x: v128) -> v128 {
+    f32x4_div(x, f32x4_add(f32x4_splat(1.0), exp(f32x4_neg(x))))
+}
+
+/// gate = silu(gate) * up.
+pub(super) fn silu_mul(gate: &mut [f32], up: &[f32]) {
+    let vectors = gate.len() / 4 * 4;
+    for i in (0..vectors).step_by(4) {
+        let y = f32x4_mul(silu(load(gate, i)), load(up, i));
+        store(gate, i, y);
+    }
+    for (g, u) in gate[vectors..].iter_mut().zip(&up[vectors..]) {
+        *g = f32x4_extract_lane::<0>(silu(f32x4_splat(*g))) * u;
+    }
+}

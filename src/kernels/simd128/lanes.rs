@@ -1,0 +1,53 @@
+//! Vector loads and stores on slices, and storage that is aligned for them.
+
+use super::BLOCK;
+use core::arch::wasm32::{f32x4_splat, v128, v128_load, v128_load32_splat, v128_store};
+
+/// Sixteen bytes, aligned: the unit of packed weights.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(16))]
+pub(super) struct Line(pub(super) [u8; 16]);
+
+/// The line as a vector.
+#[inline(always)]
+pub(super) fn line(l: &Line) -> v128 {
+    // SAFETY: a Line is 16 readable bytes
+    unsafe { v128_load(core::ptr::from_ref(l).cast()) }
+}
+
+/// x[i .. i + 4].
+#[inline(always)]
+pub(super) fn load(x: &[f32], i: usize) -> v128 {
+    assert!(i + 4 <= x.len());
+    // SAFETY: four f32 from index i were just checked to be inside
+    unsafe { v128_load(x.as_ptr().add(i).cast()) }
+}
+
+/// x[i .. i + 4] = v.
+#[inline(always)]
+pub(super) fn store(x: &mut [f32], i: usize, v: v128) {
+    assert!(i + 4 <= x.len());
+    // SAFETY: four f32 from index i were just checked to be inside
+    unsafe { v128_store(x.as_mut_ptr().add(i).cast(), v) }
+}
+
+/// (x[i], x[i + 1]) in every 32-bit lane.
+#[inline(always)]
+pub(super) fn splat_pair(x: &[i16; BLOCK], i: usize) -> v128 {
+    assert!(i + 2 <= BLOCK);
+    // SAFETY: two i16 from index i were just checked to be inside
+    unsafe { v128_load32_splat(x.as_ptr().add(i).cast()) }
+}
+
+/// x[i] in every lane.
+#[inline(always)]
+pub(super) fn splat(x: &[f32], i: usize) -> v128 {
+    f32x4_splat(x[i])
+}
+
+/// The sum of the four lanes.
+#[inline(always)]
+pub(super) fn sum(v: v128) -> f32 {
+    use core::arch::wasm32::f32x4_extract_lane as lane;
+    (lane::<0>(v) + lane::<2>(v)) + (lane::<1>(v) + lane::<3>(v))
+}

@@ -1,0 +1,130 @@
+//! Kernels for WebAssembly SIMD128: one thread, no relaxed SIMD, nothing that a page must be isolated for.
+//!
+//! Quantised weights are packed as unsigned or signed integer codes, interleaved so that lane r of an accumulator is
+//! output row r and nothing is ever summed across lanes. Activations are quantised to 16 bits, 32 at a time, each
+//! group with its own scale: `i32x4.dot_i16x8_s` takes 16-bit operands anyway, so 15 bits of precision cost no more
+//! than 7, and results stay within a few 1e-5 of f32 arithmetic. The products of a group are exact integers; one row
+//! alone and many rows together therefore give bit-equal results.
+#![allow(unsafe_code)] // vector loads and stores; every use states its bounds
+
+mod activation;
+mod attention;
+mod codes;
+mod dense;
+mod exp;
+mod lanes;
+mod rms_norm;
+
+use super::cpu::{Cache, Cpu, Kernels};
+use super::{Attention, RopeKind, reference::Scalar};
+use crate::error::{Error, ErrorKind, Result};
+use crate::quant::{Form, TensorType};
+use activation::Quantized;
+
+/// The SIMD128 backend.
+pub type Simd = Cpu<Simd128>;
+
+/// The SIMD128 kernels.
+#[derive(Debug)]
+pub struct Simd128;
+
+/// Rows that are packed together: two vectors of four lanes.
+pub(super) const PANEL: usize = 8;
+/// Columns that are processed together: the group of the quantised types.
+pub(super) const BLOCK: usize = 32;
+
+/// A packed matrix.
+#[derive(Debug)]
+pub enum Matrix {
+    /// Integer codes with scales.
+    Codes(codes::Matrix),
+    /// f32, f16 or bf16.
+    Dense(dense::Matrix),
+}
+
+impl Kernels for Simd128 {
+    type Matrix = Matrix;
+    type Input = Quantized;
+    const PANEL_ROWS: usize = PANEL;
+    const MAX_ROWS: usize = 64;
+
+    fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Matrix> {
+        Ok(match ty.form {
+            Form::Codes(_) => Matrix::Codes(codes::Matrix::new(ty, rows, cols)?),
+            Form::F32 | Form::F16 | Form::Bf16 => Matrix::Dense(dense::Matrix::new(ty, rows, cols)?),
+        })
+    }
+
+    fn write_rows(matrix: &mut Matrix, first_row: usize, bytes: &[u8]) -> Result<()> {
+        match matrix {
+            Matrix::Codes(m) => m.write_rows(first_row, bytes),
+            Matrix::Dense(m) => m.write_rows(first_row, bytes),
+        }
+    }
+
+    fn shape(matrix: &Matrix) -> (usize, usize) {
+        match matrix {
+            Matrix::Codes(m) => m.shape(),
+            Matrix::Dense(m) => m.shape(),
+        }
+    }
+
+    fn bytes(matrix: &Matrix) -> u64 {
+        match matrix {
+            Matrix::Codes(m) => m.bytes(),
+            Matrix::Dense(m) => m.bytes(),
+        }
+    }
+
+    fn embed(table: &Matrix, token: usize, out: &mut [f32]) {
+        match table {
+            Matrix::Codes(m) => m.row(token, out),
+            Matrix::Dense(m) => m.row(token, out),
+        }
+    }
+
+    fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+        rms_norm::rms_norm(x, weight, eps, out);
+    }
+
+    fn prepare(n: usize, x: &[f32], input: &mut Quantized) {
+        input.quantize(n, x);
+    }
+
+    fn matmul(w: &Matrix, n: usize, x: &[f32], input: &Quantized, out: &mut [f32]) {
+        match w {
+            Matrix::Codes(m) => m.matmul(n, input, out),
+            Matrix::Dense(m) => m.matmul(n, x, out),
+        }
+    }
+
+    fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]) {
+        // Some thousand multiplications a token: the scalar loop is not worth a second version.
+        Scalar::rope(head, kind, angles);
+    }
+
+    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]) {
+        attention::attention(q, cache, a, out);
+    }
+
+    fn silu_mul(gate: &mut [f32], up: &[f32]) {
+        exp::silu_mul(gate, up);
+    }
+
+    fn add(x: &mut [f32], y: &[f32]) {
+        Scalar::add(x, y); // the compiler vectorises it
+    }
+
+    fn argmax(x: &[f32]) -> usize {
+        Scalar::argmax(x)
+    }
+}
+
+/// Row ranges that `write_rows` was given, checked: whole panels except at the end.
+fn panels(first_row: usize, rows: usize, total: usize) -> Result<std::ops::Range<usize>> {
+    let end = first_row + rows;
+    if first_row.is_multiple_of(PANEL) && end <= total && (end.is_multiple_of(PANEL) || end == total) {
+        return Ok(first_row / PANEL..end.div_ceil(PANEL));
+    }
+    Err(Error::new(ErrorKind::Internal, format!("rows {first_row}..{end} of {total} are not whole panels of {PANEL}")))
+}

@@ -1,0 +1,151 @@
+//! A model, its backend, and the tokens whose keys and values the cache holds.
+
+use super::forward::forward;
+use super::weights::Model;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::{Backend, Head, PassKey, Step};
+
+/// Rows whose logits leave at once when all are wanted: bounds the logits buffer.
+pub const SCORE_ROWS: usize = 16;
+
+/// Evaluates tokens and remembers which ones the cache holds.
+pub struct Session<B: Backend> {
+    backend: B,
+    model: Model,
+    past: Vec<u32>,
+}
+
+impl<B: Backend> Session<B> {
+    pub(super) fn new(backend: B, model: Model) -> Self {
+        Self { backend, model, past: Vec::new() }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The backend.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// The tokens whose keys and values are cached.
+    pub fn past(&self) -> &[u32] {
+        &self.past
+    }
+
+    /// The most tokens that one [`Self::advance`] takes.
+    pub fn block(&self) -> usize {
+        self.backend.max_rows()
+    }
+
+    /// Forgets all but the longest prefix shared with `tokens`, leaving at least one token to evaluate. Returns how
+    /// many tokens stay cached.
+    pub fn rewind(&mut self, tokens: &[u32]) -> usize {
+        let shared = self.past.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+        self.past.truncate(shared.min(tokens.len().saturating_sub(1)));
+        self.past.len()
+    }
+
+    /// Checks that `tokens` are ids of this model and fit its context.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for none or an unknown id, `ContextOverflow` for too many.
+    pub fn check(&self, tokens: &[u32]) -> Result<()> {
+        let vocabulary = self.model.config.vocabulary;
+        if tokens.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "no tokens were given; at least 1 is needed"));
+        }
+        if let Some(id) = tokens.iter().find(|&&t| t as usize >= vocabulary) {
+            let detail = format!("token {id} is outside the vocabulary of {vocabulary}");
+            return Err(Error::new(ErrorKind::InvalidArgument, detail));
+        }
+        if tokens.len() > self.model.context {
+            let (len, context) = (tokens.len(), self.model.context);
+            let detail =
+                format!("{len} tokens do not fit the context of {context}; shorten them or raise contextLength");
+            return Err(Error::new(ErrorKind::ContextOverflow, detail));
+        }
+        Ok(())
+    }
+
+    /// Evaluates `tokens` (1 ..= [`Self::block`]) after what is cached.
+    ///
+    /// # Errors
+    /// `ContextOverflow` when the context is full; those of the backend.
+    pub fn advance(&mut self, tokens: &[u32], head: Head) -> Result<()> {
+        let position = self.past.len();
+        if position + tokens.len() > self.model.context {
+            let context = self.model.context;
+            return Err(Error::new(ErrorKind::ContextOverflow, format!("the context of {context} tokens is full")));
+        }
+        let (n, model) = (tokens.len(), &self.model);
+        let key = PassKey { rows: n, head };
+        self.backend.pass(Step { tokens, position }, key, &mut |b| forward(b, model, n, head))?;
+        self.past.extend_from_slice(tokens);
+        Ok(())
+    }
+
+    /// The first `rows` rows of logits that the last `advance` left, (rows, vocabulary).
+    ///
+    /// # Errors
+    /// Those of reading back. The cache is then not to be trusted, and is forgotten.
+    pub async fn logits(&mut self, rows: usize) -> Result<Vec<f32>> {
+        let read = self.backend.read(self.model.buffers.logits, rows).await;
+        self.forget_on_error(read)
+    }
+
+    /// The token that the last `advance` with [`Head::Argmax`] found.
+    ///
+    /// # Errors
+    /// `NotFinite` if its logit is not a finite number; those of reading back.
+    pub async fn argmax(&mut self) -> Result<u32> {
+        let read = self.backend.read_argmax().await;
+        let (id, value) = self.forget_on_error(read)?;
+        if value.is_finite() {
+            return Ok(id);
+        }
+        self.past.clear();
+        Err(Error::new(ErrorKind::NotFinite, format!("the largest logit is {value}: the file or the device is faulty")))
+    }
+
+    fn forget_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            self.past.clear();
+        }
+        result
+    }
+
+    /// Log-probabilities (natural log) of tokens\[1..\] given all before each: (tokens.len() - 1).
+    ///
+    /// # Errors
+    /// As [`Self::check`]; `NotFinite`.
+    pub async fn score(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
+        self.check(tokens)?;
+        self.past.clear();
+        let vocabulary = self.model.config.vocabulary;
+        let mut out = Vec::with_capacity(tokens.len() - 1);
+        for block in tokens[..tokens.len() - 1].chunks(SCORE_ROWS.min(self.block())) {
+            self.advance(block, Head::All)?;
+            let logits = self.logits(block.len()).await?;
+            for row in logits.chunks_exact(vocabulary) {
+                let next = tokens[out.len() + 1] as usize;
+                out.push(log_probability(row, next)?);
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// log softmax(logits)\[id\], summed in f64.
+fn log_probability(logits: &[f32], id: usize) -> Result<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|&l| f64::from(l - most).exp()).sum();
+    let value = f64::from(logits[id] - most) - sum.ln();
+    if value.is_finite() {
+        Ok(value as f32)
+    } else {
+        Err(Error::new(ErrorKind::NotFinite, format!("the log-probability of token {id} is {value}")))
+    }
+}

@@ -1,0 +1,181 @@
+//! A loaded model, for JavaScript.
+
+use super::{Cpu, options, thrown};
+use crate::engine::{Engine as Core, Event, Info, Reason, TokenEvent};
+use crate::error::{Error, ErrorKind};
+use serde::Serialize;
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+
+/// An engine on one of the backends.
+pub(super) enum Any {
+    Cpu(Core<Cpu>),
+    #[cfg(feature = "gpu")]
+    Gpu(Core<super::Gpu>, String),
+}
+
+/// Runs the same expression on whichever engine it is.
+macro_rules! on {
+    ($any:expr, $engine:ident => $body:expr) => {
+        match $any {
+            Any::Cpu($engine) => $body,
+            #[cfg(feature = "gpu")]
+            Any::Gpu($engine, _) => $body,
+        }
+    };
+}
+
+/// A model that talks; see `pkg/src/engine.ts`.
+#[wasm_bindgen]
+pub struct Engine {
+    any: Any,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InfoObject<'a> {
+    #[serde(flatten)]
+    info: &'a Info,
+    backend: &'static str,
+    device: &'a str,
+    threads: u32,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StartedObject {
+    prompt_tokens: usize,
+    cached_tokens: usize,
+}
+
+#[derive(Serialize)]
+struct TopObject {
+    token: u32,
+    logprob: f64,
+}
+
+#[derive(Serialize)]
+struct LogprobObject {
+    logprob: f64,
+    top: Vec<TopObject>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum StepObject {
+    Prefill {
+        done: usize,
+        total: usize,
+    },
+    Token {
+        token: u32,
+        text: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        logprob: Option<LogprobObject>,
+    },
+    Finish {
+        reason: &'static str,
+        text: String,
+    },
+}
+
+impl From<Event> for StepObject {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Prefill { done, total } => Self::Prefill { done, total },
+            Event::Token(TokenEvent { id, text, logprob, top_logprobs }) => {
+                let top = top_logprobs.into_iter().map(|t| TopObject { token: t.id, logprob: t.logprob }).collect();
+                Self::Token { token: id, text, logprob: logprob.map(|logprob| LogprobObject { logprob, top }) }
+            }
+            Event::Finish { reason, text } => {
+                let reason = match reason {
+                    Reason::Stop => "stop",
+                    Reason::Length => "length",
+                };
+                Self::Finish { reason, text }
+            }
+        }
+    }
+}
+
+fn object(value: &impl Serialize) -> Result<JsValue, JsValue> {
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(|e| thrown(Error::new(ErrorKind::Internal, e.to_string())))
+}
+
+/// What `model.info.device` says.
+#[cfg(feature = "gpu")]
+pub(super) fn device_name(adapter: &crate::kernels::gpu::AdapterDescription) -> String {
+    let parts = [&adapter.name, &adapter.vendor, &adapter.driver];
+    let known: Vec<&str> = parts.into_iter().map(String::as_str).filter(|p| !p.is_empty()).collect();
+    let name = if known.is_empty() { "a GPU that does not say its name".to_owned() } else { known.join(", ") };
+    if adapter.is_software { format!("{name} (software)") } else { name }
+}
+
+impl Engine {
+    pub(super) fn new(any: Any) -> Self {
+        Self { any }
+    }
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// What was loaded, and where it runs.
+    pub fn info(&self) -> Result<JsValue, JsValue> {
+        let (backend, device) = match &self.any {
+            Any::Cpu(_) => ("cpu", "WebAssembly SIMD128"),
+            #[cfg(feature = "gpu")]
+            Any::Gpu(_, device) => ("webgpu", device.as_str()),
+        };
+        let (info, bytes) = on!(&self.any, e => (e.info(), e.bytes()));
+        object(&InfoObject { info, backend, device, threads: 1, bytes })
+    }
+
+    /// Text to ids.
+    pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
+        let tokenizer = on!(&self.any, e => e.tokenizer()).map_err(thrown)?;
+        tokenizer.encode(text, add_special, parse_special).map_err(thrown)
+    }
+
+    /// Ids to text, control tokens shown.
+    pub fn detokenize(&self, tokens: &[u32]) -> Result<String, JsValue> {
+        let tokenizer = on!(&self.any, e => e.tokenizer()).map_err(thrown)?;
+        tokenizer.decode(tokens, true).map_err(thrown)
+    }
+
+    /// The prompt of a conversation; both arguments are JSON.
+    #[wasm_bindgen(js_name = applyChatTemplate)]
+    pub fn apply_chat_template(&self, messages: &str, options: &str) -> Result<String, JsValue> {
+        let (messages, options) = options::render(messages, options).map_err(thrown)?;
+        on!(&self.any, e => e.apply_chat_template(&messages, &options)).map_err(thrown)
+    }
+
+    /// Begins a generation.
+    pub fn start(&mut self, prompt: &[u32], options: JsValue) -> Result<JsValue, JsValue> {
+        let options = options::generate(options)?;
+        let started = on!(&mut self.any, e => e.start(prompt, options)).map_err(thrown)?;
+        object(&StartedObject { prompt_tokens: started.prompt_tokens, cached_tokens: started.cached_tokens })
+    }
+
+    /// One block of the prompt, or one token.
+    pub async fn step(&mut self) -> Result<JsValue, JsValue> {
+        let event = on!(&mut self.any, e => e.step().await).map_err(thrown)?;
+        object(&StepObject::from(event))
+    }
+
+    /// Ends the generation; gives the text that was held back.
+    pub fn stop(&mut self) -> String {
+        on!(&mut self.any, e => e.stop())
+    }
+
+    /// Logits (vocabulary) after the tokens.
+    pub async fn logits(&mut self, tokens: Vec<u32>) -> Result<Vec<f32>, JsValue> {
+        on!(&mut self.any, e => e.logits(&tokens).await).map_err(thrown)
+    }
+
+    /// Log-probabilities (tokens - 1) of each token but the first.
+    pub async fn score(&mut self, tokens: Vec<u32>) -> Result<Vec<f32>, JsValue> {
+        on!(&mut self.any, e => e.score(&tokens).await).map_err(thrown)
+    }
+}

@@ -1,0 +1,89 @@
+//! Loads a model from a stream of bytes.
+
+use super::engine::{Any, Engine};
+use super::options::{BackendName, LoaderOptions, read};
+use super::{Cpu, thrown};
+use crate::engine::{EngineLoader, LoadOptions};
+#[cfg(not(feature = "gpu"))]
+use crate::error::{Error, ErrorKind};
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+
+enum Loading {
+    Cpu(EngineLoader<Cpu>),
+    #[cfg(feature = "gpu")]
+    Gpu(EngineLoader<super::Gpu>, String),
+}
+
+/// Takes a GGUF file piece by piece; see `pkg/src/engine.ts`.
+#[wasm_bindgen]
+pub struct Loader {
+    loading: Loading,
+}
+
+#[wasm_bindgen]
+impl Loader {
+    /// `options`: `{ backend, contextLength?, chatTemplate?, fileBytes }`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: JsValue) -> Result<Loader, JsValue> {
+        let o: LoaderOptions = read(options)?;
+        let load = LoadOptions { context: o.context_length, chat_template: o.chat_template };
+        let loading = match o.backend {
+            BackendName::Cpu => Loading::Cpu(EngineLoader::new(o.file_bytes, load)),
+            #[cfg(feature = "gpu")]
+            BackendName::Webgpu => Loading::Gpu(EngineLoader::new(o.file_bytes, load), String::new()),
+            #[cfg(not(feature = "gpu"))]
+            BackendName::Webgpu => return Err(thrown(no_gpu())),
+        };
+        Ok(Loader { loading })
+    }
+
+    /// Takes the next bytes; true exactly once, when the header is complete and `prepare` is due.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<bool, JsValue> {
+        match &mut self.loading {
+            Loading::Cpu(l) => l.push(bytes),
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, _) => l.push(bytes),
+        }
+        .map_err(thrown)
+    }
+
+    /// Checks the model, gets the device, allocates.
+    pub async fn prepare(&mut self) -> Result<(), JsValue> {
+        match &mut self.loading {
+            Loading::Cpu(l) => l.prepare(Cpu::new()),
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, device) => {
+                l.check().map_err(thrown)?; // before a device is asked for
+                let gpu = super::Gpu::new(crate::kernels::gpu::Options::default()).await.map_err(thrown)?;
+                *device = super::engine::device_name(gpu.adapter_info());
+                l.prepare(gpu)
+            }
+        }
+        .map_err(thrown)
+    }
+
+    /// Waits until the uploads so far are done.
+    pub async fn flush(&mut self) -> Result<(), JsValue> {
+        match &mut self.loading {
+            Loading::Cpu(l) => l.flush().await,
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, _) => l.flush().await,
+        }
+        .map_err(thrown)
+    }
+
+    /// The end of the file: gives the engine.
+    pub async fn finish(self) -> Result<Engine, JsValue> {
+        let any = match self.loading {
+            Loading::Cpu(l) => Any::Cpu(l.finish().await.map_err(thrown)?),
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, device) => Any::Gpu(l.finish().await.map_err(thrown)?, device),
+        };
+        Ok(Engine::new(any))
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+fn no_gpu() -> Error {
+    Error::new(ErrorKind::GpuUnavailable, "this build has no WebGPU backend; use the CPU")
+}

@@ -1,0 +1,27 @@
+// Numbers for people.
+
+/** @param {number} bytes  in decimal units, as download dialogs have them */
+export function formatBytes(bytes) {
+  if (bytes < 1e6) return `${Math.round(bytes / 1e3)} kB`;
+  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(1)} MB`;
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+/** @param {number} count  1234567 -> "1.23 million" */
+export function formatCount(count) {
+  if (count >= 1e9) return `${Number((count / 1e9).toPrecision(3))} billion`;
+  if (count >= 1e6) return `${Number((count / 1e6).toPrecision(3))} million`;
+  return count.toLocaleString('en');
+}
+
+/** @param {number} tokens @param {number} ms */
+export function formatRate(tokens, ms) {
+  if (!(tokens > 0) || !(ms > 0)) return '';
+  const rate = tokens / (ms / 1000);
+  return `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} tokens/s`;
+}
+
+/** @param {number} ms */
+export function formatSeconds(ms) {
+  return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+}
