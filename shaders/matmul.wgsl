@@ -50,7 +50,7 @@ fn matmul(
     let first = group.z * COLS;
     let panel = row / PANEL_ROWS * params.blocks;
     var sums = Sums();
-    for (var block = local.y; block < params.blocks; block += SPLIT) {
+    for (var block = first_block(local.y); block < params.blocks; block += SPLIT) {
         sums += products(load_block(panel + block, row % PANEL_ROWS), first, block);
     }
     let total = reduce(sums, local.x, local.y);

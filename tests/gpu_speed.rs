@@ -1,5 +1,5 @@
 //! How fast the WGSL backend runs the operations of a model, without one: weights are zeros of the right shape and type.
-//! `cargo test --release --test gpu_speed -- --ignored --nocapture`
+//! `cargo test --test gpu_speed -- --ignored --nocapture`
 #![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
 
 use std::time::Instant;
@@ -102,7 +102,7 @@ fn seconds(b: &mut Gpu, m: &Model, n: usize, position: usize) -> f64 {
     let key = PassKey { rows: n, head: Head::Argmax };
     let tokens = vec![1; n];
     let mut best = f64::INFINITY;
-    for _ in 0..5 {
+    for _ in 0..4 {
         let start = Instant::now();
         b.pass(Step { tokens: &tokens, position }, key, &mut |b| forward(b, m, n)).expect("a pass");
         block_on(b.read_argmax()).expect("a readback");

@@ -2,6 +2,10 @@
 // (SPLIT, ROWS)
 var<workgroup> partials: array<Sums, ROWS * SPLIT>;
 
+fn first_block(split: u32) -> u32 {
+    return split;
+}
+
 fn reduce(sums: Sums, row: u32, split: u32) -> Sums {
     partials[split * ROWS + row] = sums;
     workgroupBarrier();

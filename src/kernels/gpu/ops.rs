@@ -145,7 +145,11 @@ impl Gpu {
     ) -> Result<()> {
         let activation = self.activation_of(x, n, heads.saturating_mul(head_dim))?;
         let table = self.vector(rope.table)?;
-        if rope.dims == 0 || rope.dims % 2 != 0 || rope.dims > head_dim || table.len % rope.dims != 0 {
+        if rope.dims == 0
+            || !rope.dims.is_multiple_of(2)
+            || rope.dims > head_dim
+            || !table.len.is_multiple_of(rope.dims)
+        {
             let (dims, len) = (rope.dims, table.len);
             return Err(internal(format!("rope of {dims} of {head_dim} elements with a table of {len}")));
         }
@@ -202,7 +206,7 @@ impl Gpu {
     ) -> Result<()> {
         let cache = self.cache()?;
         let context = cache.context;
-        let grouped = a.kv_heads != 0 && a.heads % a.kv_heads == 0;
+        let grouped = a.kv_heads != 0 && a.heads.is_multiple_of(a.kv_heads);
         if !grouped || a.head_dim == 0 || a.kv_heads.checked_mul(a.head_dim) != Some(cache.width) {
             return Err(internal(format!("{a:?} does not fit a cache {} wide", cache.width)));
         }
@@ -210,7 +214,7 @@ impl Gpu {
         let width = a.heads * a.head_dim;
         let source = self.activation_of(q, n, width)?;
         let target = self.activation_of(out, n, width)?;
-        let lane = if a.head_dim % LANES == 0 { LANES } else { 1 };
+        let lane = if a.head_dim.is_multiple_of(LANES) { LANES } else { 1 };
         let variant = variant("attention", "", |v| v.has("LANE", lane as u32))?;
         let threads = variant.workgroup[0] as usize;
         if a.head_dim / lane > threads {

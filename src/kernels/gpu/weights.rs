@@ -96,7 +96,7 @@ impl Matrix {
             let detail = format!("{label} is {}, which has no WebGPU kernel; use the CPU backend", ty.name);
             return Err(Error::new(ErrorKind::UnsupportedType, detail));
         }
-        if rows == 0 || cols == 0 || cols % ty.block_len != 0 {
+        if rows == 0 || cols == 0 || !cols.is_multiple_of(ty.block_len) {
             return Err(internal(format!("{label}: ({rows}, {cols}) is not whole blocks of {}", ty.name)));
         }
         let (block_words, scale_words) = words_of(ty.form);
@@ -127,14 +127,14 @@ impl Matrix {
     /// Packs whole rows from GGUF bytes, a panel at a time, and hands them to the queue. Returns bytes written.
     pub(super) fn write_rows(&self, queue: &wgpu::Queue, first_row: usize, bytes: &[u8]) -> Result<u64> {
         let row_bytes = self.ty.bytes_of(self.cols as u64).and_then(|b| usize::try_from(b).ok()).unwrap_or(0);
-        let whole = row_bytes != 0 && bytes.len() % row_bytes == 0;
+        let whole = row_bytes != 0 && bytes.len().is_multiple_of(row_bytes);
         let rows = bytes.len().checked_div(row_bytes).unwrap_or(0);
         let last = first_row.checked_add(rows).filter(|&end| end <= self.rows);
-        let Some(end) = last.filter(|_| whole && first_row % PANEL_ROWS == 0) else {
+        let Some(end) = last.filter(|_| whole && first_row.is_multiple_of(PANEL_ROWS)) else {
             let (have, ty) = (bytes.len(), self.ty.name);
             return Err(internal(format!("{have} bytes of {ty} are not rows from {first_row} of {}", self.rows)));
         };
-        if end != self.rows && end % PANEL_ROWS != 0 {
+        if end != self.rows && !end.is_multiple_of(PANEL_ROWS) {
             return Err(internal(format!("rows {first_row} to {end} of {} are not whole panels", self.rows)));
         }
         let mut packer = Packer::new(self.ty, self.panel);
