@@ -31,21 +31,24 @@ struct Op {
 
 #[rustfmt::skip] // one line a format
 const WEIGHTS: &[Weights] = &[
-    Weights { name: "f32", files: &["f32"], constants: &[] },
-    Weights { name: "f16", files: &["half", "f16"], constants: &[] },
-    Weights { name: "bf16", files: &["half", "bf16"], constants: &[] },
-    Weights { name: "codes4_zero8", files: &["codes_4bit", "scales_f16"], constants: &[("ZERO", "8.0"), ("HAS_MIN", "false")] },
-    Weights { name: "codes4_zero0_min", files: &["codes_4bit", "scales_f16"], constants: &[("ZERO", "0.0"), ("HAS_MIN", "true")] },
-    Weights { name: "codes8_zero128", files: &["codes_8bit", "scales_f16"], constants: &[("ZERO", "128.0"), ("HAS_MIN", "false")] },
+    Weights { name: "f32", files: &["f32", "scales_none"], constants: &[("HAS_SCALE", "false"), ("HAS_MIN", "false")] },
+    Weights { name: "f16", files: &["half", "f16", "scales_none"], constants: &[("HAS_SCALE", "false"), ("HAS_MIN", "false")] },
+    Weights { name: "bf16", files: &["half", "bf16", "scales_none"], constants: &[("HAS_SCALE", "false"), ("HAS_MIN", "false")] },
+    Weights { name: "codes4_zero8", files: &["codes_4bit", "scales_f16"], constants: &[("SIGNED", "true"), ("HAS_SCALE", "true"), ("HAS_MIN", "false")] },
+    Weights { name: "codes4_zero0_min", files: &["codes_4bit", "scales_f16"], constants: &[("SIGNED", "false"), ("HAS_SCALE", "true"), ("HAS_MIN", "true")] },
+    Weights { name: "codes8_zero128", files: &["codes_8bit", "scales_f16"], constants: &[("HAS_SCALE", "true"), ("HAS_MIN", "false")] },
 ];
 
 #[rustfmt::skip] // one line a variant
 const OPS: &[Op] = &[
     Op { name: "embed", suffix: "", weighted: true, files: &["step", "block"], constants: &[] },
-    Op { name: "matmul", suffix: "_1", weighted: true, files: &["block", "tokens_1", "split_none"], constants: &[("ROWS", "64u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_1_split", weighted: true, files: &["block", "tokens_1", "split_blocks"], constants: &[("ROWS", "16u"), ("SPLIT", "8u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_4", weighted: true, files: &["block", "tokens_4", "split_none"], constants: &[("ROWS", "64u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "matmul", suffix: "_8", weighted: true, files: &["block", "tokens_8", "split_none"], constants: &[("ROWS", "64u"), ("SPLIT", "1u"), ("COLS", "8u")] },
+    Op { name: "matmul", suffix: "_1x1", weighted: true, files: &["block", "tile_1x1", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_1x1_split", weighted: true, files: &["block", "tile_1x1", "split_blocks"], constants: &[("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_2x1", weighted: true, files: &["block", "tile_2x1", "split_none"], constants: &[("THREADS", "32u"), ("ROWS", "2u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_4x1", weighted: true, files: &["block", "tile_4x1", "split_none"], constants: &[("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_1x4", weighted: true, files: &["block", "tile_1x4", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_2x4", weighted: true, files: &["block", "tile_2x4", "split_none"], constants: &[("THREADS", "32u"), ("ROWS", "2u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_1x8", weighted: true, files: &["block", "tile_1x8", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "8u")] },
     Op { name: "rms_norm", suffix: "", weighted: false, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
     Op { name: "rope", suffix: "", weighted: false, files: &["step"], constants: &[] },
     Op { name: "store_kv", suffix: "", weighted: false, files: &["step"], constants: &[] },

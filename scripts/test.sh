@@ -43,12 +43,13 @@ export CHROMIUM PAGELM_CHROMIUM=$CHROMIUM PAGELM_REQUIRE_BROWSER=1
 stage rust cargo test --no-fail-fast
 stage server node --test --test-reporter=spec tests/server/*.test.mjs
 stage package npm --prefix pkg test
+stage ops node --test --test-reporter=spec --test-concurrency=1 tests/ops/*.test.mjs
 # one at a time: they share two cores, and timing is part of what some of them check
 stage browser node --test --test-reporter=spec --test-concurrency=1 tests/browser/*.test.mjs
 stage page node --test --test-reporter=spec www/test/*.test.mjs
 
 echo
-((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, browser and page"
+((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, ops, browser and page"
 printf '%s\n' "${summary[@]}"
 echo
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -22,6 +22,13 @@ fn masked(w: vec4<f32>, element: u32) -> vec4<f32> {
     return select(vec4<f32>(), w, at < vec4<u32>(params.cols));
 }
 
+fn weights_of(codes: vec4<f32>, s: vec2<f32>) -> vec4<f32> {
+    if (HAS_SCALE) {
+        return s.x * codes + s.y;
+    }
+    return codes;
+}
+
 @compute @workgroup_size(64)
 fn embed(@builtin(global_invocation_id) id: vec3<u32>) {
     let block = id.x;
@@ -34,14 +41,16 @@ fn embed(@builtin(global_invocation_id) id: vec3<u32>) {
     if (row >= params.rows) {
         return;
     }
-    let w = load_block(row / PANEL_ROWS * params.blocks + block, row % PANEL_ROWS);
+    let panel_block = row / PANEL_ROWS * params.blocks + block;
+    let w = load_block(panel_block, row % PANEL_ROWS);
+    let s = load_scale(panel_block, row % PANEL_ROWS);
     let at = token * (params.out_stride / 4u) + block * 8u;
-    out[at] = masked(w[0], block * 32u);
-    out[at + 1u] = masked(w[1], block * 32u + 4u);
-    out[at + 2u] = masked(w[2], block * 32u + 8u);
-    out[at + 3u] = masked(w[3], block * 32u + 12u);
-    out[at + 4u] = masked(w[4], block * 32u + 16u);
-    out[at + 5u] = masked(w[5], block * 32u + 20u);
-    out[at + 6u] = masked(w[6], block * 32u + 24u);
-    out[at + 7u] = masked(w[7], block * 32u + 28u);
+    out[at] = masked(weights_of(w[0], s), block * 32u);
+    out[at + 1u] = masked(weights_of(w[1], s), block * 32u + 4u);
+    out[at + 2u] = masked(weights_of(w[2], s), block * 32u + 8u);
+    out[at + 3u] = masked(weights_of(w[3], s), block * 32u + 12u);
+    out[at + 4u] = masked(weights_of(w[4], s), block * 32u + 16u);
+    out[at + 5u] = masked(weights_of(w[5], s), block * 32u + 20u);
+    out[at + 6u] = masked(weights_of(w[6], s), block * 32u + 24u);
+    out[at + 7u] = masked(weights_of(w[7], s), block * 32u + 28u);
 }

@@ -1,7 +1,7 @@
 // out (n, rows) = x (n, cols) @ W (rows, cols)ᵀ, for the rows of one chunk of W.
 //
-// An invocation owns one row and COLS tokens. It dequantises 32 weights into registers and multiplies them with each
-// token; all rows of a workgroup read the same x. SPLIT invocations may share a row.
+// An invocation owns ROWS rows, THREADS apart, and COLS tokens: a tile. It unpacks 32 weights of a row into registers
+// and multiplies them with each token; all invocations read the same x. SPLIT invocations may share a tile.
 struct Params {
     n: u32,
     // vectors of four from one row of x to the next
@@ -23,20 +23,43 @@ struct Params {
 // (n, out_stride) f32
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 
-// Tokens past the last are computed as copies of it and not stored.
-fn dot_block(w: Block, token: u32, block: u32) -> f32 {
+// Activations of one token; past the last token they are copies of its.
+fn load_x(token: u32, block: u32) -> Block {
     let at = min(token, params.n - 1u) * params.x_stride + block * 8u;
-    return (dot(w[0], x[at]) + dot(w[1], x[at + 1u])) + (dot(w[2], x[at + 2u]) + dot(w[3], x[at + 3u]))
-        + (dot(w[4], x[at + 4u]) + dot(w[5], x[at + 5u])) + (dot(w[6], x[at + 6u]) + dot(w[7], x[at + 7u]));
+    return Block(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+
+fn dot_block(w: Block, x: Block) -> f32 {
+    return (dot(w[0], x[0]) + dot(w[1], x[1])) + (dot(w[2], x[2]) + dot(w[3], x[3]))
+        + (dot(w[4], x[4]) + dot(w[5], x[5])) + (dot(w[6], x[6]) + dot(w[7], x[7]));
+}
+
+// The sum of a block's activations, which a minimum is multiplied with.
+fn total(x: Block) -> f32 {
+    if (HAS_MIN) {
+        return dot(((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])), vec4<f32>(1.0));
+    }
+    return 0.0;
+}
+
+// weights * x, for weights = s.x * w + s.y
+fn product(w: Block, s: vec2<f32>, x: Block, sum: f32) -> f32 {
+    if (HAS_MIN) {
+        return s.x * dot_block(w, x) + s.y * sum;
+    }
+    if (HAS_SCALE) {
+        return s.x * dot_block(w, x);
+    }
+    return dot_block(w, x);
 }
 
 fn store_one(sum: f32, token: u32, row: u32) {
-    if (token < params.n) {
+    if (token < params.n && row < params.rows) {
         out[token * params.out_stride + params.first_row + row] = sum;
     }
 }
 
-@compute @workgroup_size(ROWS, SPLIT)
+@compute @workgroup_size(THREADS, SPLIT)
 fn matmul(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -46,15 +69,15 @@ fn matmul(
     if (row_group >= params.row_groups) {
         return;
     }
-    let row = row_group * ROWS + local.x;
+    let row = row_group * (THREADS * ROWS) + local.x;
     let first = group.z * COLS;
     let panel = row / PANEL_ROWS * params.blocks;
     var sums = Sums();
     for (var block = first_block(local.y); block < params.blocks; block += SPLIT) {
-        sums += products(load_block(panel + block, row % PANEL_ROWS), first, block);
+        sums += products(panel + block, row % PANEL_ROWS, first, block);
     }
-    let total = reduce(sums, local.x, local.y);
-    if (local.y == 0u && row < params.rows) {
-        store(total, first, row);
+    let result = reduce(sums, local.x, local.y);
+    if (local.y == 0u) {
+        store(result, first, row);
     }
 }

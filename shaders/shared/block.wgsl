@@ -1,4 +1,5 @@
-// 32 consecutive weights of one row, as eight vectors: vector j holds weights 4j .. 4j + 3.
+// 32 consecutive weights of one row, or the activations that meet them, as eight vectors: vector j holds 4j .. 4j + 3.
+// Weights are as they are stored, without their scale and minimum.
 alias Block = array<vec4<f32>, 8>;
 
 // Rows of a panel: the weights of one panel and one block lie together, row beside row, so that neighbouring

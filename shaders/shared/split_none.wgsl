@@ -4,6 +4,6 @@ fn first_block(split: u32) -> u32 {
     return 0u;
 }
 
-fn reduce(sums: Sums, row: u32, split: u32) -> Sums {
+fn reduce(sums: Sums, thread: u32, split: u32) -> Sums {
     return sums;
 }

@@ -1,6 +1,6 @@
 //! The table.
 
-use super::{Case, Op, Sabotage, Weight};
+use super::{Case, Inputs, Op, Sabotage, Weight};
 use pagelm::kernels::RopeKind;
 use pagelm::quant::{TYPES, TensorType};
 
@@ -29,6 +29,17 @@ fn magnitude(i: usize) -> f32 {
 pub fn matmul() -> Vec<Case> {
     let shapes = shapes(&[1, 7, 63, 64, 65, 192], &[32, 33, 48, 64, 80, 96, 576]);
     shapes.into_iter().enumerate().map(|(i, w)| case(Op::Matmul(w), i as u64, magnitude(i))).collect()
+}
+
+pub fn alone() -> Vec<Case> {
+    let shapes = shapes(&[1, 8, 13, 65], &[32, 48, 576]);
+    shapes.into_iter().enumerate().map(|(i, w)| case(Op::Alone(w), 4000 + i as u64, magnitude(i))).collect()
+}
+
+pub fn extreme(inputs: &[Inputs]) -> Vec<Case> {
+    let shapes = shapes(&[13, 65], &[64, 576]);
+    let pairs = shapes.iter().flat_map(|w| inputs.iter().map(|inputs| Op::Extreme(*w, *inputs)));
+    pairs.enumerate().map(|(i, op)| case(op, 5000 + i as u64, 1.0)).collect()
 }
 
 pub fn embed() -> Vec<Case> {

@@ -1,6 +1,6 @@
 //! Seeded inputs: the same on every machine and backend.
 
-use super::Weight;
+use super::{Inputs, Weight};
 use half::{bf16, f16};
 use pagelm::quant::Form;
 
@@ -29,6 +29,24 @@ pub fn values(seed: u64, rows: usize, width: usize, magnitude: f32) -> Vec<f32> 
         if i / width == 2 || i % 16 == 7 { 0.0 } else { v }
     };
     (0..rows * width).map(value).collect()
+}
+
+/// `rows` rows that are not ordinary; of those with one odd element, it is in another place in each row.
+pub fn extreme(seed: u64, rows: usize, width: usize, inputs: Inputs) -> Vec<f32> {
+    let mut rng = Rng(seed);
+    let mut all: Vec<f32> = (0..rows * width).map(|_| rng.unit()).collect();
+    let odd = |row: usize| row * width + (row * 37 + 5) % width;
+    match inputs {
+        Inputs::Largest => all.iter_mut().for_each(|v| *v = 300.0f32.copysign(*v)),
+        Inputs::Outlier => (0..rows).for_each(|row| all[odd(row)] = 1e4),
+        Inputs::Uneven => all.iter_mut().enumerate().for_each(|(i, v)| *v *= if i / 32 % 2 == 0 { 1e-3 } else { 1e3 }),
+        Inputs::Zeros => all.fill(0.0),
+        Inputs::Tiny => all.iter_mut().for_each(|v| *v *= 1e-35),
+        Inputs::Huge => all.iter_mut().for_each(|v| *v *= 1e30),
+        Inputs::Nan => (0..rows).step_by(2).for_each(|row| all[odd(row)] = f32::NAN),
+        Inputs::Infinite => (0..rows).step_by(2).for_each(|row| all[odd(row)] = f32::NEG_INFINITY),
+    }
+    all
 }
 
 /// Where a type's blocks hold halves; every other byte is codes.

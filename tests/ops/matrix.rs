@@ -1,10 +1,11 @@
 //! Bodies of the operations on weight matrices.
 
 use super::{
-    BUFFER_ROWS, Case, Output, Part, ROW_COUNTS, Sabotage, Weight, assert_untouched, data, ids, pass, table, upload,
+    BUFFER_ROWS, Case, Inputs, Output, Part, ROW_COUNTS, Sabotage, Weight, assert_untouched, data, ids, pass, table,
+    upload,
 };
 use pagelm::Result;
-use pagelm::kernels::Backend;
+use pagelm::kernels::{Backend, BufferId, MatrixId};
 
 /// Multiplies with each row count; every time the output starts with other values, which must stay past row n.
 pub(super) async fn matmul<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Result<Output> {
@@ -32,6 +33,66 @@ pub(super) async fn matmul<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Res
             assert_untouched(&got[n * w.rows..], &before[n * w.rows..]);
         }
         got.truncate(n * w.rows);
+        values.extend(got);
+    }
+    Ok(Output { values, width: w.rows })
+}
+
+/// Multiplies each row alone, then the same rows in batches, which must agree in every bit: a model that takes in a
+/// prompt in batches then computes just what it would token by token.
+pub(super) async fn alone<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Result<Output> {
+    let matrix = upload(b, "w", w, &data::weights(case.seed, w, case.magnitude))?;
+    let inputs = table(b, w.cols, &data::values(case.seed + 1, BUFFER_ROWS, w.cols, 1.0))?;
+    let x = b.create_buffer("x", BUFFER_ROWS, w.cols)?;
+    let out = b.create_buffer("out", BUFFER_ROWS, w.rows)?;
+    let most = ROW_COUNTS.iter().copied().max().unwrap_or_default();
+    let mut values = Vec::new();
+    for row in 0..most {
+        values.extend(multiply(b, &ids(row, 1), inputs, matrix, x, out).await?);
+    }
+    for &n in ROW_COUNTS {
+        let got = multiply(b, &ids(0, n), inputs, matrix, x, out).await?;
+        let differs = values.iter().zip(&got).position(|(alone, got)| alone.to_bits() != got.to_bits());
+        assert_eq!(differs, None, "{w:?}: the first element of the batch of {n} that differs from its row alone");
+    }
+    Ok(Output { values, width: w.rows })
+}
+
+/// The rows of `inputs` that `tokens` name, times the matrix.
+pub(super) async fn multiply<B: Backend>(
+    b: &mut B,
+    tokens: &[u32],
+    inputs: MatrixId,
+    matrix: MatrixId,
+    x: BufferId,
+    out: BufferId,
+) -> Result<Vec<f32>> {
+    let n = tokens.len();
+    pass(b, Part::Act, tokens, 0, |b| {
+        b.embed(n, inputs, x)?;
+        b.matmul(n, matrix, x, out)
+    })?;
+    b.read(out, n).await
+}
+
+/// Multiplies activations that are not ordinary. A row with one that is not finite gives nothing but such outputs,
+/// which ones stand for; a zero would be one that got lost.
+pub(super) async fn extreme<B: Backend>(b: &mut B, case: &Case, w: Weight, inputs: Inputs) -> Result<Output> {
+    const ROWS: usize = 6;
+    let matrix = upload(b, "w", w, &data::weights(case.seed, w, case.magnitude))?;
+    let table = table(b, w.cols, &data::extreme(case.seed + 1, ROWS, w.cols, inputs))?;
+    let x = b.create_buffer("x", ROWS, w.cols)?;
+    let out = b.create_buffer("out", ROWS, w.rows)?;
+    let mut values = Vec::new();
+    for n in [1, ROWS] {
+        let mut got = multiply(b, &ids(0, n), table, matrix, x, out).await?;
+        for row in got.chunks_exact_mut(w.rows).step_by(2) {
+            match inputs {
+                Inputs::Nan => row.iter_mut().for_each(|v| *v = f32::from(v.is_nan())),
+                Inputs::Infinite => row.iter_mut().for_each(|v| *v = f32::from(!v.is_finite())),
+                _ => {}
+            }
+        }
         values.extend(got);
     }
     Ok(Output { values, width: w.rows })

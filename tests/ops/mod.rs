@@ -6,13 +6,19 @@
 pub mod cases;
 pub mod compare;
 pub mod data;
+pub mod integers;
 mod matrix;
 mod sequence;
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use compare::Tolerance;
+pub use compare::{Arithmetic, Compared};
 use pagelm::Result;
+use pagelm::kernels::reference::Reference;
 use pagelm::kernels::{Backend, Head, MatrixId, PassKey, RopeKind, Step};
-use pagelm::quant::TensorType;
+use pagelm::quant::{Form, TensorType};
 
 /// A weight matrix's shape and type.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +33,62 @@ pub struct Weight {
 pub enum Op {
     Embed(Weight),
     Matmul(Weight),
-    RmsNorm { width: usize, first: usize },
-    Rope { kind: RopeKind, heads: usize, head_dim: usize, dims: usize },
-    Attention { heads: usize, kv_heads: usize, head_dim: usize, position: usize, n: usize },
-    SiluMul { width: usize },
-    Add { width: usize },
-    Argmax { width: usize },
+    /// Each row alone, then in batches, bit for bit the same.
+    Alone(Weight),
+    /// A matmul of activations that are not ordinary.
+    Extreme(Weight, Inputs),
+    RmsNorm {
+        width: usize,
+        first: usize,
+    },
+    Rope {
+        kind: RopeKind,
+        heads: usize,
+        head_dim: usize,
+        dims: usize,
+    },
+    Attention {
+        heads: usize,
+        kv_heads: usize,
+        head_dim: usize,
+        position: usize,
+        n: usize,
+    },
+    SiluMul {
+        width: usize,
+    },
+    Add {
+        width: usize,
+    },
+    Argmax {
+        width: usize,
+    },
+}
+
+/// Activations that are not ordinary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inputs {
+    /// All of one magnitude, of either sign.
+    Largest,
+    /// One element of a row is ten thousand times the others.
+    Outlier,
+    /// Groups of 32 are in turn a million times the one before, or of it.
+    Uneven,
+    Zeros,
+    /// Around 1e-35, the end of what f32 can hold with all its bits.
+    Tiny,
+    /// Around 1e30: a sum of squares would be infinite.
+    Huge,
+    /// One element in every other row.
+    Nan,
+    /// One element in every other row.
+    Infinite,
+}
+
+impl Inputs {
+    /// Those with numbers only.
+    pub const FINITE: &[Self] = &[Self::Largest, Self::Outlier, Self::Uneven, Self::Zeros, Self::Tiny, Self::Huge];
+    pub const NOT_FINITE: &[Self] = &[Self::Nan, Self::Infinite];
 }
 
 /// A deliberate mistake, for the harness's own test.
@@ -66,10 +122,14 @@ pub const ROW_COUNTS: &[usize] = &[1, 2, 3, 4, 5, 8, 31];
 pub const BUFFER_ROWS: usize = 33;
 
 impl Case {
-    pub fn tolerance(&self) -> Tolerance {
+    pub fn tolerance(&self, arithmetic: Arithmetic) -> Tolerance {
+        let quantizes = |w: Weight| arithmetic == Arithmetic::Quantized16 && matches!(w.ty.form, Form::Codes(_));
         match self.op {
             Op::Embed(_) | Op::Add { .. } | Op::Argmax { .. } => Tolerance::EXACT,
-            Op::Matmul(_) => Tolerance::SUM,
+            Op::Extreme(_, Inputs::Tiny) => Tolerance::VANISHING,
+            Op::Extreme(w, Inputs::Outlier) if quantizes(w) => Tolerance::OUTLIER_QUANTIZED,
+            Op::Matmul(w) | Op::Alone(w) | Op::Extreme(w, _) if quantizes(w) => Tolerance::SUM_QUANTIZED,
+            Op::Matmul(_) | Op::Alone(_) | Op::Extreme(..) => Tolerance::SUM,
             Op::RmsNorm { .. } | Op::SiluMul { .. } | Op::Rope { .. } => Tolerance::ELEMENT,
             Op::Attention { .. } => Tolerance::SOFTMAX,
         }
@@ -80,6 +140,8 @@ impl Case {
         match self.op {
             Op::Embed(w) => matrix::embed(b, self, w).await,
             Op::Matmul(w) => matrix::matmul(b, self, w).await,
+            Op::Alone(w) => matrix::alone(b, self, w).await,
+            Op::Extreme(w, inputs) => matrix::extreme(b, self, w, inputs).await,
             Op::RmsNorm { width, first } => sequence::rms_norm(b, self, width, first).await,
             Op::Rope { kind, heads, head_dim, dims } => sequence::rope(b, self, kind, heads, head_dim, dims).await,
             Op::Attention { heads, kv_heads, head_dim, position, n } => {
@@ -92,21 +154,28 @@ impl Case {
     }
 }
 
-/// Runs `cases` on both backends and returns how many values were compared, or every failure.
+/// Cases that run at the same time: a browser may take 100 ms to bring one result back.
+const TOGETHER: usize = 16;
+
+/// Runs `cases` on both backends and returns what was compared, or every failure.
 pub async fn run_all<R: Backend, T: Backend>(
     cases: &[Case],
+    arithmetic: Arithmetic,
     mut reference: impl FnMut() -> Result<R>,
     mut tested: impl FnMut() -> Result<T>,
-) -> std::result::Result<usize, String> {
-    let mut compared = 0;
+) -> std::result::Result<Compared, String> {
+    let mut compared = Compared::default();
     let mut failures = Vec::new();
-    for case in cases {
-        match run_one(case, &mut reference, &mut tested).await {
-            Ok(count) => compared += count,
-            Err(why) => failures.push(format!("{case:?}: {why}")),
+    for some in cases.chunks(TOGETHER) {
+        let running = some.iter().map(|case| run_one(case, arithmetic, reference(), tested()));
+        for (case, outcome) in some.iter().zip(together(running.collect()).await) {
+            match outcome {
+                Ok(one) => compared = compared.and(one),
+                Err(why) => failures.push(format!("{case:?}: {why}")),
+            }
         }
     }
-    match (failures.len(), compared) {
+    match (failures.len(), compared.values) {
         (0, 0) => Err("nothing was compared".to_owned()),
         (0, _) => Ok(compared),
         (many, _) => Err(format!("{many} of {} cases failed:\n{}", cases.len(), failures.join("\n"))),
@@ -115,16 +184,44 @@ pub async fn run_all<R: Backend, T: Backend>(
 
 async fn run_one<R: Backend, T: Backend>(
     case: &Case,
-    reference: &mut impl FnMut() -> Result<R>,
-    tested: &mut impl FnMut() -> Result<T>,
-) -> std::result::Result<usize, String> {
+    arithmetic: Arithmetic,
+    reference: Result<R>,
+    tested: Result<T>,
+) -> std::result::Result<Compared, String> {
     let honest = Case { sabotage: Sabotage::None, ..*case };
-    let expected = honest.run(&mut reference().map_err(|e| e.to_string())?).await.map_err(|e| e.to_string())?;
-    let mut got = case.run(&mut tested().map_err(|e| e.to_string())?).await.map_err(|e| e.to_string())?;
+    let expected = honest.run(&mut reference.map_err(|e| e.to_string())?).await.map_err(|e| e.to_string())?;
+    let mut got = case.run(&mut tested.map_err(|e| e.to_string())?).await.map_err(|e| e.to_string())?;
     if case.sabotage == Sabotage::InjectNan {
         got.values[0] = f32::NAN;
     }
-    compare::compare(&expected.values, &got.values, expected.width, case.tolerance())
+    compare::compare(&expected.values, &got.values, expected.width, case.tolerance(arithmetic))
+}
+
+/// The harness's own test, without a backend that is tested: every sabotaged case fails, and passes without sabotage.
+pub async fn goes_red() {
+    let run = async |cases: &[Case]| {
+        run_all(cases, Arithmetic::Single, || Ok(Reference::new()), || Ok(Reference::new())).await
+    };
+    for case in cases::sabotaged() {
+        assert!(run(&[case]).await.is_err(), "{case:?} passed");
+        run(&[Case { sabotage: Sabotage::None, ..case }]).await.expect("nothing is wrong");
+    }
+    assert!(run(&[]).await.is_err(), "no cases passed");
+}
+
+/// The outcomes of all futures, which wait at the same time.
+async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.into_iter().map(|f| (Box::pin(f), None)).collect();
+    poll_fn(|context| {
+        for (future, done) in running.iter_mut().filter(|r| r.1.is_none()) {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                *done = Some(output);
+            }
+        }
+        if running.iter().all(|r| r.1.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    running.into_iter().filter_map(|r| r.1).collect()
 }
 
 /// The passes of a case: `Fill` brings inputs into buffers, `Act` is the operation that is tested.

@@ -63,7 +63,7 @@ impl Gpu {
         let cols = variant.constant("COLS")?;
         let mut dispatches = Vec::new();
         for chunk in &matrix.chunks {
-            let row_groups = to_u32(chunk.rows, "rows")?.div_ceil(variant.workgroup[0]);
+            let row_groups = to_u32(chunk.rows, "rows")?.div_ceil(variant.workgroup[0] * variant.constant("ROWS")?);
             let params = params::Matmul {
                 n: to_u32(n, "rows")?,
                 x_stride: to_u32(source.stride / LANES, "stride")?,
@@ -92,9 +92,13 @@ impl Gpu {
             Split::Never => false,
             Split::Always => true,
         };
+        let forced = std::env::var("TILES").unwrap_or_default();
         let mut best: Option<(u32, &'static Variant)> = None;
         for candidate in variants_of("matmul", &matrix.format) {
             let cols = candidate.constant("COLS")?;
+            if !forced.split(',').any(|f| candidate.name.ends_with(f)) {
+                continue;
+            }
             // matrix-vector products come in both kinds
             if cols == 1 && candidate.has("SPLIT", 1) == split {
                 continue;

@@ -217,7 +217,7 @@ impl Packer {
                 let block = i * blocks_a_block + part;
                 for word in 0..self.layout.block_words {
                     let at = self.layout.word_index(block, word, row);
-                    self.weights[at] = code_word(&self.block.codes[part * BLOCK..][..BLOCK], codes.bits, word);
+                    self.weights[at] = code_word(&self.block.codes[part * BLOCK..][..BLOCK], codes, word);
                 }
                 self.pack_scale(block, row, part, codes.has_min)?;
             }
@@ -239,10 +239,17 @@ impl Packer {
     }
 }
 
-/// Word `word` of 32 codes: see `shaders/shared/codes_4bit.wgsl` and `codes_8bit.wgsl`.
-fn code_word(codes: &[u8], bits: u32, word: usize) -> u32 {
-    let four = |at: usize| u32::from_le_bytes([codes[at], codes[at + 1], codes[at + 2], codes[at + 3]]);
-    if bits == 4 { four(4 * word) | four(16 + 4 * word) << 4 } else { four(4 * word) }
+/// Word `word` of 32 codes: see `shaders/shared/codes_4bit.wgsl` and `codes_8bit.wgsl`. A zero point in the middle of
+/// the codes is taken off here: with the highest bit turned over they are in two's complement.
+fn code_word(values: &[u8], codes: Codes, word: usize) -> u32 {
+    let four = |at: usize| u32::from_le_bytes([values[at], values[at + 1], values[at + 2], values[at + 3]]);
+    let is_signed = codes.zero == 1 << (codes.bits - 1);
+    if codes.bits == 4 {
+        let packed = four(4 * word) | four(16 + 4 * word) << 4;
+        if is_signed { packed ^ 0x8888_8888 } else { packed }
+    } else {
+        four(4 * word) ^ 0x8080_8080
+    }
 }
 
 /// The bits of a scale as a half, if that loses nothing.

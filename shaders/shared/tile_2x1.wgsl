@@ -1,0 +1,17 @@
+// Two rows, one token: x is read once for both.
+alias Sums = vec2<f32>;
+
+fn row_product(panel_block: u32, row: u32, x: Block, sum: f32) -> f32 {
+    return product(load_block(panel_block, row), load_scale(panel_block, row), x, sum);
+}
+
+fn products(panel_block: u32, row: u32, first: u32, block: u32) -> Sums {
+    let x = load_x(first, block);
+    let sum = total(x);
+    return vec2<f32>(row_product(panel_block, row, x, sum), row_product(panel_block, row + THREADS, x, sum));
+}
+
+fn store(sums: Sums, first: u32, row: u32) {
+    store_one(sums.x, first, row);
+    store_one(sums.y, first, row + THREADS);
+}

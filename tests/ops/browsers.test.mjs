@@ -1,0 +1,97 @@
+// The case table in browsers: tests/ops_web.rs, built for wasm32 and served by wasm-bindgen's test runner, in a worker
+// of each engine. WebKitGTK has no WebGPU: there the SIMD128 backend is tested alone.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { missing, open } from '../browser/browsers.mjs';
+import { projectRoot } from '../server/serve.mjs';
+
+/** All of one engine's tests; the software adapters are what takes time. */
+const RUN_MS = 900_000;
+
+/** @type {string} */ let wasm;
+/** @type {string} */ let runner;
+before(async () => {
+  const { stdout } = await promisify(execFile)('scripts/build-ops.sh', { cwd: projectRoot });
+  [wasm, runner] = stdout.trim().split('\n');
+});
+
+/** @type {{ engine: import('../browser/browsers.mjs').EngineName, webgpu: boolean, filter: string[] }[]} */
+const engines = [
+  { engine: 'chromium', webgpu: true, filter: [] },
+  { engine: 'firefox', webgpu: true, filter: [] },
+  { engine: 'webkit', webgpu: false, filter: ['simd::'] },
+];
+
+for (const { engine, webgpu, filter } of engines) {
+  describe(`operations in ${engine}`, { skip: missing(engine), timeout: RUN_MS }, () => {
+    it('agree with the reference', async () => {
+      const { lines, result } = await run(engine, webgpu, filter);
+      console.log(lines.map((line) => `${engine}: ${line}`).join('\n'));
+      assert.equal(result.verdict, 'ok');
+      assert.equal(result.failed, 0);
+      // a table that lost its tests would agree with anything
+      assert.ok(result.passed >= (webgpu ? 15 : 7), `only ${result.passed} tests ran`);
+      const compared = lines.filter((line) => /\d+ cases, \d+ values/.test(line));
+      for (const backend of webgpu ? ['simd', 'gpu'] : ['simd']) {
+        assert.ok(compared.filter((line) => line.includes(`${backend} `)).length >= 6, `what ${backend} compared was not reported`);
+      }
+    });
+  });
+}
+
+describe('the way from a case to this test', { skip: missing('chromium'), timeout: RUN_MS }, () => {
+  it('lets a sabotaged case through as a failure', async () => {
+    const { lines, result } = await run('chromium', false, ['simd::sabotaged', '--include-ignored']);
+    assert.deepEqual(result, { verdict: 'FAILED', passed: 0, failed: 1 });
+    assert.ok(lines.some((line) => /6 of 6 cases failed/.test(line)), lines.join('\n'));
+  });
+});
+
+/**
+ * Serves the tests that `filter` names, opens them, and waits for their verdict.
+ * @param {import('../browser/browsers.mjs').EngineName} engine @param {boolean} webgpu @param {string[]} filter
+ */
+async function run(engine, webgpu, filter) {
+  const served = await serveTests(filter);
+  try {
+    const session = await open({ engine, webgpu });
+    try {
+      await session.goto(served.origin);
+      return await verdict(session);
+    } finally {
+      await session.close();
+    }
+  } finally {
+    served.stop();
+  }
+}
+
+/** @param {string[]} filter */
+async function serveTests(filter) {
+  const env = { ...process.env, NO_HEADLESS: '1', WASM_BINDGEN_TEST_ADDRESS: '127.0.0.1:0' };
+  const child = spawn(runner, [wasm, ...filter, '--nocapture'], { cwd: projectRoot, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  after(() => child.kill());
+  for await (const line of createInterface({ input: child.stdout })) {
+    const address = /available at (http:\S+)/.exec(line);
+    if (address) return { origin: address[1], stop: () => child.kill() };
+  }
+  throw new Error(`${runner} ended without an address`);
+}
+
+/** @param {import('../browser/browsers.mjs').Session} session */
+async function verdict(session) {
+  for (const started = Date.now(); Date.now() - started < RUN_MS; await sleep(500)) {
+    const text = await session.evaluate(() => document.getElementById('output')?.textContent ?? '', null);
+    const found = /test result: (\w+)\. (\d+) passed; (\d+) failed/.exec(text);
+    if (found) {
+      const result = { verdict: found[1], passed: Number(found[2]), failed: Number(found[3]) };
+      return { lines: text.split('\n').filter(Boolean), result };
+    }
+  }
+  const text = await session.evaluate(() => document.body.textContent ?? '', null);
+  throw new Error(`no verdict within ${RUN_MS / 1000} s; the page says:\n${text}`);
+}

@@ -1,0 +1,155 @@
+//! The case table in browsers, in a worker: the SIMD128 backend, and the WGSL one over the browser's WebGPU, against
+//! the reference. `tests/ops/browsers.test.mjs` runs it; what is not in a module `gpu` needs no WebGPU.
+#![cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+
+mod ops;
+
+use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+/// Prints what was compared, or fails.
+fn report(what: &str, cases: usize, outcome: Result<ops::Compared, String>) {
+    match outcome {
+        Ok(c) => console_log!("{what}: {cases} cases, {} values, worst error {:.1e}", c.values, c.worst),
+        Err(why) => panic!("{what}: {why}"),
+    }
+}
+
+mod simd {
+    use super::ops::{Arithmetic, Case, Inputs, cases, goes_red, integers, run_all};
+    use super::{report, wasm_bindgen_test};
+    use pagelm::kernels::reference::Reference;
+    use pagelm::kernels::simd128::Simd;
+
+    async fn run(what: &str, cases: &[Case]) {
+        let outcome = run_all(cases, Arithmetic::Quantized16, || Ok(Reference::new()), || Ok(Simd::new())).await;
+        report(what, cases.len(), outcome);
+    }
+
+    #[wasm_bindgen_test]
+    async fn matmul() {
+        run("simd matmul", &cases::matmul()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_row_alone_and_in_a_batch() {
+        run("simd alone", &cases::alone()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn extreme_activations() {
+        run("simd extreme", &cases::extreme(Inputs::FINITE)).await;
+        run("simd not finite", &cases::extreme(Inputs::NOT_FINITE)).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn no_integer_overflows() {
+        report("simd integers", 3, integers::run(|| Ok(Simd::new())).await);
+    }
+
+    #[wasm_bindgen_test]
+    async fn embed() {
+        run("simd embed", &cases::embed()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn elements() {
+        run("simd elements", &cases::elements()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn attention() {
+        run("simd attention", &cases::attention()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn the_harness_goes_red() {
+        goes_red().await;
+    }
+
+    /// Run on demand: it must fail, or the runner and its page would let failures through.
+    #[wasm_bindgen_test]
+    #[ignore = "fails on purpose"]
+    async fn sabotaged() {
+        run("sabotaged", &cases::sabotaged()).await;
+    }
+}
+
+#[cfg(feature = "gpu")]
+mod gpu {
+    use super::ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
+    use super::{console_log, report, wasm_bindgen_test};
+    use pagelm::kernels::gpu::{Device, Gpu, Options, Split};
+    use pagelm::kernels::reference::Reference;
+    use std::rc::Rc;
+
+    async fn device(options: Options) -> Rc<Device> {
+        Rc::new(Device::request(options).await.expect("a WebGPU device"))
+    }
+
+    async fn run(what: &str, cases: &[Case], options: Options) {
+        let device = device(options).await;
+        let outcome = run_all(cases, Arithmetic::Single, || Ok(Reference::new()), || Gpu::on(device.clone())).await;
+        report(what, cases.len(), outcome);
+    }
+
+    /// WebGPU's default limits, one panel a chunk, and grids that wrap after two workgroups.
+    fn cramped() -> Options {
+        Options { chunk_bytes: 1, max_grid: 2, default_limits: true, split: Split::Always, ..Options::default() }
+    }
+
+    #[wasm_bindgen_test]
+    async fn adapter() {
+        let gpu = Gpu::on(device(Options::default()).await).expect("a backend");
+        console_log!("{:?}", gpu.adapter_info());
+        assert_eq!(gpu.adapter_info().backend, "webgpu");
+    }
+
+    #[wasm_bindgen_test]
+    async fn matmul() {
+        run("gpu matmul", &cases::matmul(), Options { split: Split::Never, ..Options::default() }).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn matmul_cramped() {
+        run("gpu matmul, cramped", &cases::matmul(), cramped()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn extreme_activations() {
+        // WGSL may take it that there are neither NaN nor infinities
+        run("gpu extreme", &cases::extreme(Inputs::FINITE), Options::default()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn integers_of_long_rows() {
+        let device = device(Options::default()).await;
+        report("gpu integers", 3, integers::run(|| Gpu::on(device.clone())).await);
+    }
+
+    #[wasm_bindgen_test]
+    async fn embed() {
+        run("gpu embed", &cases::embed(), Options::default()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn embed_cramped() {
+        run("gpu embed, cramped", &cases::embed(), cramped()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn elements() {
+        run("gpu elements", &cases::elements(), Options::default()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn elements_cramped() {
+        run("gpu elements, cramped", &cases::elements(), cramped()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn attention() {
+        run("gpu attention", &cases::attention(), Options::default()).await;
+    }
+}
