@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use pagelm::Result;
-use pagelm::kernels::gpu::{Gpu, Options, Split};
+use pagelm::kernels::gpu::{Gpu, Options, Tiling};
 use pagelm::kernels::{Attention, Backend, BufferId, Head, MatrixId, PassKey, Rope, RopeKind, Step, VectorId};
 use pagelm::quant::TensorType;
 use pollster::block_on;
@@ -114,13 +114,13 @@ fn seconds(b: &mut Gpu, m: &Model, n: usize, position: usize) -> f64 {
 #[test]
 #[ignore = "a measurement"]
 fn smollm2_135m() {
-    for split in [Split::Never, Split::Always] {
-        let mut b = block_on(Gpu::new(Options { split, ..Options::default() })).expect("a device");
+    for tiling in [Tiling::Large, Tiling::Small, Tiling::Split] {
+        let mut b = block_on(Gpu::new(Options { tiling, ..Options::default() })).expect("a device");
         let m = model(&mut b).expect("a model");
         let decode = seconds(&mut b, &m, 1, 100);
         let far = seconds(&mut b, &m, 1, 500);
         let (small, block) = (seconds(&mut b, &m, 4, 100), seconds(&mut b, &m, 64, 100));
-        println!("{:?}, split {split:?}", b.adapter_info());
+        println!("{:?}, tiling {tiling:?}", b.adapter_info());
         println!(
             "decode {:.1} tok/s at 100, {:.1} at 500; prefill {:.1} tok/s in fours, {:.1} in 64s",
             1.0 / decode,

@@ -8,7 +8,7 @@ mod ops;
 use std::rc::Rc;
 
 use ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
-use pagelm::kernels::gpu::{Device, Gpu, Options, Split};
+use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
 use pagelm::kernels::reference::Reference;
 use pagelm::kernels::{Backend, Head, PassKey, Step};
 use pagelm::{ErrorKind, Result};
@@ -37,12 +37,14 @@ fn run(cases: &[Case], options: Options) {
 
 /// WebGPU's default limits, one panel a chunk, and grids that wrap after two workgroups.
 fn cramped() -> Options {
-    Options { chunk_bytes: 1, max_grid: 2, default_limits: true, split: Split::Always, ..Options::default() }
+    Options { chunk_bytes: 1, max_grid: 2, default_limits: true, tiling: Tiling::Split, ..Options::default() }
 }
 
 #[test]
 fn matmul() {
-    run(&cases::matmul(), Options { split: Split::Never, ..Options::default() });
+    for tiling in [Tiling::Large, Tiling::Small] {
+        run(&cases::matmul(), Options { tiling, ..Options::default() });
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ mod simd {
 mod gpu {
     use super::ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
     use super::{console_log, report, wasm_bindgen_test};
-    use pagelm::kernels::gpu::{Device, Gpu, Options, Split};
+    use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
     use pagelm::kernels::reference::Reference;
     use std::rc::Rc;
 
@@ -96,7 +96,7 @@ mod gpu {
 
     /// WebGPU's default limits, one panel a chunk, and grids that wrap after two workgroups.
     fn cramped() -> Options {
-        Options { chunk_bytes: 1, max_grid: 2, default_limits: true, split: Split::Always, ..Options::default() }
+        Options { chunk_bytes: 1, max_grid: 2, default_limits: true, tiling: Tiling::Split, ..Options::default() }
     }
 
     #[wasm_bindgen_test]
@@ -108,7 +108,9 @@ mod gpu {
 
     #[wasm_bindgen_test]
     async fn matmul() {
-        run("gpu matmul", &cases::matmul(), Options { split: Split::Never, ..Options::default() }).await;
+        for tiling in [Tiling::Large, Tiling::Small] {
+            run(&format!("gpu matmul, {tiling:?}"), &cases::matmul(), Options { tiling, ..Options::default() }).await;
+        }
     }
 
     #[wasm_bindgen_test]

@@ -15,16 +15,19 @@ use crate::error::{Error, ErrorKind, Result};
 /// The largest buffer for a chunk of weights: what WebGPU guarantees of a storage binding.
 const MAX_CHUNK_BYTES: u64 = 128 << 20;
 
-/// Whether several invocations share a row of a matrix-vector product.
+/// How a matrix product is divided among invocations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Split {
-    /// On hardware, for matrices with few rows; never on software adapters, where a barrier costs more than it saves.
+pub enum Tiling {
+    /// On software adapters `Large`; on hardware `Split` for matrices with few rows, `Small` for others.
     #[default]
     Auto,
-    /// Never.
-    Never,
-    /// Always.
-    Always,
+    /// Many rows an invocation: few invocations, which read the activations as rarely as possible. Software adapters
+    /// have few lanes to fill, and every read costs them as much as a multiplication.
+    Large,
+    /// One row an invocation, to fill a GPU.
+    Small,
+    /// In matrix-vector products several invocations share a row, at the price of a barrier; else as `Small`.
+    Split,
 }
 
 /// How a [`Device`] is requested and used.
@@ -39,8 +42,8 @@ pub struct Options {
     pub default_limits: bool,
     /// Workgroups along the first dimension of a grid at most; the device's own limit applies as well.
     pub max_grid: u32,
-    /// Whether rows are split in matrix-vector products.
-    pub split: Split,
+    /// How matrix products are divided.
+    pub tiling: Tiling,
 }
 
 impl Default for Options {
@@ -50,7 +53,7 @@ impl Default for Options {
             chunk_bytes: MAX_CHUNK_BYTES,
             default_limits: false,
             max_grid: u32::MAX,
-            split: Split::Auto,
+            tiling: Tiling::Auto,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{Attention, Backend, BufferId, MatrixId, PassKey, Rope, Step, VectorId};
 use crate::quant::TensorType;
 
-pub use device::{AdapterDescription, Device, Options, Split};
+pub use device::{AdapterDescription, Device, Options, Tiling};
 use memory::{Activation, Cache, Vector};
 use program::{Programs, Recording};
 use weights::Matrix;

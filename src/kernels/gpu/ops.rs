@@ -1,6 +1,6 @@
 //! The operations as dispatches: each picks a variant, fills its parameters and names its buffers.
 
-use super::device::Split;
+use super::device::Tiling;
 use super::memory::Activation;
 use super::program::Range;
 use super::variants::{Variant, params, variant, variants_of};
@@ -85,22 +85,22 @@ impl Gpu {
         Ok(())
     }
 
-    /// The fewest tokens an invocation that cover `n`, or else the most there are.
+    /// Of the variants of a tiling, the one with the fewest tokens an invocation that cover `n`, or else the most there
+    /// are.
     fn matmul_variant(&self, n: usize, matrix: &Matrix) -> Result<&'static Variant> {
-        let split = match self.device.options.split {
-            Split::Auto => !self.device.adapter.is_software && matrix.rows < SPLIT_BELOW_ROWS,
-            Split::Never => false,
-            Split::Always => true,
+        let tiling = match self.device.options.tiling {
+            Tiling::Auto if self.device.adapter.is_software => Tiling::Large,
+            Tiling::Auto if matrix.rows < SPLIT_BELOW_ROWS => Tiling::Split,
+            Tiling::Auto => Tiling::Small,
+            chosen => chosen,
         };
-        let forced = std::env::var("TILES").unwrap_or_default();
         let mut best: Option<(u32, &'static Variant)> = None;
         for candidate in variants_of("matmul", &matrix.format) {
             let cols = candidate.constant("COLS")?;
-            if !forced.split(',').any(|f| candidate.name.ends_with(f)) {
-                continue;
-            }
-            // matrix-vector products come in both kinds
-            if cols == 1 && candidate.has("SPLIT", 1) == split {
+            // only matrix-vector products come split
+            let is_split = tiling == Tiling::Split && cols == 1;
+            let is_large = tiling == Tiling::Large;
+            if candidate.has("SPLIT", 1) == is_split || candidate.has("ROWS", 1) == is_large {
                 continue;
             }
             let better =
