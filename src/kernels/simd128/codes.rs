@@ -38,7 +38,7 @@ impl Matrix {
             return Err(unfit(ty, cols));
         }
         let mut matrix = Self { ty, codes, rows, cols, lines: Vec::new() };
-        matrix.lines = zeroed(rows.div_ceil(PANEL) * matrix.panel_lines(), "weights")?;
+        matrix.lines = zeroed(rows.div_ceil(PANEL) as u64 * matrix.panel_lines() as u64, "weights")?;
         Ok(matrix)
     }
 
