@@ -34,3 +34,29 @@ export async function numbers({ url, backend, cache = 'none', logits = [], score
     await model.close();
   }
 }
+
+/** @param {unknown} actual @param {unknown} expected @param {string} [what] */
+export function equal(actual, expected, what = 'it') {
+  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (a !== b) throw new Error(`${what} is ${a}, expected is ${b}`);
+}
+
+/** @param {boolean} condition @param {string} what */
+export function holds(condition, what) {
+  if (!condition) throw new Error(`does not hold: ${what}`);
+}
+
+/**
+ * The error with which `promise` has to fail.
+ * @param {string} code @param {Promise<unknown>} promise
+ */
+export async function fails(code, promise) {
+  let value;
+  try {
+    value = await promise;
+  } catch (error) {
+    if (PagelmError.isInstance(error) && error.code === code) return error;
+    throw new Error(`failed with ${JSON.stringify(asData(error))}, expected is ${code}`);
+  }
+  throw new Error(`gave ${JSON.stringify(value)}, expected is the error ${code}`);
+}
