@@ -150,7 +150,6 @@ export const groups = {
   'a chat template that is wrong': () => [
     ['does not parse', '{% if %}'],
     ['never ends', '{% for a in range(99999999) %}{% for b in range(99999999) %}x{% endfor %}{% endfor %}'],
-    ['grows without end', "{% set ns = namespace(s='x') %}{% for a in range(90) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s }}"],
     ['calls itself', '{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}'],
     ['nests deeply', `${'{% if true %}'.repeat(5000)}${'{% endif %}'.repeat(5000)}`],
     ['nests brackets deeply', `{{ ${'('.repeat(20_000)}1${')'.repeat(20_000)} }}`],
@@ -158,6 +157,10 @@ export const groups = {
     ['multiplies a string', "{{ 'x' * 4000000000 }}"],
     ['refuses', "{{ raise_exception('no') }}"],
   ].map(([what, source]) => keyIs('tokenizer.chat_template', meta.string(source), ['chat-template'], what)),
+
+  'a chat template that fills the memory': () => [
+    keyIs('tokenizer.chat_template', meta.string("{% set ns = namespace(s='x') %}{% for a in range(90) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s }}"), ['chat-template'], 'doubles a string'),
+  ],
 
   'weights that are no numbers': () => [NaN, Infinity, -Infinity].flatMap((value) =>
     ['token_embd', 'output_norm', 'blk.0.attn_q', 'blk.0.ffn_down'].map((name) =>
