@@ -1,12 +1,16 @@
 // One question to a model in a headless Chromium, by the package's public API on a served page.
 // PROMPT; BACKEND (auto, webgpu or cpu); MODEL (a .gguf file, else the default one); MAX_TOKENS.
 // The answer goes to stdout as it comes, everything else to stderr.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { projectRoot, serve } from '../tests/server/serve.mjs';
 import { launchChromium } from './browser.mjs';
 
-const { PROMPT: prompt, BACKEND: backend = 'auto', MODEL: file, MAX_TOKENS: maxTokens = '512' } = process.env;
+// `||`, because make passes on what is not given as an empty string
+const prompt = process.env.PROMPT || '';
+const backend = process.env.BACKEND || 'auto';
+const maxTokens = process.env.MAX_TOKENS || '512';
+const file = process.env.MODEL || '';
 const defaultModel = JSON.parse(readFileSync(join(projectRoot, 'www/default-model.json'), 'utf8'));
 
 /**
@@ -39,9 +43,9 @@ async function main() {
   if (!prompt) throw new Error('PROMPT is empty; for example: make ask PROMPT="Why is the sky blue?"');
   if (!['auto', 'webgpu', 'cpu'].includes(backend)) throw new Error(`BACKEND is "${backend}"; it can be auto, webgpu or cpu`);
   if (!/^[1-9]\d*$/.test(maxTokens)) throw new Error(`MAX_TOKENS is "${maxTokens}"; it has to be a number above 0`);
-  if (file && !existsSync(file)) throw new Error(`there is no file "${file}"; MODEL has to be the path of a .gguf file`);
+  if (file && !statSync(file, { throwIfNoEntry: false })?.isFile()) throw new Error(`there is no file "${file}"; MODEL has to be the path of a .gguf file`);
 
-  const path = resolve(file ?? join(projectRoot, 'models', defaultModel.file));
+  const path = resolve(file || join(projectRoot, 'models', defaultModel.file));
   const server = await serve({ roots: { '/': 'www', '/pkg/': 'pkg', '/model/': dirname(path) } });
   const browser = await launchChromium();
   try {

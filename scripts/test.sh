@@ -2,6 +2,8 @@
 # Every test, in stages, and one line that counts them all: "N passed, N failed". A stage that runs no test, or
 # that ends badly without naming a failed test, counts as one failure.
 #   scripts/test.sh [STAGE...]    names of stages, all of them without any
+# A stage that passed is not run again while nothing has changed that any stage depends on: the files of the project,
+# the model, the browsers and the compiler. FORCE=1 runs it all the same.
 source "$(dirname "${BASH_SOURCE[0]}")/say.sh"
 
 passed=0 failed=0 skipped=0
@@ -14,13 +16,34 @@ count() { # count FILE WORD
   sed -nE "s/^test result: .* ([0-9]+) $2[;,].*/\1/p; s/^(# |ℹ )$3 ([0-9]+)$/\2/p" "$1" | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
+# one hash of all that a test's outcome can depend on; papers are left out
+fingerprint() {
+  {
+    git ls-files --cached --others --exclude-standard -z -- ':!*.md' ':!docs' |
+      while IFS= read -rd '' file; do [[ -f $file ]] && printf '%s\0' "$file"; done | xargs -0 sha256sum
+    cat models/*.verified 2>/dev/null || true
+    cargo --version
+    node --version
+    "$CHROMIUM" --version 2>/dev/null || true
+    firefox-esr --version 2>/dev/null || true
+    command -v WebKitWebDriver || true
+  } | sha256sum | cut -d' ' -f1
+}
+
 stage() { # stage NAME COMMAND...
-  local name=$1 log="$out/$1.log" status=0 p f s start=$SECONDS
+  local name=$1 log="$out/$1.log" proof="$out/$1.passed" status=0 p f s start=$SECONDS
   shift
   if ((${#wanted[@]})) && [[ " ${wanted[*]} " != *" $name "* ]]; then
     return
   fi
   printf '\n=== %s: %s\n' "$name" "$*"
+  if [[ -z ${FORCE:-} && -f $proof ]] && read -r print p s <"$proof" && [[ $print == "$inputs" ]]; then
+    echo "not run again: $p tests passed and nothing has changed since (FORCE=1 runs them)"
+    passed=$((passed + p)) skipped=$((skipped + s))
+    summary+=("$(printf '%-10s %5d passed, unchanged' "$name" "$p")")
+    return
+  fi
+  rm -f "$proof"
   "$@" 2>&1 | tee "$log" || status=$?
   p=$(count "$log" passed pass)
   f=$(count "$log" failed fail)
@@ -32,6 +55,7 @@ stage() { # stage NAME COMMAND...
     echo "$name: ran no test"
     f=1
   fi
+  ((f)) || echo "$inputs $p $s" >"$proof"
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
   summary+=("$(printf '%-10s %5d passed %4d failed %4d skipped  %4d s' "$name" "$p" "$f" "$s" $((SECONDS - start)))")
 }
@@ -40,6 +64,7 @@ wanted=("$@")
 # the same Chromium for all; a missing one is a failure, never a skipped test
 CHROMIUM=$(node scripts/browser.mjs)
 export CHROMIUM PAGELM_CHROMIUM=$CHROMIUM PAGELM_REQUIRE_BROWSER=1
+inputs=$(fingerprint)
 stage rust cargo test --no-fail-fast
 stage server node --test --test-reporter=spec tests/server/*.test.mjs
 stage package npm --prefix pkg test

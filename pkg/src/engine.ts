@@ -52,6 +52,7 @@ export interface EngineInfo {
   device: string;
   threads: number;
   bytes: number;
+  tokenizerError: string | null;
 }
 
 /** `GenerateOptions` after validation: plain data, absent when not given. */

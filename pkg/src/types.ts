@@ -27,7 +27,7 @@ export interface LoadOptions {
    * `gpu-unavailable` without one.
    */
   backend?: 'auto' | 'webgpu' | 'cpu' | undefined;
-  /** In tokens, for prompt and answer together. Default: the engine's choice, at most what the model was made for. */
+  /** In tokens, for prompt and answer together. Default: 2048, or what the model was made for if that is less. */
   contextLength?: number | undefined;
   /** Type of the cached keys and values. Default and, in this version, only value: `'f32'`. */
   kvCacheType?: 'f32' | 'f16' | 'q8_0' | undefined;
@@ -91,8 +91,13 @@ export interface ModelInfo {
   device: string;
   /** CPU threads in use. */
   threads: number;
-  /** Size of the GGUF file. */
+  /** Bytes that the backend holds once the model is loaded: weights as packed, work space, and the GPU's cache. */
   bytes: number;
+  /**
+   * Why the file's tokenizer cannot be used, or null. Such a model works on token ids: text parts are empty, and
+   * whatever needs text fails with `unsupported-tokenizer`.
+   */
+  tokenizerError: string | null;
 }
 
 /**
@@ -156,23 +161,26 @@ export interface ChatMessage {
 export interface GenerateOptions {
   /** At most this many tokens, at least 1. Default: until the model ends or the context is full. */
   maxTokens?: number | undefined;
-  /** At least 0; 0 always takes the most likely token. Default: the engine's. */
+  /** At least 0; 0 always takes the most likely token (greedy). Default: 0. */
   temperature?: number | undefined;
-  /** Keep the k most likely tokens; 0 keeps all. Default: the engine's. */
+  /** Keep the k most likely tokens; 0 keeps all. Default: 0. */
   topK?: number | undefined;
-  /** Keep the most likely tokens that together have this probability, 0 to 1; 1 keeps all. Default: the engine's. */
+  /** Keep the most likely tokens that together have this probability, 0 to 1; 1 keeps all. Default: 1. */
   topP?: number | undefined;
-  /** Keep tokens of at least this share of the best one's probability, 0 to 1; 0 keeps all. Default: the engine's. */
+  /** Keep tokens of at least this share of the best one's probability, 0 to 1; 0 keeps all. Default: 0. */
   minP?: number | undefined;
-  /** Above 0; logits of tokens in the text so far are divided by it when positive, multiplied when not. 1 is off. */
+  /**
+   * Above 0; logits of the last 64 tokens, of prompt and answer alike, are divided by it when positive, multiplied
+   * when not. 1 is off.
+   */
   repetitionPenalty?: number | undefined;
-  /** Taken off the logit of each token that was generated already. 0 is off. */
+  /** Taken off the logit of each of the last 64 tokens, once. 0 is off. */
   presencePenalty?: number | undefined;
-  /** Taken off a token's logit as often as it was generated already. 0 is off. */
+  /** Taken off a token's logit as often as it is among the last 64. 0 is off. */
   frequencyPenalty?: number | undefined;
   /** 0 to 4294967295. The same seed, model, backend and options give the same text. Default: a new one each time. */
   seed?: number | undefined;
-  /** Texts that end the generation; they are not part of the output. None may be empty. */
+  /** Texts that end the generation; they are not part of the output. At most 16 of 1 to 1024 bytes. */
   stop?: readonly string[] | undefined;
   /** What to add to the logits of some tokens: an object or pairs from token id to number. */
   logitBias?: Readonly<Record<number, number>> | Iterable<readonly [number, number]> | undefined;

@@ -97,14 +97,16 @@ fn ensure(ok: bool, what: &str) -> Result<()> {
     if ok { Ok(()) } else { Err(mismatch(what)) }
 }
 
-/// A zeroed vector, or `OutOfMemory`: an allocation that fails must not trap.
-pub(crate) fn zeroed<T: Clone + Default>(len: usize, what: &str) -> Result<Vec<T>> {
-    let mut v = Vec::new();
-    v.try_reserve_exact(len).map_err(|e| {
-        let mib = (len * size_of::<T>()) >> 20;
+/// A zeroed vector, or `OutOfMemory`: an allocation that fails must not trap. `len` is 64-bit because products of a
+/// file's dimensions need not fit the address space.
+pub(crate) fn zeroed<T: Clone + Default>(len: u64, what: &str) -> Result<Vec<T>> {
+    let mib = len.saturating_mul(size_of::<T>() as u64) >> 20;
+    let refused = || {
         Error::new(ErrorKind::OutOfMemory, format!("no room for {mib} MiB of {what}; try a smaller model or context"))
-            .with_source(e)
-    })?;
+    };
+    let len = usize::try_from(len).map_err(|_| refused())?;
+    let mut v = Vec::new();
+    v.try_reserve_exact(len).map_err(|e| refused().with_source(e))?;
     v.resize(len, T::default());
     Ok(v)
 }
@@ -182,14 +184,14 @@ impl<K: Kernels> Backend for Cpu<K> {
     }
 
     fn create_vector(&mut self, _label: &str, values: &[f32]) -> Result<VectorId> {
-        let mut v = zeroed(values.len(), "a vector")?;
+        let mut v = zeroed(values.len() as u64, "a vector")?;
         v.copy_from_slice(values);
         self.vectors.push(v);
         Ok(VectorId(self.vectors.len() - 1))
     }
 
     fn create_buffer(&mut self, label: &str, rows: usize, width: usize) -> Result<BufferId> {
-        self.buffers.push(Buffer { width, data: zeroed(rows * width, label)? });
+        self.buffers.push(Buffer { width, data: zeroed(rows as u64 * width as u64, label)? });
         Ok(BufferId(self.buffers.len() - 1))
     }
 

@@ -172,7 +172,7 @@ impl Config {
             self.rope_base.powf(exponent) / self.rope_divisor / f64::from(factors.map_or(1.0, |f| f[i]))
         };
         let frequencies: Vec<f64> = (0..half).map(frequency).collect();
-        let mut table = crate::kernels::cpu::zeroed(context * self.rope_dims, "the rope table")?;
+        let mut table = crate::kernels::cpu::zeroed(context as u64 * self.rope_dims as u64, "the rope table")?;
         for (p, row) in table.chunks_exact_mut(self.rope_dims).enumerate() {
             for (pair, f) in row.as_chunks_mut::<2>().0.iter_mut().zip(&frequencies) {
                 let (sin, cos) = (p as f64 * f).sin_cos();

@@ -91,6 +91,12 @@ export async function open({ engine, isolated = true, webgpu = false, serves = r
   }
 }
 
+/**
+ * A call as text, with its answer as JSON: the drivers' own ideas of values differ.
+ * @param {Function} fn @param {unknown} args
+ */
+const expression = (fn, args) => `Promise.resolve((${fn})(${JSON.stringify(args ?? null)})).then((value) => JSON.stringify({ value }))`;
+
 /** @type {Record<EngineName, (webgpu: boolean) => Promise<Page>>} */
 const launch = {
   async chromium(webgpu) {
@@ -99,7 +105,7 @@ const launch = {
     page.setDefaultTimeout(EVALUATE_MS);
     return {
       goto: (url) => page.goto(url),
-      evaluate: (fn, args) => page.evaluate(/** @type {any} */ (fn), args),
+      evaluate: async (fn, args) => JSON.parse(await /** @type {Promise<any>} */ (page.evaluate(expression(fn, args)))).value,
       close: () => browser.close(),
     };
   },
@@ -121,7 +127,7 @@ const launch = {
     page.setDefaultTimeout(EVALUATE_MS);
     return {
       goto: (url) => page.goto(url),
-      evaluate: (fn, args) => page.evaluate(/** @type {any} */ (fn), args),
+      evaluate: async (fn, args) => JSON.parse(await /** @type {Promise<any>} */ (page.evaluate(expression(fn, args)))).value,
       close: () => browser.close(),
     };
   },

@@ -52,7 +52,7 @@ impl Kernels for Scalar {
         let row_bytes = ty.bytes_of(cols as u64).ok_or_else(|| {
             Error::new(ErrorKind::Internal, format!("{cols} columns are not whole {} blocks", ty.name))
         })? as usize;
-        Ok(Matrix { ty, rows, cols, row_bytes, bytes: zeroed(rows * row_bytes, "weights")? })
+        Ok(Matrix { ty, rows, cols, row_bytes, bytes: zeroed(rows as u64 * row_bytes as u64, "weights")? })
     }
 
     fn write_rows(matrix: &mut Matrix, first_row: usize, bytes: &[u8]) -> Result<()> {

@@ -72,9 +72,9 @@ impl Head<'_> {
             self.strip::<1>(weights, factor, d, out);
             d += 4;
         }
-        for d in d..out.len() {
+        for (d, out) in out.iter_mut().enumerate().skip(d) {
             let mixed: f32 = (0..self.seen).map(|p| weights[p] * self.row(self.values, p)[d]).sum();
-            out[d] = mixed * factor;
+            *out = mixed * factor;
         }
     }
 

@@ -38,7 +38,7 @@ impl Matrix {
             return Err(unfit(ty, cols));
         }
         let mut matrix = Self { ty, codes, rows, cols, lines: Vec::new() };
-        matrix.lines = zeroed(rows.div_ceil(PANEL) * matrix.panel_lines(), "weights")?;
+        matrix.lines = zeroed(rows.div_ceil(PANEL) as u64 * matrix.panel_lines() as u64, "weights")?;
         Ok(matrix)
     }
 
@@ -112,25 +112,22 @@ impl Matrix {
 
     /// out (n, rows) = x (n, cols) @ Wᵀ.
     pub(super) fn matmul(&self, n: usize, x: &Quantized, out: &mut [f32]) {
-        match (self.codes.bits, self.codes.has_min, self.codes.zero) {
-            (4, true, _) => self.run::<4, true>(n, x, out),
-            (4, false, _) => self.run::<4, false>(n, x, out),
-            (_, _, _) => self.run::<8, false>(n, x, out),
+        match (self.codes.bits, self.codes.has_min) {
+            (4, true) => self.run::<Nibbles<true>>(n, x, out),
+            (4, false) => self.run::<Nibbles<false>>(n, x, out),
+            (_, _) => self.run::<Bytes>(n, x, out),
         }
     }
 
-    fn run<const BITS: u32, const MIN: bool>(&self, n: usize, x: &Quantized, out: &mut [f32]) {
+    fn run<F: Format>(&self, n: usize, x: &Quantized, out: &mut [f32]) {
         let mut sums = vec![0.0; n * PANEL]; // (n, 8): this panel's results
-        // 8-bit codes are signed in the packing; 4-bit ones keep their zero point, which the sums remove
-        let zero = if BITS == 4 && !MIN { self.codes.zero as f32 } else { 0.0 };
+        let zero = self.codes.zero as f32;
         for (p, panel) in self.lines.chunks_exact(self.panel_lines()).enumerate() {
             if n == 1 {
-                let acc = self.gemv::<BITS, MIN>(panel, x, zero);
-                store(&mut sums, 0, acc[0]);
-                store(&mut sums, 4, acc[1]);
+                gemv::<F>(panel, x, zero, &mut sums);
             } else {
                 sums.fill(0.0);
-                self.gemm::<BITS, MIN>(panel, n, x, zero, &mut sums);
+                gemm::<F>(panel, n, x, zero, &mut sums);
             }
             let rows = PANEL.min(self.rows - p * PANEL);
             for (sums, out) in sums.chunks_exact(PANEL).zip(out.chunks_exact_mut(self.rows)) {
@@ -138,50 +135,93 @@ impl Matrix {
             }
         }
     }
+}
 
-    /// One row of activations against one panel: reads the packed codes once, in order.
+/// How the codes of a block lie in its lines.
+trait Format {
+    /// Lines of codes in a block.
+    const CODE_LINES: usize;
+    /// Whether there are minima. Without, a zero point is taken off unless `SIGNED`.
+    const MIN: bool;
+    /// Whether the codes have their zero point taken off already.
+    const SIGNED: bool;
+    /// Code vectors of one line.
+    type Split: IntoIterator<Item = v128>;
+    /// Unpacks a line: consecutive column pairs.
+    fn split(v: v128) -> Self::Split;
+}
+
+/// Lines before the codes.
+const fn header<F: Format>() -> usize {
+    if F::MIN { 2 * SCALE_LINES } else { SCALE_LINES }
+}
+
+/// 4-bit codes, unsigned.
+struct Nibbles<const MIN: bool>;
+
+impl<const MIN: bool> Format for Nibbles<MIN> {
+    const CODE_LINES: usize = PANEL * BLOCK / 32;
+    const MIN: bool = MIN;
+    const SIGNED: bool = false;
+    type Split = [v128; 4];
+
     #[inline(always)]
-    fn gemv<const BITS: u32, const MIN: bool>(&self, panel: &[Line], x: &Quantized, zero: f32) -> [v128; 2] {
-        let mut acc = [f32x4_splat(0.0); 2];
-        let blocks = panel.chunks_exact(self.block_lines()).zip(x.q.as_chunks().0);
-        for ((lines, q), (scale, sum)) in blocks.zip(x.scales.iter().zip(&x.sums)) {
-            let dots = dot::<BITS>(&lines[header::<MIN>()..], q);
-            for quad in 0..2 {
-                acc[quad] = scaled::<MIN>(acc[quad], dots[quad], lines, quad, *scale, *sum, zero);
-            }
-        }
-        acc
+    fn split(v: v128) -> [v128; 4] {
+        let mask = i16x8_splat(15);
+        [v128_and(v, mask), v128_and(u16x8_shr(v, 4), mask), v128_and(u16x8_shr(v, 8), mask), u16x8_shr(v, 12)]
     }
+}
 
-    /// `n` rows of activations against one panel: each block is unpacked once and stays in the first cache.
+/// 8-bit codes, stored signed.
+struct Bytes;
+
+impl Format for Bytes {
+    const CODE_LINES: usize = PANEL * BLOCK / 16;
+    const MIN: bool = false;
+    const SIGNED: bool = true;
+    type Split = [v128; 2];
+
     #[inline(always)]
-    fn gemm<const BITS: u32, const MIN: bool>(
-        &self,
-        panel: &[Line],
-        n: usize,
-        x: &Quantized,
-        zero: f32,
-        sums: &mut [f32],
-    ) {
-        let (groups, _) = x.q.as_chunks::<BLOCK>();
-        let blocks = self.cols / BLOCK;
-        for (b, lines) in panel.chunks_exact(self.block_lines()).enumerate() {
-            let codes = unpack::<BITS>(&lines[header::<MIN>()..]);
-            let at = |row: usize| row * blocks + b;
-            let mut row = 0;
-            while row + 4 <= n {
-                let q = [0, 1, 2, 3].map(|i| &groups[at(row + i)]);
-                let dots = tile(&codes, q);
-                for (i, dots) in dots.iter().enumerate() {
-                    let (scale, sum) = (x.scales[at(row + i)], x.sums[at(row + i)]);
-                    accumulate::<MIN>(sums, row + i, *dots, lines, scale, sum, zero);
-                }
-                row += 4;
+    fn split(v: v128) -> [v128; 2] {
+        [i16x8_extend_low_i8x16(v), i16x8_extend_high_i8x16(v)]
+    }
+}
+
+/// sums (8) = one row of activations against one panel: reads the packed codes once, in order.
+// never inlined: one loop nest a function is what the browser's compiler allocates registers for best
+#[inline(never)]
+fn gemv<F: Format>(panel: &[Line], x: &Quantized, zero: f32, sums: &mut [f32]) {
+    let mut acc = [f32x4_splat(0.0); 2];
+    let blocks = panel.chunks_exact(header::<F>() + F::CODE_LINES).zip(x.q.as_chunks().0);
+    for ((lines, q), (scale, sum)) in blocks.zip(x.scales.iter().zip(&x.sums)) {
+        let dots = dot::<F>(&lines[header::<F>()..], q);
+        for (quad, (acc, dot)) in acc.iter_mut().zip(dots).enumerate() {
+            *acc = scaled::<F>(*acc, dot, lines, quad, *scale, *sum, zero);
+        }
+    }
+    store(sums, 0, acc[0]);
+    store(sums, 4, acc[1]);
+}
+
+/// sums (n, 8) += `n` rows of activations against one panel: each block is unpacked once and stays in the first cache.
+#[inline(never)]
+fn gemm<F: Format>(panel: &[Line], n: usize, x: &Quantized, zero: f32, sums: &mut [f32]) {
+    let (groups, _) = x.q.as_chunks::<BLOCK>();
+    let blocks = groups.len() / n;
+    for (b, lines) in panel.chunks_exact(header::<F>() + F::CODE_LINES).enumerate() {
+        let codes = unpack::<F>(&lines[header::<F>()..]);
+        let at = |row: usize| row * blocks + b;
+        let mut row = 0;
+        while row + 4 <= n {
+            let dots = tile(&codes, [0, 1, 2, 3].map(|i| &groups[at(row + i)]));
+            for (i, dots) in dots.iter().enumerate() {
+                accumulate::<F>(sums, row + i, *dots, lines, x.scales[at(row + i)], x.sums[at(row + i)], zero);
             }
-            for row in row..n {
-                let [dots] = tile(&codes, [&groups[at(row)]]);
-                accumulate::<MIN>(sums, row, dots, lines, x.scales[at(row)], x.sums[at(row)], zero);
-            }
+            row += 4;
+        }
+        for row in row..n {
+            let [dots] = tile(&codes, [&groups[at(row)]]);
+            accumulate::<F>(sums, row, dots, lines, x.scales[at(row)], x.sums[at(row)], zero);
         }
     }
 }
@@ -190,26 +230,23 @@ fn unfit(ty: TensorType, cols: usize) -> Error {
     Error::new(ErrorKind::Internal, format!("no SIMD128 packing for {} with {cols} columns", ty.name))
 }
 
-/// Lines before the codes.
-const fn header<const MIN: bool>() -> usize {
-    if MIN { 2 * SCALE_LINES } else { SCALE_LINES }
-}
-
 /// acc + scale of the weights * scale of the activations * (dot - zero * Σq), or + min * Σq.
 #[inline(always)]
-fn scaled<const MIN: bool>(acc: v128, dot: v128, lines: &[Line], quad: usize, scale: f32, sum: f32, zero: f32) -> v128 {
+fn scaled<F: Format>(acc: v128, dot: v128, lines: &[Line], quad: usize, scale: f32, sum: f32, zero: f32) -> v128 {
     let product = f32x4_mul(f32x4_convert_i32x4(dot), f32x4_splat(scale));
     let w = line(&lines[quad]);
-    if MIN {
+    if F::MIN {
         let acc = f32x4_add(acc, f32x4_mul(product, w));
         f32x4_add(acc, f32x4_mul(line(&lines[SCALE_LINES + quad]), f32x4_splat(sum)))
+    } else if F::SIGNED {
+        f32x4_add(acc, f32x4_mul(product, w))
     } else {
         f32x4_add(acc, f32x4_mul(f32x4_sub(product, f32x4_splat(zero * sum)), w))
     }
 }
 
 #[inline(always)]
-fn accumulate<const MIN: bool>(
+fn accumulate<F: Format>(
     sums: &mut [f32],
     row: usize,
     dots: [v128; 2],
@@ -218,43 +255,39 @@ fn accumulate<const MIN: bool>(
     sum: f32,
     zero: f32,
 ) {
-    for quad in 0..2 {
+    for (quad, dot) in dots.into_iter().enumerate() {
         let at = row * PANEL + 4 * quad;
-        let acc = scaled::<MIN>(load(sums, at), dots[quad], lines, quad, scale, sum, zero);
+        let acc = scaled::<F>(load(sums, at), dot, lines, quad, scale, sum, zero);
         store(sums, at, acc);
     }
 }
 
-/// Code vector 2j + quad of a block.
+/// The codes of a block, in column order for each row quad: vector 2j + quad is columns 2j, 2j + 1.
 #[inline(always)]
-fn codes_of<const BITS: u32>(lines: &[Line], j: usize, quad: usize) -> v128 {
-    if BITS == 4 {
-        let v = line(&lines[j / 4 * 2 + quad]);
-        v128_and(u16x8_shr(v, 4 * (j as u32 % 4)), i16x8_splat(15))
-    } else {
-        let v = line(&lines[j / 2 * 2 + quad]);
-        if j.is_multiple_of(2) { i16x8_extend_low_i8x16(v) } else { i16x8_extend_high_i8x16(v) }
-    }
-}
-
-#[inline(always)]
-fn unpack<const BITS: u32>(lines: &[Line]) -> Unpacked {
+fn unpack<F: Format>(lines: &[Line]) -> Unpacked {
     let mut out = [i16x8_splat(0); VECTORS];
-    for (j, pair) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        *pair = [codes_of::<BITS>(lines, j, 0), codes_of::<BITS>(lines, j, 1)];
+    let mut to = out.as_chunks_mut::<2>().0.iter_mut();
+    for pair in lines[..F::CODE_LINES].as_chunks::<2>().0 {
+        for (a, b) in F::split(line(&pair[0])).into_iter().zip(F::split(line(&pair[1]))) {
+            if let Some(to) = to.next() {
+                *to = [a, b];
+            }
+        }
     }
     out
 }
 
 /// Integer dots of one block of activations with 8 rows.
 #[inline(always)]
-fn dot<const BITS: u32>(lines: &[Line], q: &[i16; BLOCK]) -> [v128; 2] {
-    let lines = &lines[..PANEL * BLOCK * BITS as usize / 128];
+fn dot<F: Format>(lines: &[Line], q: &[i16; BLOCK]) -> [v128; 2] {
     let mut acc = [i32x4_splat(0); 2];
-    for j in 0..BLOCK / 2 {
-        let a = splat_pair(q, 2 * j);
-        for (quad, acc) in acc.iter_mut().enumerate() {
-            *acc = i32x4_add(*acc, i32x4_dot_i16x8(a, codes_of::<BITS>(lines, j, quad)));
+    let mut column = 0;
+    for pair in lines[..F::CODE_LINES].as_chunks::<2>().0 {
+        for (w0, w1) in F::split(line(&pair[0])).into_iter().zip(F::split(line(&pair[1]))) {
+            let a = splat_pair(q, column);
+            acc[0] = i32x4_add(acc[0], i32x4_dot_i16x8(a, w0));
+            acc[1] = i32x4_add(acc[1], i32x4_dot_i16x8(a, w1));
+            column += 2;
         }
     }
     acc

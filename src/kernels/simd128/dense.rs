@@ -24,7 +24,7 @@ type Widened = [v128; 2 * BLOCK];
 impl Matrix {
     pub(super) fn new(ty: TensorType, rows: usize, cols: usize) -> Result<Self> {
         let mut matrix = Self { ty, rows, cols, lines: Vec::new() };
-        matrix.lines = zeroed(rows.div_ceil(PANEL) * matrix.panel_lines(), "weights")?;
+        matrix.lines = zeroed(rows.div_ceil(PANEL) as u64 * matrix.panel_lines() as u64, "weights")?;
         Ok(matrix)
     }
 

@@ -9,7 +9,8 @@ use core::arch::wasm32::*;
 /// (remainder below 1e-8), 2^n through the exponent bits.
 #[inline(always)]
 pub(super) fn exp(x: v128) -> v128 {
-    let x = f32x4_pmin(f32x4_splat(88.0), f32x4_pmax(f32x4_splat(-87.0), x));
+    // of two operands pmin and pmax keep the first when one is NaN: a NaN has to come out as one
+    let x = f32x4_pmin(f32x4_pmax(x, f32x4_splat(-87.0)), f32x4_splat(88.0));
     let n = f32x4_nearest(f32x4_mul(x, f32x4_splat(std::f32::consts::LOG2_E)));
     let r = f32x4_sub(x, f32x4_mul(n, f32x4_splat(0.693_359_4)));
     let r = f32x4_sub(r, f32x4_mul(n, f32x4_splat(-2.121_944_4e-4)));

@@ -1,0 +1,58 @@
+// What is compared with the references: which engines and backends, which models, how closely.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectRoot } from '../server/serve.mjs';
+
+/** @typedef {{ name: string, engine: import('./browsers.mjs').EngineName, backend: 'cpu' | 'webgpu' }} Path */
+/** @type {Path[]} */
+export const paths = [
+  { name: 'Chromium cpu', engine: 'chromium', backend: 'cpu' },
+  { name: 'Chromium webgpu', engine: 'chromium', backend: 'webgpu' },
+  { name: 'Firefox cpu', engine: 'firefox', backend: 'cpu' },
+  { name: 'Firefox webgpu', engine: 'firefox', backend: 'webgpu' },
+  { name: 'WebKit cpu', engine: 'webkit', backend: 'cpu' },
+];
+
+/** Largest difference of a log-probability to the reference; the classes are those of tests/goldens/README.md. */
+export const limits = {
+  /** float32 arithmetic on dequantised weights, to float64 */
+  f32: 0.001,
+  /**
+   * The CPU's products with quantised weights round their inputs to 15 bits and a sign, between float32 and float16
+   * (class 0.05). Measured: 0.0013 with tiny models, 0.0016 with SmolLM2. Held well below what
+   * float16 inputs (0.015) or 8-bit ones (0.3) would give, so that neither can slip in.
+   */
+  fifteenBits: 0.005,
+};
+
+/**
+ * @param {Path} path @param {Record<string, number>} tensorTypes  of the model, with their numbers
+ */
+export function limitOf({ backend }, tensorTypes) {
+  const isQuantised = Object.keys(tensorTypes).some((type) => !['F32', 'F16', 'BF16'].includes(type));
+  return backend === 'cpu' && isQuantised ? limits.fifteenBits : limits.f32;
+}
+
+const tiny = join(projectRoot, 'tests/goldens/tiny');
+/** The tiny models: where the page and this process find them. */
+export const tinyModels = readdirSync(tiny).filter((name) => existsSync(join(tiny, name, 'model.gguf'))).map((name) => ({
+  name,
+  url: `/goldens/tiny/${name}/model.gguf`,
+  file: join(tiny, name, 'model.gguf'),
+  expected: join(tiny, name, 'expected.json'),
+}));
+
+/** @param {string} name */
+export const tinyModel = (name) => {
+  const model = tinyModels.find((candidate) => candidate.name === name);
+  if (!model) throw new Error(`tests/goldens/tiny has no ${name}`);
+  return model;
+};
+
+/** The default model; `make model` puts it there. */
+const { file } = JSON.parse(readFileSync(join(projectRoot, 'www/default-model.json'), 'utf8'));
+export const realModel = {
+  url: `/models/${file}`,
+  file: join(projectRoot, 'models', file),
+  expected: join(projectRoot, 'tests/goldens/real/smollm2-135m.json'),
+};
