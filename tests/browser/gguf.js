@@ -18,7 +18,8 @@ export const type = { F32: 0, F16: 1, Q4_0: 2, Q8_0: 8 };
  */
 
 const text = new TextEncoder();
-const little = (/** @type {number} */ bytes, /** @type {(view: DataView) => void} */ set) => {
+/** @type {(bytes: number, set: (view: DataView) => void) => Uint8Array} */
+const little = (bytes, set) => {
   const view = new DataView(new ArrayBuffer(bytes));
   set(view);
   return new Uint8Array(view.buffer);

@@ -13,7 +13,7 @@ export const failure = (promise) => promise.then((value) => ({ code: 'no error',
 /**
  * Everything that the golden tests want to know of one model.
  *
- * @param {{ url: string, backend: string, cache?: string, logits?: number[][], scores?: number[][],
+ * @param {{ url: string, backend: 'cpu' | 'webgpu', cache?: 'opfs' | 'none', logits?: number[][], scores?: number[][],
  *           greedy?: { tokens: number[], maxTokens: number }[], texts?: string[] }} wanted
  */
 export async function numbers({ url, backend, cache = 'none', logits = [], scores = [], greedy = [], texts = [] }) {

@@ -52,6 +52,7 @@ async function outcome(/** @type {Uint8Array} */ bytes, options = {}) {
 /**
  * Bytes of WebAssembly memory after each case of a group, in one engine, which the package's worker would end.
  * Nothing here may trap: that is what `runGroup` shows.
+ * @param {{ group: string }} wanted
  */
 export async function memoryOf({ group }) {
   const { memory } = await init();

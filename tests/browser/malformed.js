@@ -95,13 +95,16 @@ export const groups = {
     ...[0, 15, 18, 2 ** 31].map((value) => keyIs('llama.rope.dimension_count', meta.u32(value), invalidModel)),
     keyIs('llama.rope.scaling.type', meta.string('yarn'), ['unsupported-architecture', 'invalid-model']),
     keyIs('llama.expert_count', meta.u32(8), ['unsupported-architecture', 'invalid-model']),
-    changed('keys and values of 4 GiB', ['out-of-memory', 'limit-exceeded'], (parts) => {
+    // positions x rotated elements x 4 bytes; keys and values take no memory before they are there
+    changed('a table of rotations of 16 GiB', ['out-of-memory', 'limit-exceeded'], (parts) => {
+      const { width, heads, kvHeads } = shape;
+      for (const key of ['attention.key_length', 'attention.value_length', 'rope.dimension_count']) set(parts, `llama.${key}`, meta.u32(256));
       set(parts, 'llama.context_length', meta.u32(2 ** 24));
-      set(parts, 'llama.attention.head_count_kv', meta.u32(2));
-      set(parts, 'llama.rope.dimension_count', meta.u32(2)); // a small table of rotations: the cache is what is too large
-      for (const tensor of parts.tensors.filter(({ name }) => /attn_[kv]\./.test(String(name)))) {
-        tensor.dims = [shape.width, 2 * shape.headDim];
-        tensor.data = concat([tensor.data, tensor.data]);
+      const dims = { attn_q: [width, heads * 256], attn_k: [width, kvHeads * 256], attn_v: [width, kvHeads * 256], attn_output: [heads * 256, width] };
+      for (const [name, [columns, rows]] of Object.entries(dims)) {
+        const tensor = parts.tensors.find((candidate) => candidate.name === `blk.0.${name}.weight`);
+        if (!tensor) throw new Error(`no tensor ${name}`);
+        [tensor.dims, tensor.data] = [[columns, rows], f32s(new Float32Array(columns * rows))];
       }
     }, { contextLength: 2 ** 24 }),
     changed('a context longer than the model knows', ['invalid-argument'], () => {}, { contextLength: shape.context + 1 }),

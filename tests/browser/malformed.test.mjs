@@ -6,6 +6,7 @@ import { build, smallModel } from './gguf.js';
 import { bugs, groups } from './malformed.js';
 import { tinyModel } from './paths.mjs';
 
+/** @type {{ ERROR_CODES: readonly string[] }} */
 const { ERROR_CODES: errorCodes } = await import('../../pkg/dist/errors.js');
 
 /** @typedef {{ name: string, codes?: string[], errors: { code: string, message: string }[], ms: number }} Outcome */
