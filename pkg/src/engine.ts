@@ -52,6 +52,7 @@ export interface EngineInfo {
   device: string;
   threads: number;
   bytes: number;
+  memoryBytes: number;
   tokenizerError: string | null;
 }
 

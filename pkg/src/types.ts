@@ -91,8 +91,10 @@ export interface ModelInfo {
   device: string;
   /** CPU threads in use. */
   threads: number;
-  /** Bytes that the backend holds once the model is loaded: weights as packed, work space, and the GPU's cache. */
+  /** Size of the GGUF file. */
   bytes: number;
+  /** Bytes that the backend holds once the model is loaded: weights as packed, work space, and the GPU's cache. */
+  memoryBytes: number;
   /**
    * Why the file's tokenizer cannot be used, or null. Such a model works on token ids: text parts are empty, and
    * whatever needs text fails with `unsupported-tokenizer`.

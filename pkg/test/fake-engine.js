@@ -72,7 +72,7 @@ export class Engine {
   info() {
     this.#alone();
     const { backend, contextLength = 64, fileBytes: bytes } = this.options;
-    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', threads: 1, bytes, tokenizerError: null };
+    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', threads: 1, bytes, memoryBytes: bytes, tokenizerError: null };
   }
   tokenize(text, addSpecial, parseSpecial) {
     this.#alone();

@@ -38,7 +38,9 @@ pub struct Info {
     pub context_length: usize,
     /// Tokens.
     pub vocabulary_size: usize,
-    /// What is known of the tokenizer if it could not be built.
+    /// Size of the file.
+    pub bytes: u64,
+    /// Why the tokenizer could not be built, if it could not.
     pub tokenizer_error: Option<String>,
 }
 
@@ -124,7 +126,7 @@ impl<B: Backend> EngineLoader<B> {
         let vocabulary = Vocabulary::from_metadata(&header.metadata);
         let tokenizer = vocabulary.and_then(Tokenizer::new).and_then(|t| fits(t, config.vocabulary));
         let template = template(&header.metadata, self.options.chat_template.as_deref());
-        let mut info = describe(&header, &config, context)?;
+        let mut info = describe(&header, &config, context, self.file_bytes)?;
         info.tokenizer_error = tokenizer.as_ref().err().map(|e| e.to_string());
         let (held, start) = (std::mem::take(&mut self.held), header.data_offset);
         let mut weights = Loader::new(backend, header, config, context, held.len().min(start as usize) as u64)?;
@@ -167,7 +169,7 @@ fn fits(tokenizer: Tokenizer, vocabulary: usize) -> Result<Tokenizer> {
     Err(Error::new(ErrorKind::InvalidModel, detail))
 }
 
-fn describe(header: &Header, config: &Config, context: usize) -> Result<Info> {
+fn describe(header: &Header, config: &Config, context: usize, bytes: u64) -> Result<Info> {
     let mut weights_by_type: HashMap<&str, u64> = HashMap::new();
     for tensor in &header.tensors {
         *weights_by_type.entry(tensor.ty.name).or_default() += tensor.len();
@@ -180,6 +182,7 @@ fn describe(header: &Header, config: &Config, context: usize) -> Result<Info> {
         quantisation: most.map(|(name, _)| (*name).to_owned()).unwrap_or_default(),
         context_length: context,
         vocabulary_size: config.vocabulary,
+        bytes,
         tokenizer_error: None,
     })
 }

@@ -38,7 +38,7 @@ struct InfoObject<'a> {
     backend: &'static str,
     device: &'a str,
     threads: u32,
-    bytes: u64,
+    memory_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -128,8 +128,8 @@ impl Engine {
             #[cfg(feature = "gpu")]
             Any::Gpu(_, device) => ("webgpu", device.as_str()),
         };
-        let (info, bytes) = on!(&self.any, e => (e.info(), e.bytes()));
-        object(&InfoObject { info, backend, device, threads: 1, bytes })
+        let (info, memory_bytes) = on!(&self.any, e => (e.info(), e.bytes()));
+        object(&InfoObject { info, backend, device, threads: 1, memory_bytes })
     }
 
     /// Text to ids.
