@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -16,7 +15,6 @@ import { tinyModel } from './paths.mjs';
 const run = promisify(execFile);
 const model = tinyModel('llama-bpe-q4_0-ropefreqs-tied');
 /** Where the workspace has none, this one is installed beside the package. */
-const VITE = '8.3.8';
 /** In bytes, of the packed and the unpacked package: about twice what they are, so that a stray model or map shows. */
 const limits = { packed: 1_500_000, unpacked: 4_500_000 };
 
@@ -132,7 +130,7 @@ describe('in an app', { skip: missing('chromium'), timeout: 300_000 }, () => {
 
   describe('with Vite', () => {
     /** @type {any} */ let vite;
-    before(async () => { vite = await import(await viteModule()); });
+    before(async () => { vite = await import('vite'); });
 
     test('built', async () => {
       const root = app('built', 'pagelm');
@@ -174,14 +172,3 @@ async function answerInDevelopment(vite, root, optimizeDeps) {
   }
 }
 
-/** The workspace's Vite, or one that is installed beside the app. */
-async function viteModule() {
-  const require = createRequire(join(projectRoot, 'package.json'));
-  try {
-    require.resolve('vite');
-    return pathToFileURL(join(projectRoot, 'node_modules/vite/dist/node/index.js')).href;
-  } catch {
-    await run('npm', ['install', '--no-audit', '--no-fund', `vite@${VITE}`], { cwd: folder });
-    return pathToFileURL(join(folder, 'node_modules/vite/dist/node/index.js')).href;
-  }
-}
