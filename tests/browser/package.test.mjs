@@ -14,7 +14,6 @@ import { tinyModel } from './paths.mjs';
 
 const run = promisify(execFile);
 const model = tinyModel('llama-bpe-q4_0-ropefreqs-tied');
-/** Where the workspace has none, this one is installed beside the package. */
 /** In bytes, of the packed and the unpacked package: about twice what they are, so that a stray model or map shows. */
 const limits = { packed: 1_500_000, unpacked: 4_500_000 };
 
