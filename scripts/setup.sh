@@ -42,7 +42,7 @@ apt_install() {
 }
 
 setup_node() {
-  has node && has npm || die "node and npm are missing; install Node.js 20.19 or newer"
+  { has node && has npm; } || apt_install "Node.js" nodejs npm
   node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' \
     || die "Node.js $(node --version) is too old; install 20.19 or newer"
   if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
