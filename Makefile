@@ -22,7 +22,7 @@ help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: ## install whatever is missing for all of the others
-	@scripts/setup.sh build check browser test
+	@scripts/setup.sh build check browser model test
 	@echo "setup: everything is there; wasm by $$(scripts/toolchain.sh)"
 
 build: ## the npm package in pkg/, ready to import from pkg/dist/index.js
@@ -39,7 +39,7 @@ $(js): $(js_sources) scripts/build-js.sh $(wasm)
 	@touch $@
 
 model: ## the default model, in models/
-	@scripts/setup.sh node
+	@scripts/setup.sh node model
 	@node scripts/model.mjs
 
 demo: build model ## serve the chat page (PORT=8080, or the next free one)

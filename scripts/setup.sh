@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what is missing, and only that: scripts/setup.sh [node] [build] [check] [browser] [test]
+# Installs what is missing, and only that: scripts/setup.sh [node] [build] [check] [browser] [model] [test]
 #   node     node modules
 #   build    these, a Rust toolchain for wasm32, wasm-bindgen
 #   check    cargo fmt and cargo clippy
 #   browser  Chromium
+#   model    pip, while the default model is not there
 #   test     the other browsers and a software Vulkan driver
 # With nothing missing it takes about a second.
 source "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
@@ -100,6 +101,10 @@ setup_browser() {
   node scripts/browser.mjs >/dev/null 2>&1 || apt_install Chromium chromium
 }
 
+setup_model() {
+  compgen -G 'models/*.verified' >/dev/null || python3 -m pip --version >/dev/null 2>&1 || apt_install pip python3-pip
+}
+
 setup_test() {
   local packages=()
   has firefox-esr || has firefox || packages+=(firefox-esr)
@@ -119,7 +124,8 @@ for part in "${@:-build}"; do
     build) setup_node; setup_rust; setup_wasm_bindgen ;;
     check) setup_check ;;
     browser) setup_browser ;;
+    model) setup_model ;;
     test) setup_test ;;
-    *) die "setup.sh does not know '$part'; it can be node, build, check, browser or test" ;;
+    *) die "setup.sh does not know '$part'; it can be node, build, check, browser, model or test" ;;
   esac
 done
