@@ -11,7 +11,7 @@ wasm_bindgen_test_configure!(run_in_dedicated_worker);
 /// Prints what was compared, or fails.
 fn report(what: &str, cases: usize, outcome: Result<ops::Compared, String>) {
     match outcome {
-        Ok(c) => console_log!("{what}: {cases} cases, {} values, worst error {:.1e}", c.values, c.worst),
+        Ok(c) => console_log!("{what}: {cases} cases, {} values, worst error {:.4e}", c.values, c.worst),
         Err(why) => panic!("{what}: {why}"),
     }
 }
@@ -153,5 +153,12 @@ mod gpu {
     #[wasm_bindgen_test]
     async fn attention() {
         run("gpu attention", &cases::attention(), Options::default()).await;
+    }
+
+    /// As `simd::sabotaged`.
+    #[wasm_bindgen_test]
+    #[ignore = "fails on purpose"]
+    async fn sabotaged() {
+        run("sabotaged", &cases::sabotaged(), Options::default()).await;
     }
 }

@@ -58,7 +58,7 @@ impl Compared {
 /// # Errors
 /// A sentence on the first value that differs, is not finite or is missing.
 pub fn compare(expected: &[f32], got: &[f32], width: usize, tolerance: Tolerance) -> Result<Compared, String> {
-    if expected.is_empty() || expected.len() != got.len() || expected.len() % width != 0 {
+    if expected.is_empty() || expected.len() != got.len() || !expected.len().is_multiple_of(width) {
         return Err(format!("{} values expected in rows of {width}, {} came", expected.len(), got.len()));
     }
     // NaN compares false with everything: it is looked for before anything is compared

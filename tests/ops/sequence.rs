@@ -74,7 +74,7 @@ pub(super) async fn rope<B: Backend>(
 ) -> Result<Output> {
     let context = 310;
     let angle = |i: usize| (i / dims) as f32 * 1e4f32.powf(-((i % dims / 2 * 2) as f32) / dims as f32);
-    let turn = |i: usize| if i % 2 == 0 { angle(i).cos() } else { angle(i).sin() };
+    let turn = |i: usize| if i.is_multiple_of(2) { angle(i).cos() } else { angle(i).sin() };
     let table: Vec<f32> = (0..context * dims).map(turn).collect();
     let table = b.create_vector("rope", &table)?;
     let width = heads * head_dim;
