@@ -28,7 +28,7 @@ fn load<B: Backend>(backend: B, bytes: &[u8]) -> Engine<B> {
     let mut backend = Some(backend);
     for piece in bytes.chunks(1_000_003) {
         if loader.push(piece).unwrap() {
-            loader.prepare(backend.take().unwrap()).unwrap();
+            block_on(loader.prepare(backend.take().unwrap())).unwrap();
         }
     }
     block_on(loader.finish()).unwrap()

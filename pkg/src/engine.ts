@@ -90,7 +90,7 @@ export interface Engine {
   info(): EngineInfo;
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Uint32Array;
   detokenize(tokens: Uint32Array): string;
-  /** Both arguments are JSON; the options are `{ tools?, addGenerationPrompt?, now }`, `now` in Unix seconds. */
+  /** Both arguments are JSON; the options are `{ tools?, addGenerationPrompt?, now }`, `now` in local seconds since 1970. */
   applyChatTemplate(messagesJson: string, optionsJson: string): string;
   /** Begins a generation; there is at most one at a time. */
   start(prompt: Uint32Array, options: SamplingOptions): { promptTokens: number; cachedTokens: number };

@@ -44,7 +44,11 @@ export async function ingest(
     progress.report('compile', 1, 1);
     return { engine, choice: intake.choice };
   } catch (error) {
-    intake.free();
+    try {
+      intake.free();
+    } catch {
+      // after a trap it cannot be freed, and the first error is the one that counts
+    }
     throw error;
   }
 }

@@ -24,8 +24,8 @@ const CLEANUP_MS = 2000;
  * @throws {PagelmError}
  *   `invalid-argument`, `unsupported-option`: the arguments, before anything is requested;
  *   `network`, `storage`, `hash-mismatch`: getting the bytes;
- *   `invalid-gguf`, `invalid-model`, `limit-exceeded`, `unsupported-type`, `unsupported-architecture`,
- *   `unsupported-tokenizer`, `chat-template`: what the bytes say;
+ *   `invalid-gguf`, `invalid-model`, `limit-exceeded`, `unsupported-type`, `unsupported-architecture`:
+ *   what the bytes say; `chat-template`: a `chatTemplate` that does not parse (one in the file fails when it is used);
  *   `gpu-unavailable`, `gpu-failure`, `out-of-memory`: this device;
  *   `unsupported-environment`, `worker-failed`: this page; `aborted`: the signal.
  */

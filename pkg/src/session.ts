@@ -90,14 +90,22 @@ export class Session {
     });
 
   #fail(id: number, error: unknown): void {
-    // After a trap the engine's memory is in no known state: nothing may be asked of it again.
-    if (error instanceof WebAssembly.RuntimeError) {
+    if (isTrap(error)) {
       const message = `The engine stopped (${error.message}), which is mostly for lack of memory`;
       this.#post({ type: 'fatal', error: errorToData(new PagelmError('internal', message, { cause: error })) });
     } else {
       this.#post({ type: 'error', id, error: errorToData(toPagelmError(error)) });
     }
   }
+}
+
+/**
+ * Whether the engine was left in the middle of something: a trap, or a stack overflow, which browsers report as a
+ * `RangeError` or an `InternalError`. Its memory is then in no known state, and nothing may be asked of it again.
+ */
+function isTrap(error: unknown): error is Error {
+  if (error instanceof WebAssembly.RuntimeError) return true;
+  return error instanceof Error && !('code' in error) && ['RangeError', 'InternalError'].includes(error.name);
 }
 
 /** `numbers`, in a buffer of their own that can be handed over; one that is larger is the engine's memory. */

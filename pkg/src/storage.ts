@@ -29,7 +29,7 @@ export async function openSlot(source: SourceData & { kind: 'url' }, cache: Load
     }
     const root = await navigator.storage.getDirectory();
     const directory = await root.getDirectoryHandle(DIRECTORY, { create: true });
-    return new Slot(directory, source.sha256 ?? (await sha256Of(source.url)), source);
+    return new Slot(directory, source.sha256 ?? (await sha256Of(source.url)), source, cache === 'opfs');
   } catch (cause) {
     if (cache === undefined) return undefined; // e.g. a private window; the download works without
     throw new PagelmError('storage', `cache is 'opfs', but the origin private file system cannot be used: ${String(cause)}. Leave cache out, or pass 'none'.`, { cause });
@@ -46,10 +46,14 @@ export class Slot {
   readonly #name: string;
   readonly #source: SourceData & { kind: 'url' };
 
-  constructor(directory: FileSystemDirectoryHandle, name: string, source: SourceData & { kind: 'url' }) {
+  readonly #wanted: boolean;
+
+  /** @param wanted whether the caller asked for a copy, so that having no room for it is an error */
+  constructor(directory: FileSystemDirectoryHandle, name: string, source: SourceData & { kind: 'url' }, wanted: boolean) {
     this.#directory = directory;
     this.#name = name;
     this.#source = source;
+    this.#wanted = wanted;
   }
 
   /** The stored bytes; undefined when there are none, or not all. */
@@ -75,7 +79,12 @@ export class Slot {
    * them stops early, what was stored is removed. All pieces must have been taken for the file to count.
    */
   async keep(pieces: AsyncIterable<Uint8Array>, total: number | undefined, etag: string | null): Promise<AsyncIterable<Uint8Array>> {
-    await this.#checkRoom(total ?? 0);
+    try {
+      await this.#checkRoom(total ?? 0);
+    } catch (error) {
+      if (this.#wanted) throw error;
+      return pieces; // nobody asked for a copy: the model loads without
+    }
     try {
       const file = await this.#directory.getFileHandle(this.#name, { create: true });
       const handle = await lockPatiently(file);

@@ -115,7 +115,9 @@ function promptTokens(engine: Engine, prompt: Prompt): Uint32Array {
 
 /** @param messages JSON */
 export function renderTemplate(engine: Engine, messages: string, options: object): string {
-  return engine.applyChatTemplate(messages, JSON.stringify({ ...options, now: Math.floor(Date.now() / 1000) }));
+  // as the page's clock shows it: a template that writes the date means the reader's day
+  const now = Math.floor(Date.now() / 1000) - 60 * new Date().getTimezoneOffset();
+  return engine.applyChatTemplate(messages, JSON.stringify({ ...options, now }));
 }
 
 function randomSeed(): number {

@@ -36,7 +36,7 @@ export interface LoadOptions {
   /**
    * `'opfs'` keeps the download in the origin's private file system, so that the next load makes no request; it
    * fails with `storage` where there is none, and with `unsupported-option` for sources that are local already.
-   * `'none'` keeps nothing. Default: `'opfs'` for http(s) addresses where the browser has it, otherwise `'none'`.
+   * `'none'` keeps nothing. Default: `'opfs'` for http(s) addresses where the browser has it and has room, otherwise `'none'`.
    * A cached copy is never revalidated: new bytes need a new address or a `sha256`.
    */
   cache?: 'opfs' | 'none' | undefined;

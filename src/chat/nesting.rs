@@ -35,12 +35,31 @@ pub fn check(source: &str) -> Result<()> {
                     );
                     return Err(Error::new(ErrorKind::ChatTemplate, detail));
                 }
-                tag.get(length..).unwrap_or_default()
+                let after = tag.get(length..).unwrap_or_default();
+                if tag_is(name, "raw") { after_raw(after) } else { after }
             }
             _ => after,
         };
     }
     Ok(())
+}
+
+/// Whether the text after `{%` is the tag `word` with nothing else in it.
+fn tag_is(name: &str, word: &str) -> bool {
+    let rest = name.strip_prefix(word).map(|rest| rest.trim_start().trim_start_matches(['-', '+']));
+    rest.is_some_and(|rest| rest.starts_with("%}"))
+}
+
+/// What follows the `endraw` tag: up to there the template engine reads no tags, so an odd quote there means nothing.
+fn after_raw(source: &str) -> &str {
+    let mut rest = source;
+    while let Some(at) = rest.find("{%") {
+        rest = rest.get(at + 2..).unwrap_or_default();
+        if tag_is(rest.trim_start_matches(['-', '+']).trim_start(), "endraw") {
+            return rest.find("%}").and_then(|end| rest.get(end + 2..)).unwrap_or_default();
+        }
+    }
+    ""
 }
 
 /// The operators in a tag and its length in bytes; stops soon after the bound.
@@ -101,6 +120,9 @@ mod tests {
             .unwrap();
         check(&"{{ a + b }}{% if a %}{% endif %}".repeat(1000)).unwrap();
         check(&"{% elif a %}".repeat(1000)).unwrap_err();
+        let chain = format!("{{{{ {}a }}}}", "not ".repeat(1000));
+        check(&format!("{{%- raw -%}}{{{{ '{{%+ endraw %}}{chain}")).unwrap_err();
+        check(&format!("{{% raw %}}{{{{ '{chain}{{% endraw %}}")).unwrap();
     }
 
     #[test]

@@ -184,7 +184,11 @@ impl<B: Backend> Engine<B> {
         }
         self.session.advance(&g.pending, Head::Last)?;
         let mut logits = self.session.logits(1).await?;
-        g.sampler.sample(&mut logits)
+        let sampled = g.sampler.sample(&mut logits);
+        if sampled.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFinite) {
+            self.session.forget(); // keys and values may be as bad as the logits
+        }
+        sampled
     }
 
     /// The text that a token lets out, and whether a stop string was completed.

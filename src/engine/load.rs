@@ -1,6 +1,6 @@
 //! From bytes to an [`Engine`].
 
-use super::Engine;
+use super::{Engine, part};
 use crate::chat::{ChatTemplate, DEFAULT_TEMPLATE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::{Header, Metadata, Parsed};
@@ -120,17 +120,21 @@ impl<B: Backend> EngineLoader<B> {
     ///
     /// # Errors
     /// As [`Self::check`]; those of the backend.
-    pub fn prepare(&mut self, backend: B) -> Result<()> {
+    pub async fn prepare(&mut self, backend: B) -> Result<()> {
         let (config, context) = self.check()?;
         let Some(header) = self.header.take() else { return Ok(()) }; // INVARIANT: `check` has seen it
         let vocabulary = Vocabulary::from_metadata(&header.metadata);
         let tokenizer = vocabulary.and_then(Tokenizer::new).and_then(|t| fits(t, config.vocabulary));
         let template = template(&header.metadata, self.options.chat_template.as_deref());
+        if self.options.chat_template.is_some() {
+            part(&template)?; // the file's own may be bad and the model still useful; the caller's is a mistake
+        }
         let mut info = describe(&header, &config, context, self.file_bytes)?;
         info.tokenizer_error = tokenizer.as_ref().err().map(|e| e.to_string());
         let (held, start) = (std::mem::take(&mut self.held), header.data_offset);
         let mut weights = Loader::new(backend, header, config, context, held.len().min(start as usize) as u64)?;
         weights.push(&held[held.len().min(start as usize)..])?;
+        weights.backend().flush().await?; // a device that refused the allocations says so now
         self.loading = Some(Loading { weights, tokenizer, template, info });
         Ok(())
     }

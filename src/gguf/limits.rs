@@ -15,6 +15,6 @@ pub const MAX_NAME_BYTES: u64 = 1 << 8;
 /// Dimensions of a tensor, as in ggml.
 pub const MAX_DIMS: u32 = 4;
 /// Bytes of the whole header: metadata and directory.
-pub const MAX_HEADER_BYTES: u64 = 1 << 27;
+pub const MAX_HEADER_BYTES: u64 = 1 << 26;
 /// Bytes that tensor data may be aligned to.
 pub const MAX_ALIGNMENT: u64 = 1 << 16;

@@ -40,12 +40,17 @@ impl TensorInfo {
     /// # Errors
     /// `InvalidModel` for three or more dimensions.
     pub fn matrix_shape(&self) -> Result<(usize, usize)> {
-        let dim = |i: usize| self.dims.get(i).map_or(1, |&d| d as usize);
+        let unfit = |what: &str| {
+            Error::new(ErrorKind::InvalidModel, format!("tensor {} has the shape {:?}, {what}", self.name, self.dims))
+        };
+        // 64-bit in the file, 32-bit where this runs
+        let dim = |i: usize| {
+            usize::try_from(self.dims.get(i).copied().unwrap_or(1)).map_err(|_| unfit("which cannot be addressed here"))
+        };
         if self.dims.iter().skip(2).any(|&d| d != 1) {
-            let detail = format!("tensor {} has the shape {:?}, a matrix is needed", self.name, self.dims);
-            return Err(Error::new(ErrorKind::InvalidModel, detail));
+            return Err(unfit("a matrix is needed"));
         }
-        Ok((dim(1), dim(0)))
+        Ok((dim(1)?, dim(0)?))
     }
 }
 

@@ -91,9 +91,11 @@ impl Reader<'_> {
         let key = self.key("rope.scaling.type");
         match self.metadata.str(&key)? {
             Some("none") => Ok(1.0),
-            // Old files have a factor and no type: they mean linear.
-            None => Ok(self.positive("rope.scale_linear")?.unwrap_or(1.0)),
-            Some("linear") => Ok(self.positive("rope.scaling.factor")?.unwrap_or(1.0)),
+            // no type means linear, and old files call the factor scale_linear
+            None | Some("linear") => {
+                let factor = self.positive("rope.scaling.factor")?;
+                Ok(factor.or(self.positive("rope.scale_linear")?).unwrap_or(1.0))
+            }
             Some(other) => Err(Error::new(
                 ErrorKind::UnsupportedArchitecture,
                 format!("{key} is {other:?}; supported are \"none\" and \"linear\""),

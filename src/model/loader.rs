@@ -13,6 +13,7 @@ pub struct Loader<B: Backend> {
     backend: B,
     config: Config,
     context: usize,
+    buffers: Activations,
     tensors: Vec<(TensorInfo, Role)>, // in the order of their data
     uploaded: Uploaded,
     rope_factors: Option<Vec<f32>>,
@@ -32,9 +33,13 @@ impl<B: Backend> Loader<B> {
     ///
     /// # Errors
     /// `InvalidModel` or `UnsupportedArchitecture` if tensors and configuration do not match.
-    pub fn new(backend: B, header: Header, config: Config, context: usize, position: u64) -> Result<Self> {
+    pub fn new(mut backend: B, header: Header, config: Config, context: usize, position: u64) -> Result<Self> {
         let roles = roles(&header, &config)?;
+        // first what does not depend on the weights: what is too large is found before they are fetched
+        backend.create_cache(config.layers, context, config.kv_width())?;
+        let buffers = Activations::create(&mut backend, &config)?;
         Ok(Self {
+            buffers,
             backend,
             config,
             context,
@@ -138,7 +143,7 @@ impl<B: Backend> Loader<B> {
         Ok(())
     }
 
-    /// Makes the cache, the rope table and the work space.
+    /// The end of the file.
     ///
     /// # Errors
     /// `InvalidGguf` if bytes are missing; `OutOfMemory`.
@@ -152,9 +157,7 @@ impl<B: Backend> Loader<B> {
         let table = c.rope_table(self.context, self.rope_factors.as_deref())?;
         let table = self.backend.create_vector("rope", &table)?;
         let rope = Rope { kind: c.rope_kind, dims: c.rope_dims, table };
-        self.backend.create_cache(c.layers, self.context, c.kv_width())?;
-        let buffers = Activations::create(&mut self.backend, c)?;
-        let model = self.uploaded.model(self.config, self.context, rope, buffers)?;
+        let model = self.uploaded.model(self.config, self.context, rope, self.buffers)?;
         Ok(Session::new(self.backend, model))
     }
 }

@@ -110,6 +110,11 @@ impl<B: Backend> Session<B> {
         Err(Error::new(ErrorKind::NotFinite, format!("the largest logit is {value}: the file or the device is faulty")))
     }
 
+    /// Forgets everything cached: for numbers that turned out not to be finite.
+    pub fn forget(&mut self) {
+        self.past.clear();
+    }
+
     fn forget_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
         if result.is_err() {
             self.past.clear();
@@ -131,7 +136,7 @@ impl<B: Backend> Session<B> {
             let logits = self.logits(block.len()).await?;
             for row in logits.chunks_exact(vocabulary) {
                 let next = tokens[out.len() + 1] as usize;
-                out.push(log_probability(row, next)?);
+                out.push(log_probability(row, next).inspect_err(|_| self.past.clear())?);
             }
         }
         Ok(out)

@@ -50,13 +50,13 @@ impl Loader {
     /// Checks the model, gets the device, allocates.
     pub async fn prepare(&mut self) -> Result<(), JsValue> {
         match &mut self.loading {
-            Loading::Cpu(l) => l.prepare(Cpu::new()),
+            Loading::Cpu(l) => l.prepare(Cpu::new()).await,
             #[cfg(feature = "gpu")]
             Loading::Gpu(l, device) => {
                 l.check().map_err(thrown)?; // before a device is asked for
                 let gpu = super::Gpu::new(crate::kernels::gpu::Options::default()).await.map_err(thrown)?;
                 *device = super::engine::device_name(gpu.adapter_info());
-                l.prepare(gpu)
+                l.prepare(gpu).await
             }
         }
         .map_err(thrown)

@@ -190,7 +190,7 @@ const cases = {
     await fails('closed', pending);
   },
   async 'no room: a storage error with numbers, before the body'() {
-    const error = await fails('storage', load('/huge.gguf'));
+    const error = await fails('storage', load('/huge.gguf', { cache: 'opfs' }));
     if (!/\d+ of \d+ bytes/.test(error.message)) throw new Error(error.message);
     equal(await files(), []);
   },
