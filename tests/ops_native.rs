@@ -133,9 +133,27 @@ fn a_pass_is_one_submit_and_is_recorded_once() {
     // a replay writes the position and the tokens, nothing else
     assert_eq!(after.bytes_written - before.bytes_written, 4 + 2 * 4);
     assert_eq!(device.pipelines(), pipelines);
-    block_on(gpu.read_argmax()).expect("a readback");
-    let read = gpu.counters();
-    assert_eq!((read.bytes_read - after.bytes_read, read.submits - after.submits), (8, 1));
+}
+
+#[test]
+fn a_greedy_token_is_one_submit_and_eight_bytes() {
+    let Some(device) = device(Options::default()) else { return };
+    let (mut gpu, mut record) = small(&device);
+    let y = gpu.create_buffer("logits", 1, 32).expect("a buffer");
+    assert_eq!(block_on(gpu.read_argmax()).map_err(|e| e.kind()), Err(ErrorKind::Internal), "nothing found yet");
+    let mut greedy = |gpu: &mut Gpu| {
+        record(gpu)?;
+        gpu.argmax(y)
+    };
+    for position in [0, 2] {
+        let before = gpu.counters();
+        let key = PassKey { rows: 2, head: Head::Argmax };
+        gpu.pass(Step { tokens: &[0, 1], position }, key, &mut greedy).expect("a pass");
+        assert_eq!(block_on(gpu.read_argmax()).expect("an argmax"), (0, 0.0));
+        let after = gpu.counters();
+        assert_eq!((after.passes - before.passes, after.submits - before.submits), (1, 1));
+        assert_eq!(after.bytes_read - before.bytes_read, 8);
+    }
 }
 
 #[test]

@@ -29,6 +29,9 @@ use weights::Matrix;
 /// Elements that a row of an activation is padded to: one block of weights.
 const ROW_ALIGN: usize = 32;
 
+/// Bytes of an argmax: an index and the bits of a value.
+const BEST_BYTES: u64 = 8;
+
 /// What a backend has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -38,7 +41,7 @@ pub struct Counters {
     pub passes: u64,
     /// Dispatches in those passes.
     pub dispatches: u64,
-    /// Submits: one a pass, one a readback.
+    /// Submits: one a pass, and one a readback of rows; an argmax is copied in its pass's own.
     pub submits: u64,
     /// Bytes written from the host, weights and steps alike.
     pub bytes_written: u64,
@@ -57,6 +60,8 @@ pub struct Gpu {
     step: wgpu::Buffer,
     /// (index, value bits): see `shaders/argmax.wgsl`.
     best: wgpu::Buffer,
+    /// A copy of `best` that the host can map; absent while it is mapped.
+    found: Option<wgpu::Buffer>,
     recording: Option<Recording>,
     programs: Programs,
     staging: Option<wgpu::Buffer>,
@@ -82,7 +87,7 @@ impl Gpu {
         let step_bytes = 4 * (1 + device.options.max_rows as u64);
         let storage = wgpu::BufferUsages::STORAGE;
         let step = device.create_buffer("step", step_bytes, storage | wgpu::BufferUsages::COPY_DST)?;
-        let best = device.create_buffer("best", 8, storage | wgpu::BufferUsages::COPY_SRC)?;
+        let best = device.create_buffer("best", BEST_BYTES, storage | wgpu::BufferUsages::COPY_SRC)?;
         Ok(Self {
             device,
             matrices: Vec::new(),
@@ -91,6 +96,7 @@ impl Gpu {
             cache: None,
             step,
             best,
+            found: None,
             recording: None,
             programs: Programs::default(),
             staging: None,

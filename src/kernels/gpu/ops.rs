@@ -265,6 +265,7 @@ impl Gpu {
         let source = self.activation(x, 1)?;
         let params = params::Argmax { width: to_u32(source.width, "width")? };
         let buffers = vec![("x", Range::whole(&source.buffer)), ("best", Range::whole(&self.best))];
+        self.recording()?.leaves_best();
         self.plan(variant("argmax", "", |_| true)?, params, buffers, [1, 1, 1])
     }
 

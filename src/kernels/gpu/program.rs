@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::variants::{Kind, Pipeline, Variant};
-use super::{Gpu, internal};
+use super::{BEST_BYTES, Gpu, internal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{PassKey, Step};
 
@@ -48,12 +48,19 @@ pub(super) struct Recording {
     vocabulary: Option<usize>,
     /// Positions must be below this.
     context: Option<usize>,
+    /// Whether an argmax is left, to be copied for the host.
+    finds_best: bool,
 }
 
 impl Recording {
     /// Notes that tokens index a table of `rows`.
     pub(super) fn limit_tokens(&mut self, rows: usize) {
         self.vocabulary = Some(self.vocabulary.map_or(rows, |v| v.min(rows)));
+    }
+
+    /// Notes that the pass leaves an argmax.
+    pub(super) fn leaves_best(&mut self) {
+        self.finds_best = true;
     }
 
     /// Notes that positions index a table of `positions`.
@@ -72,6 +79,7 @@ struct Program {
     dispatches: Vec<Dispatch>,
     vocabulary: Option<usize>,
     context: Option<usize>,
+    finds_best: bool,
 }
 
 impl Program {
@@ -150,7 +158,7 @@ impl Gpu {
         };
         program.check(step)?;
         self.write_step(step)?;
-        self.submit(&program);
+        self.submit(&program)?;
         self.device.check()
     }
 
@@ -175,10 +183,10 @@ impl Gpu {
         let params = self.device.create_buffer("params", arena.len() as u64, usage)?;
         self.write(&params, 0, &arena);
         let device = self.device.clone();
-        let (vocabulary, context) = (recording.vocabulary, recording.context);
+        let Recording { vocabulary, context, finds_best, .. } = recording;
         // one error scope for all of them: a browser makes a promise of each
         let dispatches = device.scoped(|_| self.build_dispatches(recording.planned, &params))??;
-        Ok(Program { dispatches, vocabulary, context })
+        Ok(Program { dispatches, vocabulary, context, finds_best })
     }
 
     fn build_dispatches(&self, planned: Vec<Planned>, params: &wgpu::Buffer) -> Result<Vec<Dispatch>> {
@@ -232,8 +240,9 @@ impl Gpu {
         Ok(())
     }
 
-    /// One command encoder, one compute pass, one submit. Dispatches of a pass see each other's writes in order.
-    fn submit(&mut self, program: &Program) {
+    /// One command encoder, one compute pass, one submit. Dispatches of a pass see each other's writes in order. An
+    /// argmax is copied for the host in the same submit.
+    fn submit(&mut self, program: &Program) -> Result<()> {
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -248,9 +257,15 @@ impl Gpu {
                 pass.dispatch_workgroups(x, y, z);
             }
         }
+        if program.finds_best {
+            let found = self.found_buffer()?;
+            encoder.copy_buffer_to_buffer(&self.best, 0, &found, 0, BEST_BYTES);
+            self.found = Some(found);
+        }
         self.device.queue.submit([encoder.finish()]);
         self.counters.passes += 1;
         self.counters.submits += 1;
         self.counters.dispatches += program.dispatches.len() as u64;
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use futures_channel::oneshot;
 
-use super::{Gpu, internal};
+use super::{BEST_BYTES, Gpu, internal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::BufferId;
 
@@ -18,11 +18,22 @@ impl Gpu {
         Ok(values)
     }
 
+    /// What the last pass with an argmax found; its submit made the copy.
     pub(super) async fn read_best(&mut self) -> Result<(u32, f32)> {
-        let best = self.best.clone();
-        match self.read_words(&best, 2).await?.as_slice() {
+        let found = self.found.take().ok_or_else(|| internal("no pass has left an argmax"))?;
+        let words = self.map_words(&found, BEST_BYTES).await?;
+        self.found = Some(found);
+        match words.as_slice() {
             &[index, value] => Ok((index, f32::from_bits(value))),
             other => Err(internal(format!("{} words of argmax", other.len()))),
+        }
+    }
+
+    /// The buffer that an argmax is copied to: never one that is still mapped, because a map takes it away.
+    pub(super) fn found_buffer(&mut self) -> Result<wgpu::Buffer> {
+        match self.found.take() {
+            Some(found) => Ok(found),
+            None => self.readable("found", BEST_BYTES),
         }
     }
 
@@ -34,10 +45,16 @@ impl Gpu {
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
         self.device.queue.submit([encoder.finish()]);
         self.counters.submits += 1;
-        self.counters.bytes_read += bytes;
+        let words = self.map_words(&staging, bytes).await?;
+        self.staging = Some(staging);
+        Ok(words)
+    }
 
+    /// Maps the first `bytes` of a buffer, copies them and unmaps it.
+    async fn map_words(&mut self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u32>> {
+        self.counters.bytes_read += bytes;
         let (sender, mapped) = oneshot::channel();
-        staging.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
+        buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
             let _ = sender.send(outcome);
         });
         self.device.wait()?;
@@ -45,11 +62,10 @@ impl Gpu {
         let outcome = mapped.await.map_err(|_| self.device.lost())?;
         self.device.settle().await?;
         outcome.map_err(|e| failed("a readback failed", e))?;
-        let view = staging.get_mapped_range(0..bytes).map_err(|e| failed("a readback has no bytes", e))?;
+        let view = buffer.get_mapped_range(0..bytes).map_err(|e| failed("a readback has no bytes", e))?;
         let words = view.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
         drop(view);
-        staging.unmap();
-        self.staging = Some(staging);
+        buffer.unmap();
         Ok(words)
     }
 
@@ -58,8 +74,12 @@ impl Gpu {
         if let Some(found) = self.staging.take().filter(|b| b.size() >= bytes) {
             return Ok(found);
         }
+        self.readable("staging", bytes)
+    }
+
+    fn readable(&self, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        self.device.create_buffer("staging", bytes, usage)
+        self.device.create_buffer(label, bytes, usage)
     }
 }
 
