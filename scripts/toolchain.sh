@@ -8,7 +8,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/say.sh"
 
 wasm_target=wasm32-unknown-unknown
-wasm_rustflags="-C target-feature=+simd128 --cfg getrandom_backend=\"wasm_js\""
+wasm_rustflags="-C target-feature=+simd128"
 debian_rust_packages=(rustc-web cargo-web rust-web-src rust-web-llvm libstd-rust-web-dev lld-22)
 # what those packages leave behind
 debian_rust_proofs=(/usr/bin/rustc /usr/bin/cargo /usr/lib/rustlib/src/rust/library/std/Cargo.toml /usr/lib/llvm-22/bin/wasm-ld)
