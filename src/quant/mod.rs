@@ -3,10 +3,11 @@
 //! Every quantised type decodes to one canonical form. With `g = i / group`:
 //!
 //! ```text
-//! w[i] = scale[g] * (code[i] - zero) + min[g]
+//! w[i] = scale[g] * value(code[i]) + min[g]
 //! ```
 //!
-//! where `code` is an unsigned integer of `bits` bits. A type is one `unpack` function and one row of [`TYPES`];
+//! where `code` is an unsigned integer of `bits` bits and `value` takes a zero point off or looks a small integer up in a
+//! table. A type is one `unpack` function and one row of [`TYPES`];
 //! dequantisation, the CPU packer and the GPU packer are written once over the canonical form. The layouts are those
 //! of ggml (`ggml-common.h`), little-endian.
 
@@ -40,14 +41,49 @@ pub enum Form {
 /// The parameters of the canonical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Codes {
-    /// Bits of a code: 4 or 8.
+    /// Bits of a code: 2, 3, 4, 5, 6 or 8.
     pub bits: u32,
-    /// What is subtracted from a code.
-    pub zero: i32,
+    /// What a code stands for.
+    pub values: Values,
     /// Whether groups have a minimum; it is 0 otherwise.
     pub has_min: bool,
-    /// Weights that share a scale and a minimum.
+    /// Weights that share a scale and a minimum: 16 or 32. Types whose blocks are larger repeat theirs.
     pub group: usize,
+    /// What the scales and minima are made of.
+    pub scales: Scales,
+}
+
+/// The integer that a code stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Values {
+    /// The code less this zero point.
+    Linear(u8),
+    /// The table's entry; codes of `bits` bits index within it.
+    Table(&'static [i8; 16]),
+}
+
+impl Values {
+    /// The integer that `code` stands for.
+    pub fn of(self, code: u8) -> i32 {
+        match self {
+            Self::Linear(zero) => i32::from(code) - i32::from(zero),
+            Self::Table(table) => i32::from(table[usize::from(code) % table.len()]),
+        }
+    }
+}
+
+/// How a type's scales are stored without loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scales {
+    /// Each group's scale and minimum is an IEEE half.
+    Half,
+    /// Each group's scale is a bfloat16: a power of two that a half need not hold.
+    Bf16,
+    /// Products of a half for 256 weights and a byte for each group, see [`Block::set_super`].
+    Super {
+        /// `scale = 2^-shift * d * group_scale`
+        shift: u32,
+    },
 }
 
 /// One block in canonical form. Only the first `block_len` codes and `block_len / group` scales and mins count.
@@ -55,15 +91,47 @@ pub struct Codes {
 pub struct Block {
     /// Unsigned codes.
     pub codes: [u8; MAX_BLOCK],
-    /// The scale of each group. Exactly representable in f16 for the types whose scales are f16.
+    /// The scale of each group.
     pub scales: [f32; MAX_BLOCK / MIN_GROUP],
     /// The minimum of each group.
     pub mins: [f32; MAX_BLOCK / MIN_GROUP],
+    /// The scale and the minimum that all groups are multiples of; like the two below for [`Scales::Super`] only.
+    pub d: f32,
+    /// Positive where minima are taken off, as ggml has it.
+    pub d_min: f32,
+    /// Multiples of `d`, one a group.
+    pub group_scales: [i8; MAX_BLOCK / MIN_GROUP],
+    /// Multiples of `-d_min`, one a group.
+    pub group_mins: [u8; MAX_BLOCK / MIN_GROUP],
 }
 
 impl Default for Block {
     fn default() -> Self {
-        Self { codes: [0; MAX_BLOCK], scales: [0.0; MAX_BLOCK / MIN_GROUP], mins: [0.0; MAX_BLOCK / MIN_GROUP] }
+        const GROUPS: usize = MAX_BLOCK / MIN_GROUP;
+        Self {
+            codes: [0; MAX_BLOCK],
+            scales: [0.0; GROUPS],
+            mins: [0.0; GROUPS],
+            d: 0.0,
+            d_min: 0.0,
+            group_scales: [0; GROUPS],
+            group_mins: [0; GROUPS],
+        }
+    }
+}
+
+impl Block {
+    /// Sets the scales and minima of a [`Scales::Super`] type from `d`, `d_min`, `group_scales` and `group_mins`, which
+    /// must have been filled: `scale = 2^-shift * (d * group_scale)`, `min = -(d_min * group_min)`. All products but the
+    /// subnormal ones are exact: a half has 11 bits, a byte 8.
+    fn set_super(&mut self, shift: u32) {
+        let factor = 1.0 / (1u32 << shift) as f32;
+        for (scale, n) in self.scales.iter_mut().zip(self.group_scales) {
+            *scale = self.d * f32::from(n) * factor;
+        }
+        for (min, n) in self.mins.iter_mut().zip(self.group_mins) {
+            *min = -(self.d_min * f32::from(n));
+        }
     }
 }
 
@@ -183,8 +251,8 @@ pub fn dequantize(ty: TensorType, bytes: &[u8], out: &mut [f32]) -> Result<()> {
                 (ty.unpack)(bytes, &mut block);
                 for (i, w) in out.iter_mut().enumerate() {
                     let g = i / codes.group;
-                    let code = (i32::from(block.codes[i]) - codes.zero) as f32;
-                    *w = if codes.has_min { block.scales[g] * code + block.mins[g] } else { block.scales[g] * code };
+                    let value = codes.values.of(block.codes[i]) as f32;
+                    *w = if codes.has_min { block.scales[g] * value + block.mins[g] } else { block.scales[g] * value };
                 }
             }
         }

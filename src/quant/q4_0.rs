@@ -1,13 +1,13 @@
 //! Q4_0: 32 weights in 18 bytes: an f16 scale, then 16 bytes with weight i in the low and i + 16 in the high nibble.
 
-use super::{Block, Codes, Form, TypeInfo, f16_to_f32};
+use super::{Block, Codes, Form, Scales, TypeInfo, Values, f16_to_f32};
 
 pub(super) const Q4_0: TypeInfo = TypeInfo {
     name: "Q4_0",
     id: 2,
     block_len: 32,
     block_bytes: 18,
-    form: Form::Codes(Codes { bits: 4, zero: 8, has_min: false, group: 32 }),
+    form: Form::Codes(Codes { bits: 4, values: Values::Linear(8), has_min: false, group: 32, scales: Scales::Half }),
     unpack,
 };
 

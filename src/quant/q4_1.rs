@@ -1,13 +1,13 @@
 //! Q4_1: 32 weights in 20 bytes: an f16 scale, an f16 minimum, then nibbles as in Q4_0.
 
-use super::{Block, Codes, Form, TypeInfo, f16_to_f32};
+use super::{Block, Codes, Form, Scales, TypeInfo, Values, f16_to_f32};
 
 pub(super) const Q4_1: TypeInfo = TypeInfo {
     name: "Q4_1",
     id: 3,
     block_len: 32,
     block_bytes: 20,
-    form: Form::Codes(Codes { bits: 4, zero: 0, has_min: true, group: 32 }),
+    form: Form::Codes(Codes { bits: 4, values: Values::Linear(0), has_min: true, group: 32, scales: Scales::Half }),
     unpack,
 };
 

@@ -1,13 +1,13 @@
 //! Q8_0: 32 weights in 34 bytes: an f16 scale, then 32 signed bytes, which are stored here with 128 added.
 
-use super::{Block, Codes, Form, TypeInfo, f16_to_f32};
+use super::{Block, Codes, Form, Scales, TypeInfo, Values, f16_to_f32};
 
 pub(super) const Q8_0: TypeInfo = TypeInfo {
     name: "Q8_0",
     id: 8,
     block_len: 32,
     block_bytes: 34,
-    form: Form::Codes(Codes { bits: 8, zero: 128, has_min: false, group: 32 }),
+    form: Form::Codes(Codes { bits: 8, values: Values::Linear(128), has_min: false, group: 32, scales: Scales::Half }),
     unpack,
 };
 
