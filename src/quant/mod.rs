@@ -12,10 +12,18 @@
 //! of ggml (`ggml-common.h`), little-endian.
 
 mod dense;
+mod q2_k;
+mod q3_k;
 mod q4_0;
 mod q4_1;
+mod q4_k;
+mod q5_0;
+mod q5_1;
+mod q5_k;
+mod q6_k;
 mod q8_0;
 
+use dense::half_at;
 pub use dense::{bf16_to_f32, f16_to_f32};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -133,6 +141,12 @@ impl Block {
             *min = -(self.d_min * f32::from(n));
         }
     }
+
+    /// Clears what a block of a type with minima may have left; to be called before [`Block::set_super`].
+    fn without_mins(&mut self) {
+        self.d_min = 0.0;
+        self.group_mins = [0; MAX_BLOCK / MIN_GROUP];
+    }
 }
 
 /// One row of the type table.
@@ -178,17 +192,24 @@ impl std::fmt::Debug for TensorType {
 }
 
 /// Every type that is supported.
-pub static TYPES: &[TypeInfo] = &[dense::F32, dense::F16, dense::BF16, q4_0::Q4_0, q4_1::Q4_1, q8_0::Q8_0];
+pub static TYPES: &[TypeInfo] = &[
+    dense::F32,
+    dense::F16,
+    dense::BF16,
+    q4_0::Q4_0,
+    q4_1::Q4_1,
+    q5_0::Q5_0,
+    q5_1::Q5_1,
+    q8_0::Q8_0,
+    q2_k::Q2_K,
+    q3_k::Q3_K,
+    q4_k::Q4_K,
+    q5_k::Q5_K,
+    q6_k::Q6_K,
+];
 
 /// Names of ggml types that are known but have no row yet, for a better message.
 const KNOWN: &[(u32, &str)] = &[
-    (6, "Q5_0"),
-    (7, "Q5_1"),
-    (10, "Q2_K"),
-    (11, "Q3_K"),
-    (12, "Q4_K"),
-    (13, "Q5_K"),
-    (14, "Q6_K"),
     (16, "IQ2_XXS"),
     (17, "IQ2_XS"),
     (18, "IQ3_XXS"),

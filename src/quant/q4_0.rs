@@ -1,6 +1,6 @@
 //! Q4_0: 32 weights in 18 bytes: an f16 scale, then 16 bytes with weight i in the low and i + 16 in the high nibble.
 
-use super::{Block, Codes, Form, Scales, TypeInfo, Values, f16_to_f32};
+use super::{Block, Codes, Form, Scales, TypeInfo, Values, half_at};
 
 pub(super) const Q4_0: TypeInfo = TypeInfo {
     name: "Q4_0",
@@ -12,7 +12,7 @@ pub(super) const Q4_0: TypeInfo = TypeInfo {
 };
 
 fn unpack(bytes: &[u8], block: &mut Block) {
-    block.scales[0] = f16_to_f32(u16::from_le_bytes([bytes[0], bytes[1]]));
+    block.scales[0] = half_at(bytes, 0);
     block.mins[0] = 0.0;
     for (i, b) in bytes[2..18].iter().enumerate() {
         block.codes[i] = b & 15;
