@@ -67,12 +67,12 @@ impl Layout {
             8 => (Storage::Planes { low: 8, high: 0 }, 8),
             _ => return None,
         };
-        let groups = match codes.group {
+        let groups: usize = match codes.group {
             BLOCK => 1,
             16 => 2,
             _ => return None,
         };
-        let min_groups = if codes.has_min { groups } else { 0 };
+        let min_groups: usize = if codes.has_min { groups } else { 0 };
         let (blocks, head, scales) = match codes.scales {
             Scales::Half | Scales::Bf16 => (1, 0, 2 * (groups + min_groups)),
             Scales::Super { .. } => {
