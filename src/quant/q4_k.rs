@@ -1,6 +1,7 @@
 //! Q4_K: 256 weights in 144 bytes: an f16 scale, an f16 minimum, 12 bytes of 8 group scales and 8 group minima of 6 bits,
 //! then 4 runs of 32 bytes with weight l in the low and l + 32 in the high nibble.
 
+use super::q4_0::low_then_high;
 use super::{Block, Codes, Form, Scales, TypeInfo, Values, half_at};
 
 pub(super) const Q4_K: TypeInfo = TypeInfo {
@@ -39,9 +40,7 @@ pub(super) fn scales_and_mins(bytes: &[u8], block: &mut Block) {
 
 /// 256 codes from 128 bytes: each run of 32 bytes holds 32 weights in the low and the next 32 in the high nibbles.
 pub(super) fn nibbles(bytes: &[u8], codes: &mut [u8]) {
-    for (run, codes) in codes.chunks_exact_mut(32).enumerate() {
-        for (code, b) in codes.iter_mut().zip(&bytes[run / 2 * 32..]) {
-            *code = b >> (run % 2 * 4) & 15;
-        }
+    for (codes, bytes) in codes.chunks_exact_mut(64).zip(bytes.chunks_exact(32)) {
+        low_then_high(bytes, codes);
     }
 }

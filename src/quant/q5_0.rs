@@ -1,5 +1,6 @@
 //! Q5_0: 32 weights in 22 bytes: an f16 scale, 32 fifth bits (bit i is weight i's), then nibbles as in Q4_0.
 
+use super::q4_0::low_then_high;
 use super::{Block, Codes, Form, Scales, TypeInfo, Values, half_at};
 
 pub(super) const Q5_0: TypeInfo = TypeInfo {
@@ -19,8 +20,8 @@ fn unpack(bytes: &[u8], block: &mut Block) {
 
 /// Codes of 32 weights from their fifth bits (4 bytes) and their nibbles (16 bytes).
 pub(super) fn five_bits(fifths: &[u8], nibbles: &[u8], codes: &mut [u8]) {
-    for (i, b) in nibbles.iter().enumerate() {
-        codes[i] = b & 15 | (fifths[i / 8] >> (i % 8) & 1) << 4;
-        codes[i + 16] = b >> 4 | (fifths[i / 8 + 2] >> (i % 8) & 1) << 4;
+    low_then_high(nibbles, codes);
+    for (i, code) in codes[..32].iter_mut().enumerate() {
+        *code |= (fifths[i / 8] >> (i % 8) & 1) << 4;
     }
 }
