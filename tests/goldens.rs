@@ -9,7 +9,14 @@ use pagelm::kernels::reference::Reference;
 use pollster::block_on;
 use serde_json::Value;
 
-const TINY: &[&str] = &["llama-spm-f32-tied", "llama-spm-f16-untied", "llama-bpe-q4_0-ropefreqs-tied"];
+const TINY: &[&str] = &[
+    "llama-spm-f32-tied",
+    "llama-spm-f16-untied",
+    "llama-bpe-q4_0-ropefreqs-tied",
+    "llama-bpe-q4_k_m-untied",
+    "llama-bpe-q4_1-ropelinear",
+    "llama-bpe-iqmix",
+];
 /// f32 arithmetic against float64 on a tiny model: llama.cpp's own f32 run differs by up to 5e-5.
 const TINY_F32: f64 = 0.001;
 /// The same on the real model, whose 30 layers and 49,152 tokens add up more.

@@ -54,7 +54,7 @@ pub fn extreme(seed: u64, rows: usize, width: usize, inputs: Inputs) -> Vec<f32>
 enum Field {
     /// An IEEE half at this byte.
     Half(usize),
-    /// A power of two, 127 for 1.
+    /// A power of two, 127 for 1; 64 stands for zero, as the smallest are subnormal, which a GPU may not keep.
     E8m0(usize),
     /// A number of 4 exponent and 3 mantissa bits.
     Ue4m3(usize),
@@ -87,10 +87,10 @@ impl Field {
         let half = f16::from_f32(value).to_le_bytes();
         match self {
             Self::Half(at) => block[at..at + 2].copy_from_slice(&half),
-            Self::E8m0(at) => block[at] = if value == 0.0 { 0 } else { (127.0 + value.abs().log2()) as u8 },
+            Self::E8m0(at) => block[at] = if value == 0.0 { 64 } else { (127.0 + value.abs().log2()) as u8 },
             // 2^(e - 7) with no mantissa, for e of 1 to 14
             Self::Ue4m3(at) => {
-                block[at] = if value == 0.0 { 0 } else { (7.0 + value.abs().log2()).clamp(1.0, 14.0) as u8 * 8 + 3 }
+                block[at] = if value == 0.0 { 64 } else { (7.0 + value.abs().log2()).clamp(1.0, 14.0) as u8 * 8 + 3 }
             }
             Self::Iq1m => {
                 let bits = u16::from_le_bytes(half);
