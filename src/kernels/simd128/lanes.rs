@@ -15,6 +15,13 @@ pub(super) fn line(l: &Line) -> v128 {
     unsafe { v128_load(core::ptr::from_ref(l).cast()) }
 }
 
+/// Stores a vector as a line.
+#[inline(always)]
+pub(super) fn set_line(l: &mut Line, v: v128) {
+    // SAFETY: a Line is 16 writable bytes
+    unsafe { v128_store(core::ptr::from_mut(l).cast(), v) }
+}
+
 /// x[i .. i + 4].
 #[inline(always)]
 pub(super) fn load(x: &[f32], i: usize) -> v128 {

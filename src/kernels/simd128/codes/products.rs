@@ -1,10 +1,10 @@
 //! Matrix products over packed panels, one loop nest for all formats.
 
 use super::super::activation::Quantized;
-use super::super::lanes::{Line, load, splat_pair, store};
+use super::super::lanes::{Line, line, load, splat_pair, store};
 use super::super::{BLOCK, PANEL};
 use super::formats::{self, Map};
-use super::scales::{self, Scales};
+use super::scales::{self, Scratch};
 use core::arch::wasm32::*;
 
 /// Column pairs of a block.
@@ -28,6 +28,7 @@ pub(super) const fn super_lines<C: formats::Format, S: scales::Format>() -> usiz
 #[inline(never)]
 pub(super) fn gemv<C: formats::Format, S: scales::Format>(panel: &[Line], x: &Quantized, map: Map, sums: &mut [f32]) {
     let mut acc = [f32x4_splat(0.0); 2];
+    let mut scratch = Scratch::default();
     let (groups, _) = x.q.as_chunks::<BLOCK>();
     let supers = panel.chunks_exact(super_lines::<C, S>()).zip(groups.chunks_exact(S::BLOCKS));
     let supers = supers.zip(x.scales.chunks_exact(S::BLOCKS).zip(x.sums.chunks_exact(S::BLOCKS)));
@@ -35,18 +36,33 @@ pub(super) fn gemv<C: formats::Format, S: scales::Format>(panel: &[Line], x: &Qu
         let head = S::head(lines);
         let blocks = lines[S::HEAD..].chunks_exact(block_lines::<C, S>()).zip(groups);
         for ((lines, q), (x_scale, x_sums)) in blocks.zip(x_scales.iter().zip(x_sums)) {
-            let scales = S::scales(head, lines);
-            let dots = dot::<C, S>(&lines[S::LINES..], q, map);
-            for (group, dots) in dots.iter().enumerate().take(S::GROUPS) {
-                let sum = sum_of::<S>(x_sums, group);
-                for (quad, (acc, dot)) in acc.iter_mut().zip(dots).enumerate() {
-                    *acc = scaled::<S>(*acc, *dot, &scales, (group, quad), *x_scale, sum);
-                }
+            let scales = S::scales(head, lines, &mut scratch);
+            acc = gemv_group::<C, S>(acc, lines, q, map, scales, 0, *x_scale, x_sums);
+            if S::GROUPS == 2 {
+                acc = gemv_group::<C, S>(acc, lines, q, map, scales, 1, *x_scale, x_sums);
             }
         }
     }
     store(sums, 0, acc[0]);
     store(sums, 4, acc[1]);
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)] // a part of one loop nest
+fn gemv_group<C: formats::Format, S: scales::Format>(
+    acc: [v128; 2],
+    lines: &[Line],
+    q: &[i16; BLOCK],
+    map: Map,
+    scales: &[Line],
+    group: usize,
+    x_scale: f32,
+    x_sums: &[f32; 2],
+) -> [v128; 2] {
+    let dots = dot::<C, S>(&lines[S::LINES..], q, map, group);
+    let sum = sum_of::<S>(x_sums, group);
+    let quad = |at: usize| scaled::<S>(acc[at], dots[at], scales, (group, at), x_scale, sum);
+    [quad(0), quad(1)]
 }
 
 /// sums (n, 8) += `n` rows of activations against one panel: each block is unpacked once and stays in the first cache.
@@ -58,26 +74,30 @@ pub(super) fn gemm<C: formats::Format, S: scales::Format>(
     map: Map,
     sums: &mut [f32],
 ) {
+    let mut scratch = Scratch::default();
     for (s, lines) in panel.chunks_exact(super_lines::<C, S>()).enumerate() {
         let head = S::head(lines);
         for (b, lines) in lines[S::HEAD..].chunks_exact(block_lines::<C, S>()).enumerate() {
             let codes = unpack::<C>(&lines[S::LINES..], map);
-            let scales = S::scales(head, lines);
+            let scales = S::scales(head, lines, &mut scratch);
             let block = s * S::BLOCKS + b;
+            // constant groups, so that the scales stay in registers
             if S::GROUPS == 1 {
-                multiply::<S, PAIRS>(&codes, &scales, n, x, block, sums);
-            } else {
-                multiply::<S, { PAIRS / 2 }>(&codes, &scales, n, x, block, sums);
+                multiply::<S, PAIRS>(&codes, 0, scales, n, x, block, sums);
+            } else if let [first, second] = codes.as_chunks::<{ PAIRS / 2 }>().0 {
+                multiply::<S, { PAIRS / 2 }>(first, 0, scales, n, x, block, sums);
+                multiply::<S, { PAIRS / 2 }>(second, 1, scales, n, x, block, sums);
             }
         }
     }
 }
 
-/// Adds one block's products for all rows of activations, in groups of N column pairs.
+/// Adds the products of one group, N column pairs of a block, for all rows of activations.
 #[inline(always)]
 fn multiply<S: scales::Format, const N: usize>(
-    codes: &Unpacked,
-    scales: &Scales,
+    codes: &[[v128; 2]; N],
+    group: usize,
+    scales: &[Line],
     n: usize,
     x: &Quantized,
     block: usize,
@@ -86,21 +106,19 @@ fn multiply<S: scales::Format, const N: usize>(
     let (groups, _) = x.q.as_chunks::<BLOCK>();
     let blocks = groups.len() / n;
     let at = |row: usize| row * blocks + block;
-    for (group, codes) in codes.as_chunks::<N>().0.iter().enumerate() {
-        let first = 2 * N * group;
-        let mut row = 0;
-        while row + 4 <= n {
-            let dots = tile(codes, first, [0, 1, 2, 3].map(|i| &groups[at(row + i)]));
-            for (i, dots) in dots.iter().enumerate() {
-                let sum = sum_of::<S>(&x.sums[at(row + i)], group);
-                accumulate::<S>(sums, row + i, *dots, scales, group, x.scales[at(row + i)], sum);
-            }
-            row += 4;
+    let first = 2 * N * group;
+    let mut row = 0;
+    while row + 4 <= n {
+        let dots = tile(codes, first, [0, 1, 2, 3].map(|i| &groups[at(row + i)]));
+        for (i, dots) in dots.iter().enumerate() {
+            let sum = sum_of::<S>(&x.sums[at(row + i)], group);
+            accumulate::<S>(sums, row + i, *dots, scales, group, x.scales[at(row + i)], sum);
         }
-        for row in row..n {
-            let [dots] = tile(codes, first, [&groups[at(row)]]);
-            accumulate::<S>(sums, row, dots, scales, group, x.scales[at(row)], sum_of::<S>(&x.sums[at(row)], group));
-        }
+        row += 4;
+    }
+    for row in row..n {
+        let [dots] = tile(codes, first, [&groups[at(row)]]);
+        accumulate::<S>(sums, row, dots, scales, group, x.scales[at(row)], sum_of::<S>(&x.sums[at(row)], group));
     }
 }
 
@@ -115,14 +133,19 @@ fn sum_of<S: scales::Format>(sums: &[f32; 2], group: usize) -> f32 {
 fn scaled<S: scales::Format>(
     acc: v128,
     dot: v128,
-    scales: &Scales,
+    scales: &[Line],
     (group, quad): (usize, usize),
     x_scale: f32,
     sum: f32,
 ) -> v128 {
     let product = f32x4_mul(f32x4_convert_i32x4(dot), f32x4_splat(x_scale));
-    let acc = f32x4_add(acc, f32x4_mul(product, scales.scale[group][quad]));
-    if S::MIN { f32x4_add(acc, f32x4_mul(scales.min[group][quad], f32x4_splat(sum))) } else { acc }
+    let acc = f32x4_add(acc, f32x4_mul(product, line(&scales[2 * group + quad])));
+    if S::MIN {
+        let min = line(&scales[2 * (S::GROUPS + group) + quad]);
+        f32x4_add(acc, f32x4_mul(min, f32x4_splat(sum)))
+    } else {
+        acc
+    }
 }
 
 #[inline(always)]
@@ -130,7 +153,7 @@ fn accumulate<S: scales::Format>(
     sums: &mut [f32],
     row: usize,
     dots: [v128; 2],
-    scales: &Scales,
+    scales: &[Line],
     group: usize,
     x_scale: f32,
     sum: f32,
@@ -157,17 +180,17 @@ fn unpack<C: formats::Format>(lines: &[Line], map: Map) -> Unpacked {
     out
 }
 
-/// Integer dots of one block of activations with 8 rows, by group and quad.
+/// Integer dots of one group of a block of activations with 8 rows, by quad.
 #[inline(always)]
-fn dot<C: formats::Format, S: scales::Format>(lines: &[Line], q: &[i16; BLOCK], map: Map) -> [[v128; 2]; 2] {
-    let mut acc = [[i32x4_splat(0); 2]; 2];
-    let mut column = 0;
-    for step in 0..C::STEPS {
+fn dot<C: formats::Format, S: scales::Format>(lines: &[Line], q: &[i16; BLOCK], map: Map, group: usize) -> [v128; 2] {
+    let mut acc = [i32x4_splat(0); 2];
+    let steps = C::STEPS / S::GROUPS;
+    let mut column = group * BLOCK / S::GROUPS;
+    for step in group * steps..(group + 1) * steps {
         for (w0, w1) in C::step(lines, 0, step, map).into_iter().zip(C::step(lines, 1, step, map)) {
             let a = splat_pair(q, column);
-            let group = column * S::GROUPS / BLOCK;
-            acc[group][0] = i32x4_add(acc[group][0], i32x4_dot_i16x8(a, w0));
-            acc[group][1] = i32x4_add(acc[group][1], i32x4_dot_i16x8(a, w1));
+            acc[0] = i32x4_add(acc[0], i32x4_dot_i16x8(a, w0));
+            acc[1] = i32x4_add(acc[1], i32x4_dot_i16x8(a, w1));
             column += 2;
         }
     }

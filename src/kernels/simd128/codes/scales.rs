@@ -1,18 +1,15 @@
 //! How the scales and minima of a block lie in front of its codes.
 
 use super::super::PANEL;
-use super::super::lanes::{Line, line};
+use super::super::lanes::{Line, line, set_line};
 use core::arch::wasm32::*;
 
 /// Vectors of four rows in a panel.
 const QUADS: usize = PANEL / 4;
 
-/// Scales and minima of a block by group and quad; with one group the second is not looked at.
-#[derive(Clone, Copy)]
-pub(super) struct Scales {
-    pub(super) scale: [[v128; QUADS]; 2],
-    pub(super) min: [[v128; QUADS]; 2],
-}
+/// Room for the scales and minima of a block that are not stored as f32. They are in memory on purpose: as values that
+/// live through the loop over activations they would take the registers of its sums.
+pub(super) type Scratch = [Line; 4 * QUADS];
 
 /// How scales are stored.
 pub(super) trait Format {
@@ -29,17 +26,21 @@ pub(super) trait Format {
     /// What a head holds.
     type Head: Copy;
     fn head(lines: &[Line]) -> Self::Head;
-    fn scales(head: Self::Head, lines: &[Line]) -> Scales;
-}
-
-fn none() -> [[v128; QUADS]; 2] {
-    [[f32x4_splat(0.0); QUADS]; 2]
+    /// The f32 scales of each group and quad, then, with minima, the minima likewise.
+    fn scales<'a>(head: Self::Head, lines: &'a [Line], scratch: &'a mut Scratch) -> &'a [Line];
 }
 
 /// Eight f32 of one group.
 #[inline(always)]
 fn eight(lines: &[Line], group: usize) -> [v128; QUADS] {
     [line(&lines[QUADS * group]), line(&lines[QUADS * group + 1])]
+}
+
+/// Sets the scales or minima of one group.
+#[inline(always)]
+fn put(scratch: &mut Scratch, group: usize, [low, high]: [v128; QUADS]) {
+    set_line(&mut scratch[QUADS * group], low);
+    set_line(&mut scratch[QUADS * group + 1], high);
 }
 
 /// An f32 for each group and row: scales, then minima.
@@ -57,15 +58,8 @@ impl<const GROUPS: usize, const MIN: bool> Format for Single<GROUPS, MIN> {
     fn head(_lines: &[Line]) {}
 
     #[inline(always)]
-    fn scales(_head: (), lines: &[Line]) -> Scales {
-        let mut scales = Scales { scale: none(), min: none() };
-        for group in 0..GROUPS {
-            scales.scale[group] = eight(lines, group);
-            if MIN {
-                scales.min[group] = eight(lines, GROUPS + group);
-            }
-        }
-        scales
+    fn scales<'a>(_head: (), lines: &'a [Line], _scratch: &'a mut Scratch) -> &'a [Line] {
+        lines
     }
 }
 
@@ -87,15 +81,14 @@ impl<const GROUPS: usize, const MIN: bool> Format for Super<GROUPS, MIN> {
     }
 
     #[inline(always)]
-    fn scales(head: Self::Head, lines: &[Line]) -> Scales {
-        let mut scales = Scales { scale: none(), min: none() };
+    fn scales<'a>(head: Self::Head, lines: &'a [Line], scratch: &'a mut Scratch) -> &'a [Line] {
         for group in 0..GROUPS {
-            scales.scale[group] = products(head[0], half::<true>(lines, group));
+            put(scratch, group, products(head[0], half::<true>(lines, group)));
             if MIN {
-                scales.min[group] = products(head[1], half::<false>(lines, GROUPS + group));
+                put(scratch, GROUPS + group, products(head[1], half::<false>(lines, GROUPS + group)));
             }
         }
-        scales
+        scratch
     }
 }
 
@@ -133,9 +126,10 @@ impl Format for Around8 {
     fn head(_lines: &[Line]) {}
 
     #[inline(always)]
-    fn scales(_head: (), lines: &[Line]) -> Scales {
+    fn scales<'a>(_head: (), lines: &'a [Line], scratch: &'a mut Scratch) -> &'a [Line] {
         let scale = eight(lines, 0);
-        let min = scale.map(|s| f32x4_mul(s, f32x4_splat(-8.0)));
-        Scales { scale: [scale, scale], min: [min, min] }
+        put(scratch, 0, scale);
+        put(scratch, 1, scale.map(|s| f32x4_mul(s, f32x4_splat(-8.0))));
+        scratch
     }
 }
