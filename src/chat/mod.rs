@@ -17,20 +17,24 @@
 //! (`True`, `None`, `['a']`).
 //!
 //! A template comes with a model and is hostile: it has no access to anything but its arguments, and its length,
-//! its steps, its recursion and its output are bounded. Its memory is not: a template that doubles a string
-//! in a loop runs into the limit of the wasm memory.
+//! its steps, its recursion, its output, and the values that it makes and reads on the way are bounded.
 
+mod bounded;
+mod budget;
+mod environment;
 mod generation_tag;
 mod json;
+mod markup;
+mod methods;
 mod nesting;
+mod operators;
+mod program;
 mod python;
 mod time;
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use minijinja::{Environment, Error as JinjaError, ErrorKind as JinjaErrorKind, UndefinedBehavior, Value};
+use minijinja::{Error as JinjaError, ErrorKind as JinjaErrorKind, Value};
 use serde_json::Map;
 
 use crate::{Error, ErrorKind, Result};
@@ -43,9 +47,6 @@ pub const MAX_STEPS: u64 = 10_000_000;
 
 /// The longest output, in bytes: no context takes more.
 pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
-
-/// The deepest recursion of macros, in minijinja's units; its own default of 500 is meant for a larger stack.
-const MAX_RECURSION: usize = 200;
 
 /// The template for a model that has none: ChatML, as introduced by OpenAI and used by SmolLM and Qwen.
 pub const DEFAULT_TEMPLATE: &str = "\
@@ -105,8 +106,8 @@ impl ChatTemplate {
             return Err(Error::new(ErrorKind::ChatTemplate, detail));
         }
         nesting::check(source)?;
-        let source = generation_tag::strip(source);
-        Environment::new().template_from_str(&source).map_err(failure)?;
+        let source = program::unfolded(&generation_tag::strip(source));
+        program::compile(&source).map_err(failure)?;
         Ok(Self { source, bos: bos.to_string(), eos: eos.to_string() })
     }
 
@@ -122,13 +123,9 @@ impl ChatTemplate {
             return Err(Error::new(ErrorKind::InvalidArgument, "messages must be an array of objects"));
         }
         let context = self.context(messages, options)?;
-        let environment = environment(options.now);
-        let template = environment.template_from_str(&self.source).map_err(failure)?;
-        let text = template.render(context).map_err(failure)?;
-        if text.len() > MAX_OUTPUT_BYTES {
-            return Err(failure(too_long()));
-        }
-        Ok(text)
+        let environment = environment::new(options.now);
+        let program = program::compile(&self.source).map_err(failure)?;
+        program::run(&program, &environment, context).map_err(failure)
     }
 
     fn context(&self, messages: &serde_json::Value, options: &RenderOptions) -> Result<Value> {
@@ -150,41 +147,6 @@ impl ChatTemplate {
         }
         Ok(Value::from_serialize(context))
     }
-}
-
-/// The environment that templates expect, with all limits set.
-fn environment<'source>(now: Option<i64>) -> Environment<'source> {
-    let mut environment = Environment::new();
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
-    environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-    environment.set_fuel(Some(MAX_STEPS));
-    environment.set_recursion_limit(MAX_RECURSION);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.add_filter("tojson", json::tojson);
-    environment.add_filter("indent", python::indent);
-    environment.add_filter("string", |value: &Value| python::string(value));
-    environment.add_function("raise_exception", |message: String| -> std::result::Result<Value, JinjaError> {
-        let error = JinjaError::new(JinjaErrorKind::InvalidOperation, "the template refuses");
-        Err(error.with_source(Refusal(message)))
-    });
-    if let Some(now) = now {
-        environment.add_function("strftime_now", move |format: String| time::strftime(&format, now));
-    }
-    let written = Arc::new(AtomicUsize::new(0));
-    environment.set_formatter(move |output, _, value| {
-        let text = python::string(value)?;
-        if written.fetch_add(text.len(), Ordering::Relaxed).saturating_add(text.len()) > MAX_OUTPUT_BYTES {
-            return Err(too_long());
-        }
-        output.write_str(&text).map_err(JinjaError::from)
-    });
-    environment
-}
-
-fn too_long() -> JinjaError {
-    let detail = format!("the output is longer than {MAX_OUTPUT_BYTES} bytes");
-    JinjaError::new(JinjaErrorKind::InvalidOperation, detail)
 }
 
 /// The crate's error for one of the engine's: the template's own message if it refused, else what and where.
