@@ -12,12 +12,8 @@ use super::budget::Budget;
 /// # Errors
 /// An unknown method, wrong arguments, the budget.
 pub fn call(budget: &Budget, state: &State, value: &Value, method: &str, arguments: &[Value]) -> Result<Value, Error> {
-    if let Some(text) = value.as_str() {
-        if let Some(result) = of_text(budget, text, method, arguments) {
-            return result;
-        }
-    }
-    minijinja_contrib::pycompat::unknown_method_callback(state, value, method, arguments)
+    let ours = value.as_str().and_then(|text| of_text(budget, text, method, arguments));
+    ours.unwrap_or_else(|| minijinja_contrib::pycompat::unknown_method_callback(state, value, method, arguments))
 }
 
 /// The methods of a text that are ours; nothing for others.

@@ -21,6 +21,8 @@
 
 mod bounded;
 mod budget;
+mod content;
+mod default_template;
 mod environment;
 mod generation_tag;
 mod json;
@@ -30,8 +32,13 @@ mod nesting;
 mod operators;
 mod program;
 mod python;
+mod reasoning;
 mod time;
 
+pub use default_template::{DEFAULT_TEMPLATE, PLAIN_STOP, PLAIN_TEMPLATE, default_template};
+pub use reasoning::{Pieces, Splitter, Tags};
+
+use std::collections::BTreeSet;
 use std::fmt;
 
 use minijinja::{Error as JinjaError, ErrorKind as JinjaErrorKind, Value};
@@ -47,15 +54,6 @@ pub const MAX_STEPS: u64 = 10_000_000;
 
 /// The longest output, in bytes: no context takes more.
 pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
-
-/// The template for a model that has none: ChatML, as introduced by OpenAI and used by SmolLM and Qwen.
-pub const DEFAULT_TEMPLATE: &str = "\
-{%- for message in messages %}
-{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}
-{{- '<|im_start|>assistant\\n' }}
-{%- endif %}";
 
 /// What a template is given besides the messages.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +75,9 @@ pub struct RenderOptions {
 #[derive(Clone, Debug)]
 pub struct ChatTemplate {
     source: String,
+    /// Every name in its expressions.
+    names: BTreeSet<String>,
+    tags: Option<Tags>,
     bos: String,
     eos: String,
 }
@@ -108,20 +109,65 @@ impl ChatTemplate {
         nesting::check(source)?;
         let source = program::unfolded(&generation_tag::strip(source));
         program::compile(&source).map_err(failure)?;
-        Ok(Self { source, bos: bos.to_string(), eos: eos.to_string() })
+        let (names, tags) = (program::names(&source), Tags::named_in(&source));
+        Ok(Self { source, names, tags, bos: bos.to_string(), eos: eos.to_string() })
+    }
+
+    /// The tags around the reasoning of the model, if the template knows of any.
+    pub fn tags(&self) -> Option<Tags> {
+        self.tags
+    }
+
+    /// Whether this is [`PLAIN_TEMPLATE`].
+    pub fn is_plain(&self) -> bool {
+        self.source == PLAIN_TEMPLATE
+    }
+
+    /// Whether the template looks at the variable `name`.
+    pub fn uses(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Checks that the template looks at each of `variables`, so that none is ignored. `enable_thinking: false` asks
+    /// nothing of a template that knows of no reasoning.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] with the first that it does not.
+    pub fn check_variables(&self, variables: &Map<String, serde_json::Value>) -> Result<()> {
+        let is_moot = |name: &str, value| name == "enable_thinking" && value == false && self.tags.is_none();
+        match variables.iter().find(|(name, value)| !self.uses(name) && !is_moot(name, *value)) {
+            None => Ok(()),
+            Some((name, value)) => {
+                let detail = format!("{name} is {value}, but the chat template has no variable of that name");
+                Err(Error::new(ErrorKind::InvalidArgument, detail))
+            }
+        }
     }
 
     /// The prompt for `messages`, an array of `{ "role": ..., "content": ... }` whose members reach the template
-    /// untouched.
+    /// untouched, with one exception: a `content` that is a list of texts (`{ "type": "text", "text": ... }`) becomes one
+    /// text, a line each, if the template does not take lists.
     ///
     /// # Errors
     /// [`ErrorKind::ChatTemplate`] when the template refuses (then with its own message, and [`Refusal`] as source),
     /// fails, or goes beyond [`MAX_STEPS`] or [`MAX_OUTPUT_BYTES`]; [`ErrorKind::InvalidArgument`] if `messages` is
-    /// not an array or `extra` has a name of its own field.
+    /// not an array, has a part that is no text, or `extra` has the name of a field of its own.
     pub fn render(&self, messages: &serde_json::Value, options: &RenderOptions) -> Result<String> {
         if !messages.is_array() {
             return Err(Error::new(ErrorKind::InvalidArgument, "messages must be an array of objects"));
         }
+        if content::has_parts(messages)? && !self.takes_parts(options) {
+            return self.render_as_is(&content::joined(messages), options);
+        }
+        self.render_as_is(messages, options)
+    }
+
+    /// Whether the template takes a list of parts for content, found out by trying.
+    fn takes_parts(&self, options: &RenderOptions) -> bool {
+        self.render_as_is(&content::probe(), options).is_ok_and(|prompt| content::is_taken(&prompt))
+    }
+
+    fn render_as_is(&self, messages: &serde_json::Value, options: &RenderOptions) -> Result<String> {
         let context = self.context(messages, options)?;
         let environment = environment::new(options.now);
         let program = program::compile(&self.source).map_err(failure)?;

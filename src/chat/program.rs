@@ -7,7 +7,7 @@
 //!
 //! This uses the engine's `unstable_machinery`; its version is pinned for that reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use minijinja::machinery::{
@@ -51,7 +51,7 @@ const WHITE_SPACE: WhitespaceConfig =
 pub fn unfolded(source: &str) -> String {
     let mut unfolded = String::with_capacity(source.len());
     let (mut copied, mut is_operand) = (0, false);
-    for token in tokenize(source, false, SyntaxConfig::default(), WHITE_SPACE) {
+    for token in tokenize(source, false, SyntaxConfig, WHITE_SPACE) {
         let Ok((token, span)) = token else { break }; // the parser will say it better
         let at = span.start_offset as usize;
         if matches!(token, Token::Mul) && is_operand {
@@ -62,6 +62,12 @@ pub fn unfolded(source: &str) -> String {
         is_operand = !matches!(token, Token::ParenOpen | Token::Comma); // otherwise it unpacks an argument
     }
     unfolded + source.get(copied..).unwrap_or_default()
+}
+
+/// Every name in the expressions of `source`, whatever it stands for.
+pub fn names(source: &str) -> BTreeSet<String> {
+    let tokens = tokenize(source, false, SyntaxConfig, WHITE_SPACE).map_while(Result::ok);
+    tokens.filter_map(|(token, _)| if let Token::Ident(name) = token { Some(name.to_string()) } else { None }).collect()
 }
 
 /// A template, compiled.
@@ -77,7 +83,7 @@ pub struct Program<'source> {
 /// Whatever the parser refuses.
 pub fn compile(source: &str) -> Result<Program<'_>, Error> {
     let config = TemplateConfig {
-        syntax_config: SyntaxConfig::default(),
+        syntax_config: SyntaxConfig,
         ws_config: WHITE_SPACE,
         default_auto_escape: Arc::new(|_| AutoEscape::None),
     };
@@ -180,7 +186,7 @@ mod tests {
     fn jumps_follow_what_they_pointed_to() {
         let source = "{% for i in x %}a{% if i %}{{ i + 1 }}{% else %}{% break %}{% endif %}{% else %}b{% endfor %}c";
         let config = TemplateConfig {
-            syntax_config: SyntaxConfig::default(),
+            syntax_config: SyntaxConfig,
             ws_config: WHITE_SPACE,
             default_auto_escape: Arc::new(|_| AutoEscape::None),
         };

@@ -217,3 +217,32 @@ fn wrong_arguments_are_refused() {
     let error = render_with("", json!([]), RenderOptions { extra, ..Default::default() }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
+
+#[test]
+fn lists_of_texts_reach_templates_that_take_them() {
+    let parts =
+        json!([{ "role": "user", "content": [{ "type": "text", "text": "a" }, { "type": "text", "text": "b" }] }]);
+    let takes = "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}<{{ p.text }}>{% endfor %}{% endif %}{% endfor %}";
+    assert_eq!(render_with(takes, parts.clone(), RenderOptions::default()).unwrap(), "<a><b>");
+    for does_not in ["{{ messages[0].content }}", "{{ '' + messages[0].content }}", "{{ messages[0].content | trim }}"]
+    {
+        assert_eq!(render_with(does_not, parts.clone(), RenderOptions::default()).unwrap(), "a\nb", "{does_not}");
+    }
+    let image = json!([{ "role": "user", "content": [{ "type": "image", "url": "a" }] }]);
+    let error = render_with(takes, image, RenderOptions::default()).unwrap_err();
+    assert!(error.kind() == ErrorKind::InvalidArgument && error.detail().contains("image"), "{error}");
+}
+
+#[test]
+fn variables_that_a_template_does_not_use_are_refused() {
+    let of = |variables: serde_json::Value| variables.as_object().unwrap().clone();
+    let check = |source: &str, variables| ChatTemplate::new(source, "", "").unwrap().check_variables(&of(variables));
+    let thinking = "{% if enable_thinking is defined %}<think>{% endif %}";
+    check(thinking, json!({ "enable_thinking": true })).unwrap();
+    check(thinking, json!({ "enable_thinking": false })).unwrap();
+    check("enable_thinking", json!({ "enable_thinking": false })).unwrap();
+    check("{{ \"enable_thinking\" }}", json!({ "enable_thinking": true })).unwrap_err();
+    check("</think>", json!({ "enable_thinking": false })).unwrap_err();
+    let error = check(thinking, json!({ "enable_thinking": true, "thinking": 1 })).unwrap_err();
+    assert!(error.kind() == ErrorKind::InvalidArgument && error.detail().starts_with("thinking is 1"), "{error}");
+}
