@@ -235,16 +235,20 @@ impl<B: Backend> Engine<B> {
         if id as usize >= tokenizer.vocabulary_size() {
             return Ok(String::new());
         }
-        let mut text = g.detokenizer.push(tokenizer, id)?;
-        if let Some((_, tag)) = g.tags.iter().find(|(token, tag)| *token == id && !text.ends_with(tag)) {
-            text.push_str(&g.detokenizer.finish());
-            text.push_str(tag);
-        }
-        Ok(text)
+        let text = g.detokenizer.push(tokenizer, id)?;
+        Ok(g.with_tag(id, text))
     }
 }
 
 impl Generation {
+    /// The text of a token, and of a tag that is a special token, which has none of its own.
+    fn with_tag(&mut self, id: u32, text: String) -> String {
+        match self.tags.iter().find(|(token, tag)| *token == id && !text.ends_with(tag)) {
+            Some((_, tag)) => text + &self.detokenizer.finish() + tag,
+            None => text,
+        }
+    }
+
     /// What can be shown of what was held back and `text`, and whether a stop text was completed.
     fn release(&mut self, text: &str) -> (Pieces, bool) {
         let pieces = match &mut self.splitter {
@@ -303,6 +307,17 @@ mod tests {
             [false, false, false, false, false, true]
         );
         assert_eq!(g.rest(), Pieces::default());
+    }
+
+    #[test]
+    fn tags_may_be_special_tokens_or_text() {
+        let mut g = generation("END", "");
+        g.tags = vec![(7, "<think>"), (8, "</think>")];
+        for (id, text, expected) in
+            [(7, "", "<think>"), (7, "<think>", "<think>"), (8, "é", "é</think>"), (9, "a", "a")]
+        {
+            assert_eq!(g.with_tag(id, text.to_owned()), expected);
+        }
     }
 
     #[test]
