@@ -86,7 +86,14 @@ fn every_case_equals_jinja2() {
     }
     println!("{} templates, {count} cases, {} differences", paths.len(), differences.len());
     assert!(differences.is_empty(), "{} of {count} cases differ:\n{}", differences.len(), differences.join("\n"));
-    assert!(paths.len() >= 5 && count >= 45, "only {count} cases of {} templates", paths.len());
+    let listed = json(folder().join("index.json"))["templates"].as_array().unwrap().clone();
+    let number = |name: &str| listed.iter().map(|t| t[name].as_u64().unwrap()).sum::<u64>() as usize;
+    assert_eq!(
+        (paths.len(), count),
+        (listed.len(), number("ok") + number("errors")),
+        "files and cases, and those in the index"
+    );
+    assert!(listed.len() >= 43 && count >= 387, "only {count} cases of {} templates", listed.len());
 }
 
 #[test]

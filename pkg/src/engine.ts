@@ -54,6 +54,8 @@ export interface EngineInfo {
   bytes: number;
   memoryBytes: number;
   tokenizerError: string | null;
+  chatTemplate: 'model' | 'option' | 'default';
+  reasoning: 'none' | 'always' | 'optional';
 }
 
 /** `GenerateOptions` after validation: plain data, absent when not given. */
@@ -74,6 +76,17 @@ export interface SamplingOptions {
   ignoreEos?: boolean;
 }
 
+export interface StartOptions extends SamplingOptions {
+  /** In a chat, what the template gave: the engine then tells reasoning from the answer. */
+  chatPrompt?: string;
+}
+
+/** What can be shown: reasoning first, then text. Both may be empty. */
+export interface Pieces {
+  reasoning: string;
+  text: string;
+}
+
 /** The chosen token's log-probability and the most likely alternatives, most likely first. */
 export interface StepLogprob {
   logprob: number;
@@ -82,21 +95,21 @@ export interface StepLogprob {
 
 export type Step =
   | { type: 'prefill'; done: number; total: number }
-  | { type: 'token'; token: number; text: string; logprob?: StepLogprob }
-  | { type: 'finish'; reason: 'stop' | 'length'; text: string };
+  | ({ type: 'token'; token: number; logprob?: StepLogprob } & Pieces)
+  | ({ type: 'finish'; reason: 'stop' | 'length' } & Pieces);
 
 /** A loaded model. */
 export interface Engine {
   info(): EngineInfo;
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Uint32Array;
   detokenize(tokens: Uint32Array): string;
-  /** Both arguments are JSON; the options are `{ tools?, addGenerationPrompt?, now }`, `now` in local seconds since 1970. */
+  /** Both arguments are JSON; the options are `{ tools?, addGenerationPrompt?, variables?, now }`, `now` in local seconds since 1970. */
   applyChatTemplate(messagesJson: string, optionsJson: string): string;
   /** Begins a generation; there is at most one at a time. */
-  start(prompt: Uint32Array, options: SamplingOptions): { promptTokens: number; cachedTokens: number };
+  start(prompt: Uint32Array, options: StartOptions): { promptTokens: number; cachedTokens: number };
   step(): Promise<Step>;
-  /** Ends the running generation; returns the text that was still held back. */
-  stop(): string;
+  /** Ends the running generation; returns what was still held back. */
+  stop(): Pieces;
   /** (vocabularySize) */
   logits(tokens: Uint32Array): Promise<Float32Array>;
   /** (tokens.length - 1) */

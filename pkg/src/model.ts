@@ -2,11 +2,11 @@
 import type { Connection } from './connection.js';
 import { PagelmError, toPagelmError } from './errors.js';
 import {
-  checkGenerateOptions, checkMessages, checkTemplateOptions, checkText, checkTokenizeOptions, checkTokens,
+  type CheckedGenerateOptions, checkChatOptions, checkGenerateOptions, checkMessages, checkTemplateOptions, checkText, checkTokenizeOptions, checkTokens,
 } from './options.js';
 import type { Prompt } from './protocol.js';
 import { GenerationStream } from './stream.js';
-import type { ChatMessage, GenerateOptions, Generation, Model, ModelInfo, TemplateOptions, TokenizeOptions } from './types.js';
+import type { ChatMessage, ChatOptions, GenerateOptions, Generation, Model, ModelInfo, TemplateOptions, TokenizeOptions } from './types.js';
 
 export class WorkerModel implements Model {
   readonly info: Readonly<ModelInfo>;
@@ -18,11 +18,14 @@ export class WorkerModel implements Model {
   }
 
   generate(prompt: string | readonly number[], options?: GenerateOptions): Generation {
-    return this.#start(() => this.#prompt(prompt), options);
+    return this.#start(() => ({ ...checkGenerateOptions(options, this.info.vocabularySize), prompt: this.#prompt(prompt) }));
   }
 
-  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation {
-    return this.#start(() => ({ kind: 'chat', messages: checkMessages(messages) }), options);
+  chat(messages: readonly ChatMessage[], options?: ChatOptions): Generation {
+    return this.#start(() => {
+      const { variables, ...checked } = checkChatOptions(options, this.info.vocabularySize);
+      return { ...checked, prompt: { kind: 'chat', messages: checkMessages(messages), ...(variables && { variables }) } };
+    });
   }
 
   async tokenize(text: string, options?: TokenizeOptions): Promise<number[]> {
@@ -60,18 +63,18 @@ export class WorkerModel implements Model {
     return checkTokens('tokens', tokens, this.info.vocabularySize, least);
   }
 
-  #start(prompt: () => Prompt, options: unknown): Generation {
+  /** @param check gives what was asked for, or throws what is wrong with it */
+  #start(check: () => CheckedGenerateOptions & { prompt: Prompt }): Generation {
     let id: number | undefined;
     const stream = new GenerationStream(() => {
       if (id !== undefined) this.#connection.cancel(id);
     });
     try {
-      const { sampling, signal } = checkGenerateOptions(options, this.info.vocabularySize);
-      const checked = prompt();
+      const { prompt, sampling, signal } = check();
       if (signal?.aborted) {
         stream.finish({ reason: 'aborted', ...nothingDone() });
       } else {
-        id = this.#connection.generate({ type: 'generate', prompt: checked, options: sampling }, stream);
+        id = this.#connection.generate({ type: 'generate', prompt, options: sampling }, stream);
         if (signal !== undefined) stopWith(signal, stream);
       }
     } catch (error) {

@@ -1,8 +1,8 @@
 /** Checks of everything that a caller passes: an option that is not understood or not honoured is an error. */
 import type { SamplingOptions } from './engine.js';
 import { PagelmError } from './errors.js';
-import type { LoadSettings, TemplateSettings } from './protocol.js';
-import type { ChatMessage, GenerateOptions, LoadEvent, LoadOptions, TemplateOptions, TokenizeOptions } from './types.js';
+import type { LoadSettings, TemplateSettings, TemplateVariables } from './protocol.js';
+import type { ChatMessage, ChatOptions, GenerateOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
 
 /** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
 type Keys<T> = Record<keyof T, true>;
@@ -14,11 +14,14 @@ const GENERATE_KEYS = {
   maxTokens: true, temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, presencePenalty: true,
   frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, signal: true,
 } satisfies Keys<GenerateOptions>;
+const CHAT_KEYS = { ...GENERATE_KEYS, enableThinking: true, templateOptions: true } satisfies Keys<ChatOptions>;
 const TOKENIZE_KEYS = { addSpecial: true, parseSpecial: true } satisfies Keys<TokenizeOptions>;
-const TEMPLATE_KEYS = { tools: true, addGenerationPrompt: true } satisfies Keys<TemplateOptions>;
+const TEMPLATE_KEYS = { tools: true, addGenerationPrompt: true, enableThinking: true, templateOptions: true } satisfies Keys<TemplateOptions>;
 const MESSAGE_KEYS = {
   role: true, content: true, name: true, reasoning_content: true, tool_calls: true, tool_call_id: true,
 } satisfies Keys<ChatMessage>;
+
+const PART_KEYS = { type: true, text: true } satisfies Keys<TextPart>;
 
 const MAX_U32 = 0xffff_ffff;
 /** The engine's counts are 32-bit and signed in places. */
@@ -60,10 +63,23 @@ export interface CheckedGenerateOptions {
 
 /** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
 export function checkGenerateOptions(options: unknown, vocabularySize: number): CheckedGenerateOptions {
+  return checkSampling(record('generate options', options, GENERATE_KEYS), vocabularySize);
+}
+
+export interface CheckedChatOptions extends CheckedGenerateOptions {
+  variables?: TemplateVariables;
+}
+
+/** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
+export function checkChatOptions(options: unknown, vocabularySize: number): CheckedChatOptions {
   if (isObject(options) && 'tools' in options && options['tools'] !== undefined) {
     unsupported('tools', options['tools'], 'no tools in chat() in this version; applyChatTemplate() takes them');
   }
-  const given = record('generate options', options, GENERATE_KEYS);
+  const given = record('chat options', options, CHAT_KEYS);
+  return present<CheckedChatOptions>({ ...checkSampling(given, vocabularySize), variables: templateVariables(given) });
+}
+
+function checkSampling(given: Record<string, unknown>, vocabularySize: number): CheckedGenerateOptions {
   return {
     sampling: present<SamplingOptions>({
       maxTokens: integer('maxTokens', given['maxTokens'], 1, MAX_COUNT),
@@ -99,7 +115,20 @@ export function checkTemplateOptions(options: unknown): TemplateSettings {
   return present<TemplateSettings>({
     tools: tools === undefined ? undefined : (json('tools', tools) as unknown[]),
     addGenerationPrompt: boolean('addGenerationPrompt', given['addGenerationPrompt']) ?? true,
+    variables: templateVariables(given),
   });
+}
+
+/** `templateOptions` with `enableThinking` under the name that templates know; undefined when neither is given. */
+function templateVariables(given: Record<string, unknown>): TemplateVariables | undefined {
+  const enableThinking = boolean('enableThinking', given['enableThinking']);
+  const options = given['templateOptions'];
+  if (options !== undefined && (!isObject(options) || Array.isArray(options))) invalid('templateOptions', options, 'an object');
+  if (enableThinking === undefined && options === undefined) return undefined;
+  const variables = options === undefined ? {} : (json('templateOptions', options) as Record<string, unknown>);
+  if (enableThinking === undefined) return variables;
+  if ('enable_thinking' in variables) invalid('templateOptions.enable_thinking', variables['enable_thinking'], 'absent beside enableThinking');
+  return { ...variables, enable_thinking: enableThinking };
 }
 
 /** The messages as JSON. */
@@ -117,10 +146,20 @@ function checkMessage(key: string, message: unknown): void {
   const calls = given['tool_calls'];
   if (calls !== undefined && !Array.isArray(calls)) invalid(`${key}.tool_calls`, calls, 'an array');
   const mayBeNull = role === 'assistant' && calls !== undefined;
-  if (typeof given['content'] !== 'string' && !(mayBeNull && given['content'] === null)) {
-    invalid(`${key}.content`, given['content'], "a string (null only in an assistant's turn with tool_calls)");
-  }
+  checkContent(`${key}.content`, given['content'], mayBeNull);
   for (const name of ['name', 'reasoning_content', 'tool_call_id']) text(`${key}.${name}`, given[name]);
+}
+
+function checkContent(key: string, content: unknown, mayBeNull: boolean): void {
+  if (typeof content === 'string' || (mayBeNull && content === null)) return;
+  if (!Array.isArray(content) || content.length === 0) {
+    invalid(key, content, "a string or an array of texts (null only in an assistant's turn with tool_calls)");
+  }
+  content.forEach((part: unknown, index) => {
+    const given = record(`${key}[${index}]`, part, PART_KEYS);
+    if (given['type'] !== 'text') unsupported(`${key}[${index}].type`, given['type'], "only 'text' in this version");
+    checkText(`${key}[${index}].text`, given['text']);
+  });
 }
 
 /** @throws {PagelmError} `invalid-argument` */

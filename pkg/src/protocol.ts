@@ -28,7 +28,7 @@ export interface LoadSettings {
 export type Prompt =
   | { kind: 'text'; text: string }
   | { kind: 'tokens'; tokens: Uint32Array }
-  | { kind: 'chat'; messages: string }; // JSON
+  | { kind: 'chat'; messages: string; variables?: TemplateVariables }; // messages: JSON
 
 /** The calls with one answer: their arguments and what they give. */
 export interface Calls {
@@ -50,7 +50,11 @@ export interface LoadResult {
 export interface TemplateSettings {
   tools?: readonly unknown[];
   addGenerationPrompt: boolean;
+  variables?: TemplateVariables;
 }
+
+/** What a template finds by name, beside messages and tools. JSON. */
+export type TemplateVariables = Readonly<Record<string, unknown>>;
 
 export type CallMessage = { [T in keyof Calls]: { type: T; id: number } & Calls[T]['arguments'] }[keyof Calls];
 
@@ -62,12 +66,13 @@ export type ToWorker =
   /** Stops the load or the generation with this id; it still answers. */
   | { type: 'cancel'; id: number };
 
-/** One generated token, with the text that it made final, which may be empty. */
+/** One generated token, with the reasoning and then the text that it made final, which may be empty. */
 export interface DeltaMessage {
   type: 'delta';
   id: number;
+  reasoning: string;
   text: string;
-  /** Empty for text that was held back until the end. */
+  /** Empty for what was held back until the end. */
   tokens: number[];
   logprobs?: TokenLogprob[];
 }

@@ -1,7 +1,7 @@
 /** On the page: the parts of one generation, buffered until someone reads them. */
 import { PagelmError } from './errors.js';
 import type { DeltaMessage, FinishMessage } from './protocol.js';
-import type { Finish, Generation, Part, Result, TextDelta, TokenLogprob } from './types.js';
+import type { Finish, Generation, Part, ReasoningDelta, Result, TextDelta, TokenLogprob } from './types.js';
 
 interface Reader {
   resolve(result: IteratorResult<Part, undefined>): void;
@@ -17,6 +17,7 @@ export class GenerationStream implements Generation {
   readonly #result: Promise<Result>;
   #settle!: { resolve(result: Result): void; reject(error: PagelmError): void };
   #cancel: () => void;
+  #reasoning = '';
   #text = '';
   readonly #tokens: number[] = [];
   readonly #logprobs: TokenLogprob[] = [];
@@ -77,9 +78,16 @@ export class GenerationStream implements Generation {
       this.#wantsLogprobs = true;
       this.#logprobs.push(...message.logprobs);
     }
-    if (message.text === '') return;
+    this.#reasoning += message.reasoning;
     this.#text += message.text;
-    const part: TextDelta = { type: 'text-delta', text: message.text };
+    this.#part('reasoning-delta', message.reasoning);
+    this.#part('text-delta', message.text);
+  }
+
+  /** Hands out a piece, if there is one, with the log-probabilities since the one before. */
+  #part(type: 'text-delta' | 'reasoning-delta', text: string): void {
+    if (text === '') return;
+    const part: TextDelta | ReasoningDelta = { type, text };
     if (this.#wantsLogprobs) {
       part.logprobs = this.#logprobs.slice(this.#reported);
       this.#reported = this.#logprobs.length;
@@ -95,6 +103,7 @@ export class GenerationStream implements Generation {
     this.#ended = {};
     this.#endReaders();
     const result: Result = { text: this.#text, tokens: this.#tokens, reason, usage, timings };
+    if (this.#reasoning !== '') result.reasoning = this.#reasoning;
     if (this.#wantsLogprobs) result.logprobs = this.#logprobs;
     this.#settle.resolve(result);
   }

@@ -1,5 +1,5 @@
 /** In the worker: one generation, from its prompt to its end. */
-import type { Engine, SamplingOptions, Step } from './engine.js';
+import type { Engine, Pieces, SamplingOptions, Step } from './engine.js';
 import type { DeltaMessage, FinishMessage, Prompt } from './protocol.js';
 import { nextTask } from './queue.js';
 import type { FinishReason } from './types.js';
@@ -38,7 +38,7 @@ export class Turn {
     try {
       while (!this.#finished) {
         if (this.#cancelled) {
-          this.#text(await withEngine((engine) => engine.stop()));
+          this.#rest(await withEngine((engine) => engine.stop()));
           this.#finish('aborted');
         } else {
           this.#take(await withEngine((engine) => engine.step()));
@@ -53,9 +53,9 @@ export class Turn {
   }
 
   #start(engine: Engine, prompt: Prompt, options: SamplingOptions): void {
-    const tokens = promptTokens(engine, prompt);
+    const { tokens, ...chat } = prepare(engine, prompt);
     this.#begun = performance.now();
-    const counts = engine.start(tokens, { ...options, seed: options.seed ?? randomSeed() });
+    const counts = engine.start(tokens, { ...options, seed: options.seed ?? randomSeed(), ...chat });
     this.#usage = { promptTokens: counts.promptTokens, cachedTokens: counts.cachedTokens, generatedTokens: 0 };
   }
 
@@ -68,22 +68,22 @@ export class Turn {
         this.#token(step);
         break;
       case 'finish':
-        this.#text(step.text);
+        this.#rest(step);
         this.#finish(step.reason);
         break;
     }
   }
 
-  #token({ token, text, logprob }: Step & { type: 'token' }): void {
+  #token({ token, reasoning, text, logprob }: Step & { type: 'token' }): void {
     this.#firstToken ??= performance.now();
     this.#promptDone ??= this.#firstToken;
     this.#usage.generatedTokens += 1;
-    this.#emit({ type: 'delta', text, tokens: [token], ...(logprob && { logprobs: [{ token, ...logprob }] }) });
+    this.#emit({ type: 'delta', reasoning, text, tokens: [token], ...(logprob && { logprobs: [{ token, ...logprob }] }) });
   }
 
-  /** Text that had been held back, because it could have become a stop text or was half a character. */
-  #text(text: string): void {
-    if (text !== '') this.#emit({ type: 'delta', text, tokens: [] });
+  /** What had been held back, because it could have become a stop text or a tag, or was half a character. */
+  #rest({ reasoning, text }: Pieces): void {
+    if (reasoning !== '' || text !== '') this.#emit({ type: 'delta', reasoning, text, tokens: [] });
   }
 
   #finish(reason: FinishReason): void {
@@ -102,14 +102,17 @@ export class Turn {
 }
 
 /** A raw text gets what the model wants around a text; a rendered template has it already. */
-function promptTokens(engine: Engine, prompt: Prompt): Uint32Array {
+function prepare(engine: Engine, prompt: Prompt): { tokens: Uint32Array; chatPrompt?: string } {
   switch (prompt.kind) {
     case 'tokens':
-      return prompt.tokens;
+      return { tokens: prompt.tokens };
     case 'text':
-      return engine.tokenize(prompt.text, true, true);
-    case 'chat':
-      return engine.tokenize(renderTemplate(engine, prompt.messages, { addGenerationPrompt: true }), false, true);
+      return { tokens: engine.tokenize(prompt.text, true, true) };
+    case 'chat': {
+      const { messages, variables } = prompt;
+      const chatPrompt = renderTemplate(engine, messages, { addGenerationPrompt: true, ...(variables && { variables }) });
+      return { tokens: engine.tokenize(chatPrompt, false, true), chatPrompt };
+    }
   }
 }
 

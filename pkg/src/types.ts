@@ -100,6 +100,18 @@ export interface ModelInfo {
    * whatever needs text fails with `unsupported-tokenizer`.
    */
   tokenizerError: string | null;
+  /**
+   * Where the chat template is from: the file, the option `chatTemplate`, or pagelm, because the file has none. The last
+   * is ChatML if the vocabulary has its marks (`<|im_start|>` and `<|im_end|>`), otherwise plain words: the system's
+   * message, then paragraphs that begin with `User: ` and `Assistant: `; an answer then also ends before a line
+   * that begins with `User:`.
+   */
+  chatTemplate: 'model' | 'option' | 'default';
+  /**
+   * What the chat template says about reasoning: it knows of `none`; it names the tags around it, so the model may
+   * `always` reason; or it also looks at `enable_thinking`, so that {@link ChatOptions.enableThinking} decides.
+   */
+  reasoning: 'none' | 'always' | 'optional';
 }
 
 /**
@@ -117,8 +129,12 @@ export interface Model {
    * generation's `text()`, `result()` and iteration.
    */
   generate(prompt: string | readonly number[], options?: GenerateOptions): Generation;
-  /** Answers `messages` by way of the chat template, e.g. of the model's own. Otherwise like {@link Model.generate}. */
-  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation;
+  /**
+   * Answers `messages` by way of the chat template, e.g. of the model's own. What the model thinks before it answers
+   * comes as `reasoning-delta` parts, without the tags around it; stop texts do not apply to it. Otherwise like
+   * {@link Model.generate}, which never tells reasoning apart.
+   */
+  chat(messages: readonly ChatMessage[], options?: ChatOptions): Generation;
   /** Token ids of `text`. */
   tokenize(text: string, options?: TokenizeOptions): Promise<number[]>;
   /** The text of `tokens`, special tokens included; bytes that are not UTF-8 become U+FFFD. */
@@ -140,7 +156,22 @@ export interface TokenizeOptions {
   parseSpecial?: boolean | undefined;
 }
 
-export interface TemplateOptions {
+/** What a chat template looks at besides the messages. */
+export interface TemplateVariableOptions {
+  /**
+   * Whether the model shall think before it answers: the template's variable `enable_thinking`. Fails with
+   * `invalid-argument` where the template does not look at it, except that `false` is fine without any reasoning;
+   * `ModelInfo.reasoning` says so beforehand. Default: the template's own.
+   */
+  enableThinking?: boolean | undefined;
+  /**
+   * More variables of the template, by the template's names, e.g. `{ reasoning_effort: 'low' }`; what transformers
+   * calls `chat_template_kwargs`. Must be JSON. A name that the template does not use fails with `invalid-argument`.
+   */
+  templateOptions?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface TemplateOptions extends TemplateVariableOptions {
   /** Function descriptions in the form that the template expects, usually OpenAI's; must be JSON. */
   tools?: readonly unknown[] | undefined;
   /** End with the opening of the assistant's turn. Default true. */
@@ -150,14 +181,27 @@ export interface TemplateOptions {
 /** One turn of a conversation, with the names that chat templates use. */
 export interface ChatMessage {
   role: 'system' | 'developer' | 'user' | 'assistant' | 'tool';
-  /** Null only in an assistant's turn with `tool_calls`. */
-  content: string | null;
+  /**
+   * A list of texts reaches the template as it is if the template takes lists, otherwise as one text with a line for
+   * each. Null only in an assistant's turn with `tool_calls`.
+   */
+  content: string | readonly TextPart[] | null;
   name?: string | undefined;
+  /** What the assistant thought, for templates that repeat it: the `reasoning` of the earlier {@link Result}. */
   reasoning_content?: string | undefined;
   /** Passed to the template as it is; must be JSON. */
   tool_calls?: readonly unknown[] | undefined;
   tool_call_id?: string | undefined;
 }
+
+/** A part of a message. */
+export interface TextPart {
+  type: 'text';
+  text: string;
+}
+
+/** {@link GenerateOptions} and what the template looks at. */
+export interface ChatOptions extends GenerateOptions, TemplateVariableOptions {}
 
 /** How to generate. Unknown names and values out of range are errors. Where no default is given, the default is "off". */
 export interface GenerateOptions {
@@ -207,7 +251,7 @@ export interface GenerateOptions {
  * `invalid-argument`. When it fails, the error reaches every reader; with none it is not reported anywhere.
  */
 export interface Generation extends AsyncIterable<Part> {
-  /** The whole text; of a stopped generation, the text so far. */
+  /** The whole text, without reasoning; of a stopped generation, the text so far. */
   text(): Promise<string>;
   /** Everything about the generation, once it has ended. */
   result(): Promise<Result>;
@@ -224,10 +268,13 @@ export interface TextDelta {
   logprobs?: TokenLogprob[];
 }
 
-/** Reserved: this version reports a model's reasoning as text. */
+/** What the model thinks before it answers; only in {@link Model.chat}, and always before the first `text-delta`. */
 export interface ReasoningDelta {
   type: 'reasoning-delta';
+  /** As in {@link TextDelta}. */
   text: string;
+  /** As in {@link TextDelta}. */
+  logprobs?: TokenLogprob[];
 }
 
 /** Reserved: this version reports a model's tool calls as text. */
@@ -254,7 +301,10 @@ export type FinishReason = 'stop' | 'length' | 'tool-calls' | 'aborted';
 
 /** A generation as a whole. */
 export interface Result {
+  /** The answer, without reasoning. */
   text: string;
+  /** What the model thought before it answered, if it did. */
+  reasoning?: string;
   /** Ids of the generated tokens, without an end-of-text token that stopped it. */
   tokens: number[];
   reason: FinishReason;

@@ -72,7 +72,7 @@ export class Engine {
   info() {
     this.#alone();
     const { backend, contextLength = 64, fileBytes: bytes } = this.options;
-    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', threads: 1, bytes, memoryBytes: bytes, tokenizerError: null };
+    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', threads: 1, bytes, memoryBytes: bytes, tokenizerError: null, chatTemplate: 'model', reasoning: 'none' };
   }
   tokenize(text, addSpecial, parseSpecial) {
     this.#alone();
@@ -88,13 +88,14 @@ export class Engine {
     const options = JSON.parse(optionsJson);
     if (typeof options.now !== 'number') throw failure('chat-template', 'no time');
     const turns = JSON.parse(messagesJson).map(({ role, content }) => `${role}:${content};`).join('');
-    return turns + (options.tools ? `tools:${options.tools.length};` : '') + (options.addGenerationPrompt ? '>' : '');
+    const variables = options.variables ? `${JSON.stringify(options.variables)};` : '';
+    return turns + variables + (options.tools ? `tools:${options.tools.length};` : '') + (options.addGenerationPrompt ? '>' : '');
   }
   start(prompt, options) {
     this.#alone();
     if (prompt.length >= (this.options.contextLength ?? 64)) throw failure('context-overflow', `${prompt.length} tokens`);
     state.starts.push({ prompt: [...prompt], options });
-    this.#left = { tokens: [...prompt].reverse(), max: options.maxTokens ?? Infinity, logprobs: options.logprobs, prefilled: false, held: '' };
+    this.#left = { tokens: [...prompt].reverse(), max: options.maxTokens ?? Infinity, logprobs: options.logprobs, prefilled: false, held: '', thinks: options.chatPrompt?.startsWith('user:think') };
     return { promptTokens: prompt.length, cachedTokens: 0 };
   }
   async step() {
@@ -111,15 +112,20 @@ export class Engine {
       if (state.stepError) throw state.stepError;
       if (left.tokens.length === 0 || left.max-- <= 0) {
         this.#left = undefined;
-        return { type: 'finish', reason: left.tokens.length === 0 ? 'stop' : 'length', text: left.held };
+        return { type: 'finish', reason: left.tokens.length === 0 ? 'stop' : 'length', reasoning: '', text: left.held };
       }
       // '~' is held back until the next token, as the beginning of a stop text would be
+      // in a chat whose first message begins with 'think', all up to the first ';' is reasoning
       const token = left.tokens.shift();
       const character = String.fromCharCode(token);
+      if (left.thinks) {
+        left.thinks = character !== ';';
+        return { type: 'token', token, reasoning: left.thinks ? character : '', text: '' };
+      }
       const text = character === '~' ? '' : left.held + character;
       left.held = character === '~' ? left.held + '~' : '';
       const logprob = left.logprobs === undefined ? undefined : { logprob: -token, top: [{ token, logprob: -token }] };
-      return { type: 'token', token, text, ...(logprob && { logprob }) };
+      return { type: 'token', token, reasoning: '', text, ...(logprob && { logprob }) };
     } finally {
       this.#busy = false;
     }
@@ -129,7 +135,7 @@ export class Engine {
     state.stops += 1;
     const held = this.#left?.held ?? '';
     this.#left = undefined;
-    return held;
+    return { reasoning: '', text: held };
   }
   async logits(tokens) {
     this.#alone();

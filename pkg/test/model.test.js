@@ -68,6 +68,23 @@ test('generate: text, tokens and chat', async () => {
   assert.equal(await model.chat([{ role: 'user', content: 'a' }]).text(), '>;a:resu');
 });
 
+test('chat: reasoning apart from the answer, variables for the template', async () => {
+  const { model } = await connect();
+  const messages = [{ role: 'user', content: 'think' }];
+  const generation = model.chat(messages, { enableThinking: true, templateOptions: { effort: 'low' } });
+  const types = [];
+  for await (const part of generation) if (part.type !== types.at(-1)) types.push(part.type);
+  const { text, reasoning } = await generation.result();
+  assert.deepEqual(types, ['reasoning-delta', 'text-delta', 'finish']);
+  const prompt = 'user:think;{"effort":"low","enable_thinking":true};>';
+  assert.equal(`${reasoning};${text}`, [...prompt].reverse().join(''));
+  assert.equal(await model.applyChatTemplate(messages, { enableThinking: true, templateOptions: { effort: 'low' } }), prompt);
+  assert.equal(state.starts[0].options.chatPrompt, prompt);
+  const raw = await model.generate(prompt).result();
+  assert.deepEqual(['reasoning' in raw, state.starts[1].options.chatPrompt], [false, undefined]);
+  await assert.rejects(model.generate('a', { enableThinking: true }).text(), { code: 'unsupported-option' });
+});
+
 test('a result has tokens, usage, timings and log-probabilities', async () => {
   const { model } = await connect();
   state.stepMs = 2;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkGenerateOptions, checkLoadOptions, checkMessages, checkTemplateOptions, checkTokenizeOptions, checkTokens } from '../dist/options.js';
+import { checkChatOptions, checkGenerateOptions, checkLoadOptions, checkMessages, checkTemplateOptions, checkTokenizeOptions, checkTokens } from '../dist/options.js';
 import { describeSource } from '../dist/source-data.js';
 import { PagelmError } from '../dist/errors.js';
 
@@ -65,7 +65,8 @@ test('logit bias: objects, pairs and maps are the same', () => {
 
 for (const [options, code, words] of [
   [{ max_tokens: 1 }, 'unsupported-option', ['max_tokens', 'maxTokens']],
-  [{ tools: [] }, 'unsupported-option', ['tools', 'applyChatTemplate']],
+  [{ tools: [] }, 'unsupported-option', ['tools']],
+  [{ enableThinking: true }, 'unsupported-option', ['enableThinking']],
   [{ maxTokens: 0 }, 'invalid-argument', ['maxTokens']],
   [{ temperature: -0.1 }, 'invalid-argument', ['temperature', '-0.1']],
   [{ temperature: Infinity }, 'invalid-argument', ['Infinity']],
@@ -84,6 +85,20 @@ for (const [options, code, words] of [
   test(`generate options: ${JSON.stringify(options)} is ${code}`, () => refused(code, words, () => checkGenerateOptions(options, 10)));
 }
 
+test('chat options are generate options and the variables of the template', () => {
+  assert.deepEqual(checkChatOptions({ maxTokens: 1 }, 10).sampling, { maxTokens: 1 });
+  assert.equal('variables' in checkChatOptions({}, 10), false);
+  assert.deepEqual(checkChatOptions({ enableThinking: false }, 10).variables, { enable_thinking: false });
+  assert.deepEqual(checkChatOptions({ templateOptions: { a: [1], b: undefined } }, 10).variables, { a: [1] });
+  assert.deepEqual(checkTemplateOptions({ enableThinking: true, templateOptions: { a: 1 } }).variables, { a: 1, enable_thinking: true });
+  refused('unsupported-option', ['tools', 'applyChatTemplate'], () => checkChatOptions({ tools: [] }, 10));
+  refused('unsupported-option', ['enable_thinking', 'enableThinking'], () => checkChatOptions({ enable_thinking: true }, 10));
+  refused('invalid-argument', ['enableThinking'], () => checkChatOptions({ enableThinking: 'yes' }, 10));
+  refused('invalid-argument', ['templateOptions'], () => checkChatOptions({ templateOptions: [] }, 10));
+  refused('invalid-argument', ['templateOptions'], () => checkTemplateOptions({ templateOptions: null }));
+  refused('invalid-argument', ['enable_thinking'], () => checkChatOptions({ enableThinking: true, templateOptions: { enable_thinking: false } }, 10));
+});
+
 test('tokens: the vocabulary is the limit', () => {
   assert.deepEqual([...checkTokens('tokens', [0, 9], 10, 1)], [0, 9]);
   refused('invalid-argument', ['tokens[1]', '10', '9'], () => checkTokens('tokens', [0, 10], 10, 1));
@@ -94,12 +109,18 @@ test('tokens: the vocabulary is the limit', () => {
 });
 
 test('messages', () => {
-  const messages = [{ role: 'user', content: 'x' }, { role: 'assistant', content: null, tool_calls: [{ id: 1 }] }];
+  const messages = [
+    { role: 'user', content: 'x' }, { role: 'assistant', content: null, tool_calls: [{ id: 1 }] },
+    { role: 'user', content: [{ type: 'text', text: 'x' }, { type: 'text', text: '' }] },
+  ];
   assert.deepEqual(JSON.parse(checkMessages(messages)), messages);
   refused('invalid-argument', ['at least one'], () => checkMessages([]));
   refused('invalid-argument', ['messages[0].role', 'robot'], () => checkMessages([{ role: 'robot', content: '' }]));
   refused('invalid-argument', ['messages[0].content', 'null'], () => checkMessages([{ role: 'user', content: null }]));
   refused('invalid-argument', ['messages[1].content', 'array'], () => checkMessages([messages[0], { role: 'user', content: [] }]));
+  refused('unsupported-option', ['content[0].type', 'image'], () => checkMessages([{ role: 'user', content: [{ type: 'image' }] }]));
+  refused('invalid-argument', ['content[0].text'], () => checkMessages([{ role: 'user', content: [{ type: 'text' }] }]));
+  refused('unsupported-option', ['url'], () => checkMessages([{ role: 'user', content: [{ type: 'text', text: '', url: '' }] }]));
   refused('unsupported-option', ['contnet'], () => checkMessages([{ role: 'user', content: '', contnet: '' }]));
   const circular = [];
   circular.push(circular);

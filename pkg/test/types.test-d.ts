@@ -44,6 +44,14 @@ model.generate('', { logitBias: [[5, -1]] });
 model.generate('', { logitBias: new Map([[5, -1]]) });
 model.chat([{ role: 'user', content: 'Hello' }]);
 model.applyChatTemplate([{ role: 'assistant', content: null, tool_calls: [{}] }], { tools: [{}], addGenerationPrompt: false });
+model.applyChatTemplate([{ role: 'user', content: [{ type: 'text', text: '' }] }], { enableThinking: false, templateOptions: { effort: 'low' } });
+model.chat([{ role: 'user', content: '' }], { enableThinking: false, templateOptions: { effort: 'low' }, maxTokens: 1 });
+// @ts-expect-error generate() has no template
+model.generate('', { enableThinking: false });
+// @ts-expect-error images are not supported
+model.chat([{ role: 'user', content: [{ type: 'image', url: '' }] }]);
+same<Equal<ModelInfo['chatTemplate'], 'model' | 'option' | 'default'>>();
+same<Equal<Result['reasoning'], string | undefined>>();
 model.tokenize('', { addSpecial: false, parseSpecial: false });
 // @ts-expect-error info cannot be written
 model.info.name = '';
@@ -65,6 +73,7 @@ async function read(generation: Generation): Promise<void> {
   for await (const part of generation) {
     same<Equal<typeof part, Part>>();
     if (part.type === 'text-delta') same<Equal<typeof part.text, string>>();
+    if (part.type === 'reasoning-delta') same<Equal<typeof part.text, string>>();
     if (part.type === 'finish') same<Equal<typeof part.timings.timeToFirstTokenMs, number>>();
     // @ts-expect-error not every part has text
     part.text;

@@ -8,10 +8,28 @@ use minijinja::{Error, ErrorKind, Value};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
+use super::budget::MAX_VALUE_BYTES;
 use super::python::float;
 
 /// The deepest indentation, in spaces; more is a mistake or an attack on the size of the output.
 const MAX_INDENT: usize = 32;
+
+/// Bytes that refuse to become more than a value may have.
+struct Limited(Vec<u8>);
+
+impl io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_VALUE_BYTES {
+            return Err(io::Error::other(format!("longer than {MAX_VALUE_BYTES} bytes")));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Both layouts of `json.dumps`: on one line, or with `indent`.
 enum Layout<'a> {
@@ -110,13 +128,13 @@ pub fn tojson(value: &Value, indent: Option<usize>, options: Kwargs) -> Result<V
         (None, None) => Layout::Line { item: ", ", key: ": " },
         _ => return Err(refuse("tojson: separators must be two strings, without indent".into())),
     };
-    let mut bytes = Vec::new();
+    let mut bytes = Limited(Vec::new());
     value
         .serialize(&mut Serializer::with_formatter(&mut bytes, layout))
         .map_err(|e| refuse("tojson: the value has no JSON form".into()).with_source(e))?;
-    let json = String::from_utf8(bytes).map_err(|e| refuse("tojson: not UTF-8".into()).with_source(e))?;
+    let json = String::from_utf8(bytes.0).map_err(|e| refuse("tojson: not UTF-8".into()).with_source(e))?;
     let json = if ensure_ascii { escape_non_ascii(&json) } else { json };
-    Ok(Value::from_safe_string(json))
+    Ok(json.into()) // plain text, as in transformers: only jinja2's own filter marks it as safe
 }
 
 /// `\uXXXX` for everything beyond ASCII, in UTF-16 as JSON has it.

@@ -17,20 +17,31 @@
 //! (`True`, `None`, `['a']`).
 //!
 //! A template comes with a model and is hostile: it has no access to anything but its arguments, and its length,
-//! its steps, its recursion and its output are bounded. Its memory is not: a template that doubles a string
-//! in a loop runs into the limit of the wasm memory.
+//! its steps, its recursion, its output, and the values that it makes and reads on the way are bounded.
 
+mod bounded;
+mod budget;
+mod content;
+mod default_template;
+mod environment;
 mod generation_tag;
 mod json;
+mod markup;
+mod methods;
 mod nesting;
+mod operators;
+mod program;
 mod python;
+mod reasoning;
 mod time;
 
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+pub use default_template::{DEFAULT_TEMPLATE, PLAIN_STOP, PLAIN_TEMPLATE, default_template};
+pub use reasoning::{Pieces, Splitter, Tags};
 
-use minijinja::{Environment, Error as JinjaError, ErrorKind as JinjaErrorKind, UndefinedBehavior, Value};
+use std::collections::BTreeSet;
+use std::fmt;
+
+use minijinja::{Error as JinjaError, ErrorKind as JinjaErrorKind, Value};
 use serde_json::Map;
 
 use crate::{Error, ErrorKind, Result};
@@ -43,18 +54,6 @@ pub const MAX_STEPS: u64 = 10_000_000;
 
 /// The longest output, in bytes: no context takes more.
 pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
-
-/// The deepest recursion of macros, in minijinja's units; its own default of 500 is meant for a larger stack.
-const MAX_RECURSION: usize = 200;
-
-/// The template for a model that has none: ChatML, as introduced by OpenAI and used by SmolLM and Qwen.
-pub const DEFAULT_TEMPLATE: &str = "\
-{%- for message in messages %}
-{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}
-{{- '<|im_start|>assistant\\n' }}
-{%- endif %}";
 
 /// What a template is given besides the messages.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +75,9 @@ pub struct RenderOptions {
 #[derive(Clone, Debug)]
 pub struct ChatTemplate {
     source: String,
+    /// Every name in its expressions.
+    names: BTreeSet<String>,
+    tags: Option<Tags>,
     bos: String,
     eos: String,
 }
@@ -105,30 +107,71 @@ impl ChatTemplate {
             return Err(Error::new(ErrorKind::ChatTemplate, detail));
         }
         nesting::check(source)?;
-        let source = generation_tag::strip(source);
-        Environment::new().template_from_str(&source).map_err(failure)?;
-        Ok(Self { source, bos: bos.to_string(), eos: eos.to_string() })
+        let source = program::unfolded(&generation_tag::strip(source));
+        program::compile(&source).map_err(failure)?;
+        let (names, tags) = (program::names(&source), Tags::named_in(&source));
+        Ok(Self { source, names, tags, bos: bos.to_string(), eos: eos.to_string() })
+    }
+
+    /// The tags around the reasoning of the model, if the template knows of any.
+    pub fn tags(&self) -> Option<Tags> {
+        self.tags
+    }
+
+    /// Whether this is [`PLAIN_TEMPLATE`].
+    pub fn is_plain(&self) -> bool {
+        self.source == PLAIN_TEMPLATE
+    }
+
+    /// Whether the template looks at the variable `name`.
+    pub fn uses(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Checks that the template looks at each of `variables`, so that none is ignored. `enable_thinking: false` asks
+    /// nothing of a template that knows of no reasoning.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] with the first that it does not.
+    pub fn check_variables(&self, variables: &Map<String, serde_json::Value>) -> Result<()> {
+        let is_moot = |name: &str, value| name == "enable_thinking" && value == false && self.tags.is_none();
+        match variables.iter().find(|(name, value)| !self.uses(name) && !is_moot(name, *value)) {
+            None => Ok(()),
+            Some((name, value)) => {
+                let detail = format!("{name} is {value}, but the chat template has no variable of that name");
+                Err(Error::new(ErrorKind::InvalidArgument, detail))
+            }
+        }
     }
 
     /// The prompt for `messages`, an array of `{ "role": ..., "content": ... }` whose members reach the template
-    /// untouched.
+    /// untouched, with one exception: a `content` that is a list of texts (`{ "type": "text", "text": ... }`) becomes one
+    /// text, a line each, if the template does not take lists.
     ///
     /// # Errors
     /// [`ErrorKind::ChatTemplate`] when the template refuses (then with its own message, and [`Refusal`] as source),
     /// fails, or goes beyond [`MAX_STEPS`] or [`MAX_OUTPUT_BYTES`]; [`ErrorKind::InvalidArgument`] if `messages` is
-    /// not an array or `extra` has a name of its own field.
+    /// not an array, has a part that is no text, or `extra` has the name of a field of its own.
     pub fn render(&self, messages: &serde_json::Value, options: &RenderOptions) -> Result<String> {
         if !messages.is_array() {
             return Err(Error::new(ErrorKind::InvalidArgument, "messages must be an array of objects"));
         }
-        let context = self.context(messages, options)?;
-        let environment = environment(options.now);
-        let template = environment.template_from_str(&self.source).map_err(failure)?;
-        let text = template.render(context).map_err(failure)?;
-        if text.len() > MAX_OUTPUT_BYTES {
-            return Err(failure(too_long()));
+        if content::has_parts(messages)? && !self.takes_parts(options) {
+            return self.render_as_is(&content::joined(messages), options);
         }
-        Ok(text)
+        self.render_as_is(messages, options)
+    }
+
+    /// Whether the template takes a list of parts for content, found out by trying.
+    fn takes_parts(&self, options: &RenderOptions) -> bool {
+        self.render_as_is(&content::probe(), options).is_ok_and(|prompt| content::is_taken(&prompt))
+    }
+
+    fn render_as_is(&self, messages: &serde_json::Value, options: &RenderOptions) -> Result<String> {
+        let context = self.context(messages, options)?;
+        let environment = environment::new(options.now);
+        let program = program::compile(&self.source).map_err(failure)?;
+        program::run(&program, &environment, context).map_err(failure)
     }
 
     fn context(&self, messages: &serde_json::Value, options: &RenderOptions) -> Result<Value> {
@@ -150,41 +193,6 @@ impl ChatTemplate {
         }
         Ok(Value::from_serialize(context))
     }
-}
-
-/// The environment that templates expect, with all limits set.
-fn environment<'source>(now: Option<i64>) -> Environment<'source> {
-    let mut environment = Environment::new();
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
-    environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-    environment.set_fuel(Some(MAX_STEPS));
-    environment.set_recursion_limit(MAX_RECURSION);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.add_filter("tojson", json::tojson);
-    environment.add_filter("indent", python::indent);
-    environment.add_filter("string", |value: &Value| python::string(value));
-    environment.add_function("raise_exception", |message: String| -> std::result::Result<Value, JinjaError> {
-        let error = JinjaError::new(JinjaErrorKind::InvalidOperation, "the template refuses");
-        Err(error.with_source(Refusal(message)))
-    });
-    if let Some(now) = now {
-        environment.add_function("strftime_now", move |format: String| time::strftime(&format, now));
-    }
-    let written = Arc::new(AtomicUsize::new(0));
-    environment.set_formatter(move |output, _, value| {
-        let text = python::string(value)?;
-        if written.fetch_add(text.len(), Ordering::Relaxed).saturating_add(text.len()) > MAX_OUTPUT_BYTES {
-            return Err(too_long());
-        }
-        output.write_str(&text).map_err(JinjaError::from)
-    });
-    environment
-}
-
-fn too_long() -> JinjaError {
-    let detail = format!("the output is longer than {MAX_OUTPUT_BYTES} bytes");
-    JinjaError::new(JinjaErrorKind::InvalidOperation, detail)
 }
 
 /// The crate's error for one of the engine's: the template's own message if it refused, else what and where.

@@ -1,6 +1,6 @@
 //! How Python writes values, for what a template prints or turns into a string: `True`, `None`, `['a', 1.0]`.
 
-use minijinja::value::{Kwargs, ValueKind};
+use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, Value};
 
 /// The longest text of one value, in bytes; the same limit as the whole output.
@@ -18,42 +18,6 @@ pub fn string(value: &Value) -> Result<String, Error> {
         write(&mut text, value, 0)?;
     }
     Ok(text)
-}
-
-/// The widest indentation, in bytes.
-const MAX_INDENT: usize = 256;
-
-/// `text | indent(width=4, first=false, blank=false)` of jinja2: a line break at the end stays, empty lines stay empty
-/// unless `blank`.
-pub fn indent(
-    text: &str,
-    width: Option<Value>,
-    first: Option<bool>,
-    blank: Option<bool>,
-    options: Kwargs,
-) -> Result<String, Error> {
-    let width = width.or(options.get("width")?);
-    let first = first.or(options.get("first")?).unwrap_or(false);
-    let blank = blank.or(options.get("blank")?).unwrap_or(false);
-    options.assert_all_used()?;
-    let spaces = match width.as_ref().map(|width| (width.as_str(), width.as_usize())) {
-        None => " ".repeat(4),
-        Some((Some(prefix), _)) if prefix.len() <= MAX_INDENT => prefix.to_string(),
-        Some((_, Some(width))) if width <= MAX_INDENT => " ".repeat(width),
-        _ => {
-            let detail = format!("indent: the width must be a text or a number of at most {MAX_INDENT}");
-            return Err(Error::new(ErrorKind::InvalidOperation, detail));
-        }
-    };
-    let mut indented = String::with_capacity(text.len());
-    for (index, line) in text.split('\n').enumerate() {
-        indented.push_str(if index == 0 { "" } else { "\n" });
-        if if index == 0 { first } else { blank || !line.is_empty() } {
-            indented.push_str(&spaces);
-        }
-        indented.push_str(line);
-    }
-    Ok(indented)
 }
 
 /// Appends `repr(value)`.

@@ -91,6 +91,113 @@ fn endless_templates_are_stopped() {
     assert!(error.kind() == ErrorKind::ChatTemplate && error.detail().contains("16777216"), "{error}");
 }
 
+/// What each of these makes or reads without a bound is refused, quickly and with its own words.
+#[test]
+fn values_on_the_way_are_bounded() {
+    let long = "{% set x = 'x' * 4000000 %}";
+    let in_loop = |body: &str| {
+        format!("{{% set ns = namespace(x='ab', l=[1], m={{}}) %}}{{% for i in range(99999) %}}{body}{{% endfor %}}")
+    };
+    for source in [
+        &in_loop("{% set ns.x = ns.x + ns.x %}"),
+        &in_loop("{% set ns.x = ns.x ~ ns.x %}"),
+        &in_loop("{% set ns.x = ns.x * 2 %}"),
+        &in_loop("{% set ns.x %}{{ ns.x }}{{ ns.x }}{% endset %}"),
+        &in_loop("{% set ns.x = ns.x.replace('a', ns.x) %}"),
+        &in_loop("{% set ns.x = ns.x | replace('a', ns.x) %}"),
+        &in_loop("{% set ns.x = ns.x.join([ns.x, ns.x, ns.x]) %}"),
+        &in_loop("{% set ns.x = [ns.x, ns.x] | join %}"),
+        &in_loop("{% set ns.x = '%s%s' | format(ns.x, ns.x) %}"),
+        &in_loop("{% set ns.x = '{}{}'.format(ns.x, ns.x) %}"),
+        &in_loop("{% set ns.x = [ns.x, ns.x] | string %}"),
+        &in_loop("{% set ns.x = [ns.x, ns.x] | tojson %}"),
+        &in_loop("{% set ns.x = ns.x | tojson | escape | string %}"),
+        &in_loop("{% set ns.x = (ns.x ~ '\n') | indent(200) %}"),
+        &in_loop("{% set ns.l = ns.l + ns.l %}"),
+        &in_loop("{% set ns.l = ns.l * 2 %}"),
+        &in_loop("{% set ns.l = [ns.l, ns.l] | sum(start=[]) %}"),
+        &in_loop("{% set ns.l = [ns.l] %}"),
+        &in_loop("{% set ns.l = ns.l | batch(1) %}"),
+        &in_loop("{% set ns.l = {'a': ns.l} %}"),
+        &in_loop("{% set ns.m = dict(a=ns.m) %}"),
+        &in_loop("{% set ns.m = namespace(a=ns.m) %}"),
+        &in_loop("{% set ns.m = ns %}"),
+        &in_loop("{% set ns.m = [{'a': ns}] %}"),
+        &in_loop("{% macro m() %}{{ ns }}{% endmacro %}{% set ns.m = m %}"),
+        &in_loop(&format!("{{% set y %}}{}{{% endset %}}", "text ".repeat(1000))),
+        &format!(
+            "{long}{{% set ns = namespace(l=[]) %}}{{% for i in range(999) %}}{{% set ns.l = ns.l + [x | upper] %}}{{% endfor %}}"
+        ),
+        &format!("{long}{{% for i in range(99999) %}}{{{{ x | length }}}}{{% endfor %}}"),
+        &format!("{long}{{% for i in range(99999) %}}{{{{ 'y' in x }}}}{{% endfor %}}"),
+        "{{ 'x' * 99999999 }}",
+        "{{ 9 * 'x' * 9999999 }}",
+        "{{ ([1] * 99999999) | list }}",
+        "{{ '%99999d' | format(1) }}",
+        "{{ '{:>999999999}'.format(1) }}",
+        "{{ [1] | batch(999999999, 0) }}",
+        "{{ [1] | slice(999999999, 0) }}",
+        "{{ 'a' | indent(999999999) }}",
+        "{{ 9223372036854775807 * 9223372036854775807 * 9223372036854775807 }}",
+        &format!("{{% set x = [] %}}{}", "{% set x = [x] %}".repeat(9999)),
+        &format!("{{% set x = namespace() %}}{}", "{% set x = namespace(y=x) %}".repeat(5000)),
+    ] {
+        let error = render(source).expect_err(source);
+        assert_eq!(error.kind(), ErrorKind::ChatTemplate, "{source}");
+        assert!(!error.detail().contains("unknown"), "{source}: {error}");
+    }
+}
+
+#[test]
+fn chains_of_lazy_values_do_not_grow() {
+    let source = "{% set ns = namespace(l=[1, 2], m={'a': [1]}) %}{% for i in range(50000) %}{% set ns.l = ns.l[:] %}\
+        {% set ns.l = ns.l | map('string') %}{% set ns.m = {'a': ns.m.a[:]} %}{% endfor %}{{ ns.l }}{{ ns.m }}";
+    assert_eq!(render(source).unwrap(), "['1', '2']{'a': [1]}");
+    assert_eq!(render("{{ 'ab'.count('') }}{{ 'é-'.find('-') }}{{ ''.isdigit() }}").unwrap(), "31False");
+}
+
+#[test]
+fn operators_are_those_of_python() {
+    let cases = [
+        ("{{ 1 + 2 }}{{ 1 + 2.5 }}{{ true + 1 }}{{ 2 * 3 }}{{ 2 * 0.5 }}{{ -2 * 3 }}", "33.5261.0-6"),
+        ("{{ 'a' + 'b' }}{{ 'ab' * 2 }}{{ 2 * 'ab' }}{{ 'a' * -1 }}|{{ [1] * 2 + [2] }}", "ababababab|[1, 1, 2]"),
+        ("{% set t = true %}{{ t ~ none ~ 1.0 ~ nothing }}", "TrueNone1.0"),
+        ("{{ 'a<' | safe + '<' + '&' }}{{ '<' + ('>' | safe) }}{{ ('<' | safe) ~ '<' }}", "a<&lt;&amp;&lt;><<"),
+        ("{{ '<\"\\'&' | e }}{{ ('<' | safe) | e }}{{ ('<' | e) * 2 + '<' }}", "&lt;&#34;&#39;&amp;<&lt;&lt;&lt;"),
+        (
+            "{{ 'a-b-c'.split('-', 1) }}{{ 'a-b-c'.rsplit('-', 1) }}{{ ' a  b '.split() }}",
+            "['a', 'b-c']['a-b', 'c']['a', 'b']",
+        ),
+        ("{{ 'a-b-c'.split('-', maxsplit=1)[1] }}{{ 'a b c'.split(none, 1) }}", "b-c['a', 'b c']"),
+        (
+            "{{ 'a-b-c'.partition('-') }}{{ 'a-b-c'.rpartition('-') }}{{ 'a'.partition('-') }}",
+            "['a', '-', 'b-c']['a-b', '-', 'c']['a', '', '']",
+        ),
+        (
+            "{{ 'abc'.removeprefix('a').removesuffix('c') }}{{ 'a-b'.replace('-', '+', 1) }}{{ ','.join(['a', 'b']) }}",
+            "ba+ba,b",
+        ),
+        ("{{ [{'a': 1}, {'a': 2}] | sum('a') }}{{ [{'a': 1}, {'a': 2}] | join(', ', attribute='a') }}", "31, 2"),
+        (
+            "{{ '%s is %d' | format('a', 2) }}{{ '{} {}'.format('a', 2) }}{{ 'aaa' | replace('a', 'b', 2) }}",
+            "a is 2a 2bba",
+        ),
+        ("{% for i in [3, 4] %}{% if loop.first %}{{ loop.length * 2 }}{% endif %}{% else %}x{% endfor %}", "4"),
+        (
+            "{% macro m(a, b=2) %}{{ a + b }}{{ caller and caller() }}{% endmacro %}{{ m(1) + m(1, 1) }}{% call m(1) %}{{ 2 + 2 }}{% endcall %}",
+            "3234",
+        ),
+        ("{% for i in [[1, [2]]] recursive %}{{ i if i is number else loop(i) }}{% endfor %}", "12"),
+        ("{% block a %}{{ 'b' + 'c' }}{% endblock %}{% filter upper %}x{{ 'y' }}{% endfilter %}", "bcXY"),
+    ];
+    for (source, expected) in cases {
+        assert_eq!(render(source).unwrap(), expected, "{source}");
+    }
+    for source in ["{{ 'a' + 1 }}", "{{ nothing + 'a' }}", "{{ [1] + 'a' }}", "{{ 'a' * 'b' }}", "{{ none * 2 }}"] {
+        assert_eq!(render(source).unwrap_err().kind(), ErrorKind::ChatTemplate, "{source}");
+    }
+}
+
 #[test]
 fn messages_and_extras_reach_the_template_untouched() {
     let messages = json!([{ "role": "user", "content": "{{ x }} <&>", "more": { "b": 1, "a": [true] } }]);
@@ -109,4 +216,33 @@ fn wrong_arguments_are_refused() {
     let extra = json!({ "messages": [] }).as_object().unwrap().clone();
     let error = render_with("", json!([]), RenderOptions { extra, ..Default::default() }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn lists_of_texts_reach_templates_that_take_them() {
+    let parts =
+        json!([{ "role": "user", "content": [{ "type": "text", "text": "a" }, { "type": "text", "text": "b" }] }]);
+    let takes = "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}<{{ p.text }}>{% endfor %}{% endif %}{% endfor %}";
+    assert_eq!(render_with(takes, parts.clone(), RenderOptions::default()).unwrap(), "<a><b>");
+    for does_not in ["{{ messages[0].content }}", "{{ '' + messages[0].content }}", "{{ messages[0].content | trim }}"]
+    {
+        assert_eq!(render_with(does_not, parts.clone(), RenderOptions::default()).unwrap(), "a\nb", "{does_not}");
+    }
+    let image = json!([{ "role": "user", "content": [{ "type": "image", "url": "a" }] }]);
+    let error = render_with(takes, image, RenderOptions::default()).unwrap_err();
+    assert!(error.kind() == ErrorKind::InvalidArgument && error.detail().contains("image"), "{error}");
+}
+
+#[test]
+fn variables_that_a_template_does_not_use_are_refused() {
+    let of = |variables: serde_json::Value| variables.as_object().unwrap().clone();
+    let check = |source: &str, variables| ChatTemplate::new(source, "", "").unwrap().check_variables(&of(variables));
+    let thinking = "{% if enable_thinking is defined %}<think>{% endif %}";
+    check(thinking, json!({ "enable_thinking": true })).unwrap();
+    check(thinking, json!({ "enable_thinking": false })).unwrap();
+    check("enable_thinking", json!({ "enable_thinking": false })).unwrap();
+    check("{{ \"enable_thinking\" }}", json!({ "enable_thinking": true })).unwrap_err();
+    check("</think>", json!({ "enable_thinking": false })).unwrap_err();
+    let error = check(thinking, json!({ "enable_thinking": true, "thinking": 1 })).unwrap_err();
+    assert!(error.kind() == ErrorKind::InvalidArgument && error.detail().starts_with("thinking is 1"), "{error}");
 }

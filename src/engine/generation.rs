@@ -1,9 +1,10 @@
 //! One generation: prefill block by block, then a token a step.
 
 use super::Engine;
+use crate::chat::{ChatTemplate, PLAIN_STOP, Pieces, Splitter, Tags};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{Backend, Head};
-use crate::sampling::{Sampled, Sampler, SamplingOptions, StopMatcher, TokenLogprob};
+use crate::sampling::{MAX_STOPS, Sampled, Sampler, SamplingOptions, StopMatcher, TokenLogprob};
 use crate::tokenizer::Detokenizer;
 
 /// What a caller asks for.
@@ -17,6 +18,9 @@ pub struct GenerateOptions {
     pub stop: Vec<String>,
     /// Go on after an end-of-generation token.
     pub ignore_eos: bool,
+    /// The rendered template, if this is a chat: reasoning is then told apart from the answer, and an answer to the
+    /// template in plain words ends with its paragraph.
+    pub chat_prompt: Option<String>,
 }
 
 /// What [`Engine::start`] found.
@@ -42,6 +46,8 @@ pub enum Reason {
 pub struct TokenEvent {
     /// The id.
     pub id: u32,
+    /// Reasoning that can be shown now, before `text`; only in a chat.
+    pub reasoning: String,
     /// The text that can be shown now; it may be empty, or belong to earlier tokens too.
     pub text: String,
     /// ln p of the token in the model's own distribution, if asked for.
@@ -66,8 +72,8 @@ pub enum Event {
     Finish {
         /// Why.
         reason: Reason,
-        /// Text that was held back, now to be shown.
-        text: String,
+        /// What was held back, now to be shown.
+        rest: Pieces,
     },
 }
 
@@ -81,6 +87,9 @@ pub(super) struct Generation {
     ignore_eos: bool,
     sampler: Sampler,
     detokenizer: Detokenizer,
+    splitter: Option<Splitter>,
+    /// Tokens that are a tag around reasoning each, and the tag: a special token has no text of its own.
+    tags: Vec<(u32, &'static str)>,
     stops: StopMatcher,
     /// Set by the step that found the end; the next one reports it.
     ended: Option<Reason>,
@@ -102,8 +111,11 @@ impl<B: Backend> Engine<B> {
             );
             return Err(Error::new(ErrorKind::ContextOverflow, detail));
         }
+        let stops = StopMatcher::new(&self.stop_texts(&options))?;
+        let tags = self.template.as_ref().ok().and_then(ChatTemplate::tags);
+        let splitter = tags.zip(options.chat_prompt.as_deref()).map(|(tags, prompt)| Splitter::new(tags, prompt));
+        let tags = tags.filter(|_| splitter.is_some()).map_or(Ok(Vec::new()), |tags| self.tag_tokens(tags))?;
         let mut sampler = Sampler::new(options.sampling, self.info.vocabulary_size)?;
-        let stops = StopMatcher::new(&options.stop)?;
         for &id in prompt {
             sampler.accept(id)?;
         }
@@ -116,6 +128,8 @@ impl<B: Backend> Engine<B> {
             ignore_eos: options.ignore_eos,
             sampler,
             detokenizer: Detokenizer::new(false),
+            splitter,
+            tags,
             stops,
             ended: None,
         });
@@ -137,8 +151,30 @@ impl<B: Backend> Engine<B> {
         Ok(event)
     }
 
-    /// Ends the generation, if one is running, and gives the text that was held back.
-    pub fn stop(&mut self) -> String {
+    /// The tokens that are a tag around reasoning, and the tag.
+    fn tag_tokens(&self, tags: Tags) -> Result<Vec<(u32, &'static str)>> {
+        let Ok(tokenizer) = &self.tokenizer else { return Ok(Vec::new()) };
+        let mut tokens = Vec::new();
+        for tag in [tags.open, tags.close] {
+            if let [id] = tokenizer.encode(tag, false, true)?[..] {
+                tokens.push((id, tag));
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// The caller's stop texts, and in a chat in plain words the next turn's name.
+    fn stop_texts(&self, options: &GenerateOptions) -> Vec<String> {
+        let mut texts = options.stop.clone();
+        let is_plain = self.template.as_ref().is_ok_and(ChatTemplate::is_plain);
+        if options.chat_prompt.is_some() && is_plain && texts.len() < MAX_STOPS {
+            texts.push(PLAIN_STOP.into());
+        }
+        texts
+    }
+
+    /// Ends the generation, if one is running, and gives what was held back.
+    pub fn stop(&mut self) -> Pieces {
         self.generation.take().map(|mut g| g.rest()).unwrap_or_default()
     }
 
@@ -147,7 +183,7 @@ impl<B: Backend> Engine<B> {
             g.ended = Some(Reason::Length);
         }
         if let Some(reason) = g.ended {
-            return Ok(Event::Finish { reason, text: g.rest() });
+            return Ok(Event::Finish { reason, rest: g.rest() });
         }
         let block = self.session.block();
         if g.pending.len() > block {
@@ -158,17 +194,18 @@ impl<B: Backend> Engine<B> {
         }
         let sampled = self.next_token(g).await?;
         if self.ends(g, sampled.id) {
-            return Ok(Event::Finish { reason: Reason::Stop, text: g.rest() });
+            return Ok(Event::Finish { reason: Reason::Stop, rest: g.rest() });
         }
         g.generated += 1;
         g.sampler.accept(sampled.id)?;
         g.pending = vec![sampled.id];
-        let (text, stopped) = self.text_of(g, sampled.id)?;
+        let text = self.text_of(g, sampled.id)?;
+        let (Pieces { reasoning, text }, stopped) = g.release(&text);
         if stopped {
             g.ended = Some(Reason::Stop);
         }
         let (logprob, top_logprobs) = (sampled.logprob, sampled.top_logprobs);
-        Ok(Event::Token(TokenEvent { id: sampled.id, text, logprob, top_logprobs }))
+        Ok(Event::Token(TokenEvent { id: sampled.id, reasoning, text, logprob, top_logprobs }))
     }
 
     /// Whether the model ends its turn with this token.
@@ -191,25 +228,107 @@ impl<B: Backend> Engine<B> {
         sampled
     }
 
-    /// The text that a token lets out, and whether a stop string was completed.
-    fn text_of(&self, g: &mut Generation, id: u32) -> Result<(String, bool)> {
-        let Ok(tokenizer) = &self.tokenizer else { return Ok((String::new(), false)) }; // ids only; see `Info`
+    /// The text that a token completes.
+    fn text_of(&self, g: &mut Generation, id: u32) -> Result<String> {
+        let Ok(tokenizer) = &self.tokenizer else { return Ok(String::new()) }; // ids only; see `Info`
         // a model may have more embeddings than the tokenizer has tokens; those have no text
         if id as usize >= tokenizer.vocabulary_size() {
-            return Ok((String::new(), false));
+            return Ok(String::new());
         }
-        Ok(g.stops.push(&g.detokenizer.push(tokenizer, id)?))
+        let text = g.detokenizer.push(tokenizer, id)?;
+        Ok(g.with_tag(id, text))
     }
 }
 
 impl Generation {
-    /// What was held back: an unfinished character, the start of a stop string.
-    fn rest(&mut self) -> String {
-        let tail = self.detokenizer.finish();
-        let (mut text, stopped) = self.stops.push(&tail);
-        if !stopped {
-            text.push_str(&self.stops.finish());
+    /// The text of a token, and of a tag that is a special token, which has none of its own.
+    fn with_tag(&mut self, id: u32, text: String) -> String {
+        match self.tags.iter().find(|(token, tag)| *token == id && !text.ends_with(tag)) {
+            Some((_, tag)) => text + &self.detokenizer.finish() + tag,
+            None => text,
         }
-        text
+    }
+
+    /// What can be shown of what was held back and `text`, and whether a stop text was completed.
+    fn release(&mut self, text: &str) -> (Pieces, bool) {
+        let pieces = match &mut self.splitter {
+            Some(splitter) => splitter.push(text),
+            None => Pieces { reasoning: String::new(), text: text.to_owned() },
+        };
+        let (text, stopped) = self.stops.push(&pieces.text);
+        (Pieces { reasoning: pieces.reasoning, text }, stopped)
+    }
+
+    /// What was held back: an unfinished character, the start of a tag or of a stop text.
+    fn rest(&mut self) -> Pieces {
+        let tail = self.detokenizer.finish();
+        let (mut rest, _) = self.release(&tail);
+        if let Some(last) = self.splitter.as_mut().map(Splitter::finish) {
+            rest.reasoning.push_str(&last.reasoning);
+            rest.text.push_str(&self.stops.push(&last.text).0);
+        }
+        if !self.stops.is_stopped() {
+            rest.text.push_str(&self.stops.finish());
+        }
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generation(stop: &str, prompt: &str) -> Generation {
+        Generation {
+            pending: Vec::new(),
+            prompt_tokens: 0,
+            generated: 0,
+            max_tokens: 0,
+            ignore_eos: false,
+            sampler: Sampler::new(SamplingOptions::default(), 1).unwrap(),
+            detokenizer: Detokenizer::new(false),
+            splitter: Tags::named_in("<think>").map(|tags| Splitter::new(tags, prompt)),
+            tags: Vec::new(),
+            stops: StopMatcher::new(&[stop]).unwrap(),
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn stop_texts_end_the_answer_and_not_the_reasoning() {
+        let mut g = generation("END", "<think>");
+        let texts = ["One END", "\n</thi", "nk>\n", "Two", " EN", "D three"];
+        let shown: Vec<(Pieces, bool)> = texts.iter().map(|text| g.release(text)).collect();
+        let reasoning: String = shown.iter().map(|(pieces, _)| pieces.reasoning.as_str()).collect();
+        let text: String = shown.iter().map(|(pieces, _)| pieces.text.as_str()).collect();
+        assert_eq!((reasoning.as_str(), text.as_str()), ("One END", "Two "));
+        assert_eq!(
+            shown.iter().map(|(_, stopped)| *stopped).collect::<Vec<_>>(),
+            [false, false, false, false, false, true]
+        );
+        assert_eq!(g.rest(), Pieces::default());
+    }
+
+    #[test]
+    fn tags_may_be_special_tokens_or_text() {
+        let mut g = generation("END", "");
+        g.tags = vec![(7, "<think>"), (8, "</think>")];
+        for (id, text, expected) in
+            [(7, "", "<think>"), (7, "<think>", "<think>"), (8, "é", "é</think>"), (9, "a", "a")]
+        {
+            assert_eq!(g.with_tag(id, text.to_owned()), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_held_comes_in_the_end() {
+        let mut g = generation("END", "");
+        assert_eq!(g.release("<think>a </th").0.reasoning, "a");
+        assert_eq!(g.rest(), Pieces { reasoning: " </th".into(), text: String::new() });
+        let mut g = generation("END", "");
+        assert_eq!(g.release("<think>a</think>b EN").0, Pieces { reasoning: "a".into(), text: "b ".into() });
+        assert_eq!(g.rest().text, "EN");
+        let mut g = generation("END", "");
+        assert_eq!((g.release(" <thi").0, g.rest().text.as_str()), (Pieces::default(), " <thi"));
     }
 }

@@ -1,7 +1,7 @@
 //! From bytes to an [`Engine`].
 
 use super::{Engine, part};
-use crate::chat::{ChatTemplate, DEFAULT_TEMPLATE};
+use crate::chat::{ChatTemplate, default_template};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::{Header, Metadata, Parsed};
 use crate::kernels::Backend;
@@ -42,6 +42,34 @@ pub struct Info {
     pub bytes: u64,
     /// Why the tokenizer could not be built, if it could not.
     pub tokenizer_error: Option<String>,
+    /// Where the chat template is from.
+    pub chat_template: TemplateOrigin,
+    /// What the chat template says about reasoning.
+    pub reasoning: ReasoningMode,
+}
+
+/// Where a chat template is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TemplateOrigin {
+    /// [`LoadOptions::chat_template`].
+    Option,
+    /// The file.
+    Model,
+    /// [`default_template`], because there is no other.
+    Default,
+}
+
+/// What a chat template says about the reasoning of its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReasoningMode {
+    /// It knows of none.
+    None,
+    /// It names the tags around it.
+    Always,
+    /// It also looks at `enable_thinking`.
+    Optional,
 }
 
 /// Takes a GGUF file as a stream. First [`Self::push`] until the header is complete, then [`Self::prepare`] with a
@@ -125,12 +153,17 @@ impl<B: Backend> EngineLoader<B> {
         let Some(header) = self.header.take() else { return Ok(()) }; // INVARIANT: `check` has seen it
         let vocabulary = Vocabulary::from_metadata(&header.metadata);
         let tokenizer = vocabulary.and_then(Tokenizer::new).and_then(|t| fits(t, config.vocabulary));
-        let template = template(&header.metadata, self.options.chat_template.as_deref());
+        let replacement = self.options.chat_template.as_deref();
+        let origin = origin(&header.metadata, replacement);
+        let adds_bos = tokenizer.as_ref().is_ok_and(Tokenizer::adds_bos);
+        let template = template(&header.metadata, replacement, adds_bos);
         if self.options.chat_template.is_some() {
             part(&template)?; // the file's own may be bad and the model still useful; the caller's is a mistake
         }
         let mut info = describe(&header, &config, context, self.file_bytes)?;
         info.tokenizer_error = tokenizer.as_ref().err().map(|e| e.to_string());
+        info.chat_template = origin;
+        info.reasoning = template.as_ref().map_or(ReasoningMode::None, reasoning_mode);
         let (held, start) = (std::mem::take(&mut self.held), header.data_offset);
         let mut weights = Loader::new(backend, header, config, context, held.len().min(start as usize) as u64)?;
         weights.push(&held[held.len().min(start as usize)..])?;
@@ -188,19 +221,38 @@ fn describe(header: &Header, config: &Config, context: usize, bytes: u64) -> Res
         vocabulary_size: config.vocabulary,
         bytes,
         tokenizer_error: None,
+        chat_template: TemplateOrigin::Default,
+        reasoning: ReasoningMode::None,
     })
 }
 
-/// The caller's template, else the file's, else ChatML.
-fn template(m: &Metadata, replacement: Option<&str>) -> Result<ChatTemplate> {
+fn reasoning_mode(template: &ChatTemplate) -> ReasoningMode {
+    match template.tags() {
+        None => ReasoningMode::None,
+        Some(_) if template.uses("enable_thinking") => ReasoningMode::Optional,
+        Some(_) => ReasoningMode::Always,
+    }
+}
+
+fn origin(m: &Metadata, replacement: Option<&str>) -> TemplateOrigin {
+    match (replacement, m.get("tokenizer.chat_template")) {
+        (Some(_), _) => TemplateOrigin::Option,
+        (None, Some(_)) => TemplateOrigin::Model,
+        (None, None) => TemplateOrigin::Default,
+    }
+}
+
+/// The caller's template, else the file's, else the one for its vocabulary. The latter writes the first token only if
+/// the tokenizer would (`adds_bos`); the others know what they want.
+fn template(m: &Metadata, replacement: Option<&str>, adds_bos: bool) -> Result<ChatTemplate> {
     let tokens = m.strings("tokenizer.ggml.tokens")?.unwrap_or_default();
     let text = |key: &str| -> Result<&str> {
         let id = m.u64(&format!("tokenizer.ggml.{key}_token_id"))?;
         Ok(id.and_then(|id| tokens.get(usize::try_from(id).ok()?)).map_or("", String::as_str))
     };
-    let source = match replacement {
-        Some(source) => source,
-        None => m.str("tokenizer.chat_template")?.unwrap_or(DEFAULT_TEMPLATE),
-    };
-    ChatTemplate::new(source, text("bos")?, text("eos")?)
+    if let Some(source) = replacement.map_or_else(|| m.str("tokenizer.chat_template"), |source| Ok(Some(source)))? {
+        return ChatTemplate::new(source, text("bos")?, text("eos")?);
+    }
+    let source = default_template(|token| tokens.iter().any(|t| t == token));
+    ChatTemplate::new(source, if adds_bos { text("bos")? } else { "" }, text("eos")?)
 }

@@ -7,7 +7,7 @@ mod generation;
 mod load;
 
 pub use generation::{Event, GenerateOptions, Reason, Started, TokenEvent};
-pub use load::{DEFAULT_CONTEXT, EngineLoader, Info, LoadOptions};
+pub use load::{DEFAULT_CONTEXT, EngineLoader, Info, LoadOptions, ReasoningMode, TemplateOrigin};
 
 use crate::chat::{ChatTemplate, RenderOptions};
 use crate::error::{Error, Result};
@@ -57,9 +57,11 @@ impl<B: Backend> Engine<B> {
     /// Renders the model's chat template.
     ///
     /// # Errors
-    /// `ChatTemplate` if it does not parse or refuses.
+    /// `ChatTemplate` if it does not parse or refuses; `InvalidArgument` if it does not look at one of `options.extra`.
     pub fn apply_chat_template(&self, messages: &serde_json::Value, options: &RenderOptions) -> Result<String> {
-        part(&self.template)?.render(messages, options)
+        let template = part(&self.template)?;
+        template.check_variables(&options.extra)?;
+        template.render(messages, options)
     }
 
     /// Logits (vocabulary) of the token after `tokens`.

@@ -49,6 +49,12 @@ struct StartedObject {
 }
 
 #[derive(Serialize)]
+struct RestObject {
+    reasoning: String,
+    text: String,
+}
+
+#[derive(Serialize)]
 struct TopObject {
     token: u32,
     logprob: f64,
@@ -69,12 +75,14 @@ enum StepObject {
     },
     Token {
         token: u32,
+        reasoning: String,
         text: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         logprob: Option<LogprobObject>,
     },
     Finish {
         reason: &'static str,
+        reasoning: String,
         text: String,
     },
 }
@@ -83,16 +91,21 @@ impl From<Event> for StepObject {
     fn from(event: Event) -> Self {
         match event {
             Event::Prefill { done, total } => Self::Prefill { done, total },
-            Event::Token(TokenEvent { id, text, logprob, top_logprobs }) => {
+            Event::Token(TokenEvent { id, reasoning, text, logprob, top_logprobs }) => {
                 let top = top_logprobs.into_iter().map(|t| TopObject { token: t.id, logprob: t.logprob }).collect();
-                Self::Token { token: id, text, logprob: logprob.map(|logprob| LogprobObject { logprob, top }) }
+                Self::Token {
+                    token: id,
+                    reasoning,
+                    text,
+                    logprob: logprob.map(|logprob| LogprobObject { logprob, top }),
+                }
             }
-            Event::Finish { reason, text } => {
+            Event::Finish { reason, rest } => {
                 let reason = match reason {
                     Reason::Stop => "stop",
                     Reason::Length => "length",
                 };
-                Self::Finish { reason, text }
+                Self::Finish { reason, reasoning: rest.reasoning, text: rest.text }
             }
         }
     }
@@ -164,9 +177,10 @@ impl Engine {
         object(&StepObject::from(event))
     }
 
-    /// Ends the generation; gives the text that was held back.
-    pub fn stop(&mut self) -> String {
-        on!(&mut self.any, e => e.stop())
+    /// Ends the generation; gives what was held back.
+    pub fn stop(&mut self) -> Result<JsValue, JsValue> {
+        let rest = on!(&mut self.any, e => e.stop());
+        object(&RestObject { reasoning: rest.reasoning, text: rest.text })
     }
 
     /// Logits (vocabulary) after the tokens.

@@ -41,16 +41,16 @@ struct Generate {
     logit_bias: Vec<(u32, f32)>,
     logprobs: Option<usize>,
     ignore_eos: bool,
+    chat_prompt: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Render {
     add_generation_prompt: Option<bool>,
     tools: Option<serde_json::Value>,
     now: Option<f64>,
-    #[serde(flatten)]
-    extra: serde_json::Map<String, serde_json::Value>,
+    variables: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Reads an object; undefined and null are an empty one.
@@ -79,6 +79,7 @@ pub(super) fn generate(value: JsValue) -> std::result::Result<GenerateOptions, J
         max_tokens: o.max_tokens,
         stop: o.stop,
         ignore_eos: o.ignore_eos,
+        chat_prompt: o.chat_prompt,
     })
 }
 
@@ -93,7 +94,7 @@ pub(super) fn render(messages: &str, options: &str) -> Result<(serde_json::Value
         add_generation_prompt: o.add_generation_prompt.unwrap_or(true),
         tools: o.tools.filter(|t| !t.is_null()),
         now: o.now.map(|n| n as i64),
-        extra: o.extra,
+        extra: o.variables,
     };
     Ok((messages, options))
 }
