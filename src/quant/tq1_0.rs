@@ -32,7 +32,7 @@ fn trits(bytes: &[u8], codes: &mut [u8]) {
     let mut power = 1u8;
     for codes in codes.chunks_exact_mut(bytes.len()) {
         for (code, b) in codes.iter_mut().zip(bytes) {
-            *code = (u16::from(b.wrapping_mul(power)) * 3 >> 8) as u8;
+            *code = ((u16::from(b.wrapping_mul(power)) * 3) >> 8) as u8;
         }
         power = power.wrapping_mul(3);
     }
