@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Types with codes; the three others are F32, F16 and BF16.
+const QUANTISED: usize = 25;
+
 /// The vectors of `tests/goldens/quants`: raw blocks and the f32 values they stand for.
 fn golden(name: &str, extension: &str) -> Vec<u8> {
     let path = format!("{}/tests/goldens/quants/{name}.{extension}", env!("CARGO_MANIFEST_DIR"));
@@ -25,17 +28,160 @@ fn every_type_equals_its_golden() {
     }
 }
 
+/// Types with codes.
+fn quantised() -> impl Iterator<Item = (TensorType, Codes)> {
+    TYPES.iter().filter_map(|info| match info.form {
+        Form::Codes(codes) => Some((TensorType(info), codes)),
+        _ => None,
+    })
+}
+
+/// The positions in a block for which no golden block changes its values when `change` is applied there.
+fn unnoticed(ty: TensorType, positions: usize, change: impl Fn(&mut [u8], usize)) -> Vec<usize> {
+    let (bytes, values) = (golden(ty.name, "bin"), golden(ty.name, "f32"));
+    let blocks: Vec<_> = bytes.chunks_exact(ty.block_bytes).zip(values.chunks_exact(4 * ty.block_len)).collect();
+    let noticed = |at: usize| {
+        blocks.iter().any(|(bytes, want)| {
+            let mut bytes = bytes.to_vec();
+            change(&mut bytes, at);
+            differences(ty, &bytes, want) > 0
+        })
+    };
+    (0..positions).filter(|&at| !noticed(at)).collect()
+}
+
 #[test]
 fn the_comparison_notices_a_swapped_nibble() {
-    for name in ["Q4_0", "Q4_1", "Q8_0"] {
-        let ty = TensorType::from_name(name).unwrap();
-        let mut bytes = golden(name, "bin");
-        // In random bits some bytes are palindromes; swap a whole block.
-        let at = bytes.len() - 16;
-        for b in &mut bytes[at..] {
-            *b = b.rotate_left(4);
+    let mut types = 0;
+    for (ty, _) in quantised() {
+        let missed = unnoticed(ty, ty.block_bytes, |bytes, at| bytes[at] = bytes[at].rotate_left(4));
+        assert!(missed.is_empty(), "{}: bytes {missed:?}", ty.name);
+        types += 1;
+    }
+    assert_eq!(types, QUANTISED);
+}
+
+/// The lowest bits of scales among them.
+#[test]
+fn the_comparison_notices_every_bit() {
+    let mut types = 0;
+    for (ty, _) in quantised() {
+        let missed = unnoticed(ty, 8 * ty.block_bytes, |bytes, at| bytes[at / 8] ^= 1 << (at % 8));
+        // the format has no sign there, and readers ignore what takes its place
+        let ignored: &[usize] = if ty.name == "NVFP4" { &[7, 15, 23, 31] } else { &[] };
+        assert_eq!(missed, ignored, "{}", ty.name);
+        types += 1;
+    }
+    assert_eq!(types, QUANTISED);
+}
+
+/// A block as an unpack function must not count on finding it.
+fn dirty() -> Block {
+    Block {
+        codes: [0xff; MAX_BLOCK],
+        scales: [f32::NAN; MAX_BLOCK / MIN_GROUP],
+        mins: [f32::NAN; MAX_BLOCK / MIN_GROUP],
+        d: f32::NAN,
+        d_min: f32::NAN,
+        group_scales: [-99; MAX_BLOCK / MIN_GROUP],
+        group_mins: [99; MAX_BLOCK / MIN_GROUP],
+    }
+}
+
+/// What is wrong with an unpacked block, or nothing.
+fn flaw(ty: TensorType, codes: Codes, block: &Block) -> Option<String> {
+    for &code in &block.codes[..ty.block_len] {
+        let unused = u32::from(code) >> codes.bits != 0
+            || codes.bits == 3 && matches!(codes.values, Values::Table(t) if t[code as usize] == 0);
+        if unused {
+            return Some(format!("code {code}"));
         }
-        assert!(differences(ty, &bytes, &golden(name, "f32")) > 8, "{name}");
+    }
+    let is_half = |x: f32| !x.is_finite() || half::f16::from_f32(x).to_f32() == x;
+    let same = |have: f32, want: f64| have == want as f32 || have.is_nan() && want.is_nan();
+    for g in 0..ty.block_len / codes.group {
+        let (scale, min) = (block.scales[g], block.mins[g]);
+        let (n, m) = (f64::from(block.group_scales[g]), f64::from(block.group_mins[g]));
+        let exact = match codes.scales {
+            Scales::Half => is_half(scale) && is_half(min),
+            Scales::Bf16 => scale.to_bits() & 0xffff == 0,
+            Scales::Super { shift } => {
+                is_half(block.d)
+                    && is_half(block.d_min)
+                    && same(scale, f64::from(block.d) * n / f64::from(1 << shift))
+                    && same(min, -(f64::from(block.d_min) * m))
+            }
+        };
+        let no_min = codes.has_min
+            || min == 0.0 && (block.d_min == 0.0 && m == 0.0 || !matches!(codes.scales, Scales::Super { .. }));
+        if !exact || !no_min {
+            return Some(format!("group {g}: {scale} {min} of {} {n} {} {m}", block.d, block.d_min));
+        }
+    }
+    None
+}
+
+#[test]
+fn codes_and_scales_are_what_the_form_says() {
+    let mut state = 1u64;
+    for (ty, codes) in quantised() {
+        let mut bytes = golden(ty.name, "bin");
+        for _ in 0..500 * ty.block_bytes {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            bytes.push((state >> 56) as u8);
+        }
+        for bytes in bytes.chunks_exact(ty.block_bytes) {
+            let mut block = dirty();
+            (ty.unpack)(bytes, &mut block);
+            assert_eq!(flaw(ty, codes, &block), None, "{}", ty.name);
+        }
+    }
+}
+
+#[test]
+fn flaws_are_found() {
+    let flawed = |name: &str, at: fn(&mut Block)| {
+        let ty = TensorType::from_name(name).unwrap();
+        let Form::Codes(codes) = ty.form else { panic!("{name}") };
+        let mut block = dirty();
+        (ty.unpack)(&golden(name, "bin")[..ty.block_bytes], &mut block);
+        at(&mut block);
+        flaw(ty, codes, &block).is_some()
+    };
+    assert!(flawed("Q4_0", |b| b.codes[31] = 16) && flawed("IQ2_S", |b| b.codes[255] = 7));
+    assert!(
+        flawed("Q5_1", |b| b.mins[0] = 1.0 + f32::EPSILON) && flawed("MXFP4", |b| b.scales[0] = 1.0 + f32::EPSILON)
+    );
+    assert!(flawed("Q4_K", |b| b.group_mins[7] ^= 1) && flawed("Q6_K", |b| b.group_scales[15] ^= 1));
+    assert!(flawed("Q4_0", |b| b.mins[0] = 1.0) && flawed("Q6_K", |b| b.d_min = 1.0));
+    assert!(!flawed("Q4_K", |_| ()));
+}
+
+/// The goldens look up some of the entries; the hashes are of all, as little-endian `u16`, of the grids of gguf 0.19.0.
+#[test]
+fn every_entry_of_the_grids_is_ggmls() {
+    use sha2::{Digest, Sha256};
+    let hash = |entries: &[u16]| {
+        let bytes: Vec<u8> = entries.iter().flat_map(|e| e.to_le_bytes()).collect();
+        Sha256::digest(bytes)[..8].iter().map(|b| format!("{b:02x}")).collect::<String>()
+    };
+    assert_eq!(hash(grids::IQ2_XXS.entries()), "915952ebc4af8ddb");
+    assert_eq!(hash(grids::IQ2_XS.entries()), "f66435966ca8d64e");
+    assert_eq!(hash(grids::IQ2_S.entries()), "e6e75e121b65e8af");
+    assert_eq!(hash(grids::IQ3_XXS.entries()), "c9678803c61b2210");
+    assert_eq!(hash(grids::IQ3_S.entries()), "353274c58dd7d8dc");
+    assert_eq!(hash(grids::IQ1.entries()), "e9ffebfc997ad602");
+}
+
+#[test]
+fn the_table_is_what_is_claimed() {
+    assert_eq!((TYPES.len(), quantised().count()), (QUANTISED + 3, QUANTISED));
+    let mut ids: Vec<_> = TYPES.iter().map(|t| t.id).chain(KNOWN.iter().map(|k| k.0)).collect();
+    ids.sort_unstable();
+    assert!(ids.windows(2).all(|w| w[0] < w[1]), "{ids:?}");
+    for (ty, codes) in quantised() {
+        let fits = ty.block_len <= MAX_BLOCK && ty.block_len.is_multiple_of(codes.group) && codes.group >= MIN_GROUP;
+        assert!(fits && [2, 3, 4, 5, 6, 8].contains(&codes.bits), "{}", ty.name);
     }
 }
 
