@@ -3,28 +3,46 @@
 use super::*;
 
 /// Types with codes; the three others are F32, F16 and BF16.
-const QUANTISED: usize = 25;
+const QUANTISED: usize = 26;
 
-/// The vectors of `tests/goldens/quants`: raw blocks and the f32 values they stand for.
-fn golden(name: &str, extension: &str) -> Vec<u8> {
-    let path = format!("{}/tests/goldens/quants/{name}.{extension}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
+/// A vector of `tests/goldens/quants`.
+struct Golden {
+    ty: TensorType,
+    blocks: Vec<u8>,
+    /// What is behind the blocks, 1 for types that have nothing there.
+    scale: f32,
+    /// The values that scale and blocks stand for.
+    values: Vec<f32>,
 }
 
-/// Elements that differ in value; +0 and -0 are equal, NaN is never right.
-fn differences(ty: TensorType, bytes: &[u8], want: &[u8]) -> usize {
-    let want: Vec<f32> = want.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-    let mut have = vec![f32::NAN; want.len()];
-    dequantize(ty, bytes, &mut have).unwrap();
-    assert!(!want.is_empty());
-    have.iter().zip(&want).filter(|(h, w)| h != w).count()
+impl Golden {
+    fn of(ty: TensorType) -> Self {
+        let read = |extension: &str| {
+            let path = format!("{}/tests/goldens/quants/{}.{extension}", env!("CARGO_MANIFEST_DIR"), ty.name);
+            std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
+        };
+        let values: Vec<_> = read("f32").as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let mut blocks = read("bin");
+        assert!(!values.is_empty());
+        assert_eq!(ty.tensor_bytes(values.len() as u64), Some(blocks.len() as u64), "{}", ty.name);
+        let trailer = blocks.split_off(blocks.len() - ty.trailer_bytes as usize);
+        let scale = if trailer.is_empty() { 1.0 } else { tensor_scale(&trailer).unwrap() };
+        Self { ty, blocks, scale, values }
+    }
+
+    /// Elements that differ in value; +0 and -0 are equal, NaN is never right.
+    fn differences(&self, blocks: &[u8], want: &[f32]) -> usize {
+        let mut have = vec![f32::NAN; want.len()];
+        dequantize(self.ty, blocks, &mut have).unwrap();
+        have.iter().zip(want).filter(|(h, w)| self.scale * **h != **w).count()
+    }
 }
 
 #[test]
 fn every_type_equals_its_golden() {
     for info in TYPES {
-        let ty = TensorType::from_id(info.id).unwrap();
-        assert_eq!(differences(ty, &golden(ty.name, "bin"), &golden(ty.name, "f32")), 0, "{}", ty.name);
+        let golden = Golden::of(TensorType::from_id(info.id).unwrap());
+        assert_eq!(golden.differences(&golden.blocks, &golden.values), 0, "{}", info.name);
     }
 }
 
@@ -38,13 +56,14 @@ fn quantised() -> impl Iterator<Item = (TensorType, Codes)> {
 
 /// The positions in a block for which no golden block changes its values when `change` is applied there.
 fn unnoticed(ty: TensorType, positions: usize, change: impl Fn(&mut [u8], usize)) -> Vec<usize> {
-    let (bytes, values) = (golden(ty.name, "bin"), golden(ty.name, "f32"));
-    let blocks: Vec<_> = bytes.chunks_exact(ty.block_bytes).zip(values.chunks_exact(4 * ty.block_len)).collect();
+    let golden = Golden::of(ty);
+    let (len, size) = (ty.block_len, ty.block_bytes);
+    let blocks: Vec<_> = golden.blocks.chunks_exact(size).zip(golden.values.chunks_exact(len)).collect();
     let noticed = |at: usize| {
         blocks.iter().any(|(bytes, want)| {
             let mut bytes = bytes.to_vec();
             change(&mut bytes, at);
-            differences(ty, &bytes, want) > 0
+            golden.differences(&bytes, want) > 0
         })
     };
     (0..positions).filter(|&at| !noticed(at)).collect()
@@ -125,7 +144,7 @@ fn flaw(ty: TensorType, codes: Codes, block: &Block) -> Option<String> {
 fn codes_and_scales_are_what_the_form_says() {
     let mut state = 1u64;
     for (ty, codes) in quantised() {
-        let mut bytes = golden(ty.name, "bin");
+        let mut bytes = Golden::of(ty).blocks;
         for _ in 0..500 * ty.block_bytes {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             bytes.push((state >> 56) as u8);
@@ -144,7 +163,7 @@ fn flaws_are_found() {
         let ty = TensorType::from_name(name).unwrap();
         let Form::Codes(codes) = ty.form else { panic!("{name}") };
         let mut block = dirty();
-        (ty.unpack)(&golden(name, "bin")[..ty.block_bytes], &mut block);
+        (ty.unpack)(&Golden::of(ty).blocks[..ty.block_bytes], &mut block);
         at(&mut block);
         flaw(ty, codes, &block).is_some()
     };
@@ -192,6 +211,33 @@ fn wrong_lengths_are_refused() {
     assert!(dequantize(ty, &[0; 18], &mut [0.0; 31]).is_err());
     assert_eq!(ty.bytes_of(33), None);
     assert_eq!(ty.bytes_of(64), Some(36));
+}
+
+/// Each 2-bit field by itself, in the lowest byte and in the highest; all other bytes are 0x55, four zeros.
+#[test]
+fn i2_s_has_its_first_weights_in_the_top_bits() {
+    let ty = TensorType::from_name("I2_S").unwrap();
+    for (field, shift) in [6, 4, 2, 0].into_iter().enumerate() {
+        for byte in [0, 31] {
+            for (code, value) in [-1.0, 0.0, 1.0, 0.0].into_iter().enumerate() {
+                let (mut bytes, mut out) = ([0x55; 32], [f32::NAN; 128]);
+                bytes[byte] = 0x55 & !(3 << shift) | (code as u8) << shift;
+                dequantize(ty, &bytes, &mut out).unwrap();
+                let mut want = [0.0; 128];
+                want[32 * field + byte] = value;
+                assert_eq!(out, want, "field {field}, byte {byte}, code {code}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_scale_of_a_tensor_is_finite() {
+    assert_eq!(tensor_scale(&[0, 0, 0x20, 0xc0, 9, 9]).unwrap(), -2.5);
+    for scale in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        assert_eq!(tensor_scale(&scale.to_le_bytes()).unwrap_err().kind(), ErrorKind::InvalidModel);
+    }
+    assert_eq!(tensor_scale(&[0; 3]).unwrap_err().kind(), ErrorKind::Internal);
 }
 
 #[test]
