@@ -213,6 +213,29 @@ fn wrong_lengths_are_refused() {
     assert_eq!(ty.bytes_of(64), Some(36));
 }
 
+/// The scale of a block of `name` whose bytes are all `b`, in double precision.
+fn scale_of(name: &str, b: u8) -> f64 {
+    let ty = TensorType::from_name(name).unwrap();
+    let mut block = dirty();
+    (ty.unpack)(&vec![b; ty.block_bytes], &mut block);
+    f64::from(block.scales[0])
+}
+
+/// The goldens have some of the 256 scales. Written as the formats are, with powers instead of bits.
+#[test]
+fn every_small_float_is_half_of_what_its_format_says() {
+    for b in 0..=255u8 {
+        assert_eq!(scale_of("MXFP4", b), 2f64.powi(i32::from(b) - 127) / 2.0, "e8m0 {b}");
+        let (exponent, mantissa) = (i32::from(b >> 3 & 15), f64::from(b & 7) / 8.0);
+        let ue4m3 = match (b, exponent) {
+            (127, _) => 0.0,
+            (_, 0) => mantissa * 2f64.powi(-6),
+            _ => (1.0 + mantissa) * 2f64.powi(exponent - 7),
+        };
+        assert_eq!(scale_of("NVFP4", b), ue4m3 / 2.0, "ue4m3 {b}");
+    }
+}
+
 /// Each 2-bit field by itself, in the lowest byte and in the highest; all other bytes are 0x55, four zeros.
 #[test]
 fn i2_s_has_its_first_weights_in_the_top_bits() {
