@@ -112,11 +112,19 @@ export class Chat {
   async #stream(model, answer, signal) {
     const { messages: prompt, options } = this.#request();
     const text = answer.body.appendChild(document.createTextNode(''));
+    /** @type {Text | undefined} */
+    let thoughts;
     for await (const part of model.chat(prompt, { ...options, signal })) {
       if (part.type === 'text-delta') {
         this.#pulse.tick();
         const follow = isAtEnd();
         text.appendData(part.text);
+        if (follow) scrollToEnd();
+      } else if (part.type === 'reasoning-delta') {
+        this.#pulse.tick();
+        const follow = isAtEnd();
+        thoughts ??= addThoughts(answer.turn, answer.body);
+        thoughts.appendData(part.text);
         if (follow) scrollToEnd();
       } else if (part.type === 'finish') {
         answer.note.textContent = describeFinish(part);
@@ -181,6 +189,22 @@ export class Chat {
     this.#prompt.style.height = 'auto';
     this.#prompt.style.height = `${this.#prompt.scrollHeight}px`;
   }
+}
+
+/**
+ * What a model thinks before it answers, folded away above the answer.
+ * @param {HTMLElement} turn @param {HTMLElement} body
+ */
+function addThoughts(turn, body) {
+  const fold = document.createElement('details');
+  const summary = document.createElement('summary');
+  const thoughts = document.createElement('p');
+  fold.className = 'thoughts';
+  summary.textContent = 'Thinking';
+  const text = thoughts.appendChild(document.createTextNode(''));
+  fold.append(summary, thoughts);
+  turn.insertBefore(fold, body);
+  return text;
 }
 
 // The page follows the answer only while its end is in view: who has scrolled up is reading.

@@ -76,6 +76,9 @@ pub struct AdapterDescription {
 /// The first failure that no call could return; everything after it is in doubt, so it stays.
 type Failure = Arc<Mutex<Option<(ErrorKind, String)>>>;
 
+/// By variant and the bits of its overrides.
+type Pipelines = HashMap<(&'static str, Vec<u64>), Rc<Pipeline>>;
+
 type PendingScope = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 
 /// A device with its compiled pipelines; see [`super::Gpu::on`].
@@ -85,8 +88,7 @@ pub struct Device {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) limits: wgpu::Limits,
-    /// By variant and the bits of its overrides.
-    pipelines: RefCell<HashMap<(&'static str, Vec<u64>), Rc<Pipeline>>>,
+    pipelines: RefCell<Pipelines>,
     failure: Failure,
     /// Error scopes whose result has not arrived; only browsers need time for it.
     pending: RefCell<Vec<PendingScope>>,
