@@ -16,7 +16,7 @@ js := pkg/dist/index.js
 wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
 js_sources := $(wildcard pkg/*.json) $(shell find pkg/src)
 
-.PHONY: help setup build model demo ask check test bench size clean distclean
+.PHONY: help setup build model testmodels demo ask check test bench size clean distclean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -42,6 +42,9 @@ model: ## the default model, in models/
 	@scripts/setup.sh node model
 	@node scripts/model.mjs
 
+testmodels: model ## the default model and those that only tests need (another 253 MB)
+	@node scripts/model.mjs gemma-3-270m
+
 demo: build model ## serve the chat page (PORT=8080, or the next free one)
 	@node scripts/demo.mjs
 
@@ -53,7 +56,7 @@ check: build ## format, lints, types
 	@scripts/setup.sh check
 	@scripts/check.sh
 
-test: check model ## everything: the checks, then every test on the host and in the browsers
+test: check testmodels ## everything: the checks, then every test on the host and in the browsers
 	@scripts/setup.sh browser test
 	@scripts/test.sh
 
