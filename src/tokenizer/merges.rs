@@ -1,11 +1,10 @@
-//! Byte-pair encoding by a table of merges, as GPT-2's.
+//! The table of merges of byte-pair encoding.
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::bytes::char_of_byte;
-use super::merging::{Merger, Pairs, Symbol, UNKNOWN};
+use super::merging::{Pairs, Symbol};
 use crate::{Error, ErrorKind, Result};
 
 /// The merge table of a vocabulary, in token ids.
@@ -13,8 +12,6 @@ use crate::{Error, ErrorKind, Result};
 pub struct Merges {
     /// (left id, right id) -> (rank, id of both together).
     ranks: HashMap<(u32, u32), (u32, u32), RandomState>,
-    /// The token of each single byte, or [`UNKNOWN`].
-    bytes: Vec<u32>,
 }
 
 impl Pairs for Merges {
@@ -46,19 +43,7 @@ impl Merges {
             };
             ranks.entry((left, right)).or_insert((rank, both));
         }
-        let mut buffer = [0; 4];
-        let bytes = (0..=u8::MAX).map(|byte| find(char_of_byte(byte).encode_utf8(&mut buffer)).unwrap_or(UNKNOWN));
-        Ok(Self { ranks, bytes: bytes.collect() })
-    }
-
-    /// Appends the tokens of `word` (any bytes) to `tokens`. O(n log n) in its length.
-    ///
-    /// A byte that is no token of the vocabulary is left out, as in llama.cpp; no known model lacks one.
-    pub fn encode_bytes(&self, word: &[u8], merger: &mut Merger, tokens: &mut Vec<u32>) {
-        for &byte in word {
-            merger.push(self.bytes.get(usize::from(byte)).copied().unwrap_or(UNKNOWN), 1);
-        }
-        merger.merge(self, |symbol| tokens.extend(Some(symbol.id).filter(|&id| id != UNKNOWN)));
+        Ok(Self { ranks })
     }
 }
 

@@ -24,12 +24,17 @@
 //! (`pretokenizer`), then merges (`merging`, with the pairs of `merges` or `spm`).
 
 mod arena;
+mod bpe;
 mod bytes;
+mod categories;
+mod classes;
 mod detokenizer;
 mod end_of_generation;
+mod families;
 mod merges;
 mod merging;
 mod pretokenizer;
+mod rules;
 mod special;
 mod spm;
 mod vocabulary;
@@ -41,11 +46,11 @@ pub use special::MAX_SPECIAL_BYTES;
 pub use vocabulary::Vocabulary;
 
 use crate::{Error, ErrorKind, Result};
-use arena::{Arena, Index};
+use arena::Arena;
+use bpe::Bpe;
 use bytes::byte_of_char;
-use merges::Merges;
+use families::{Family, Spelling};
 use merging::Merger;
-use pretokenizer::Pretokenizer;
 use special::{Fragment, SpecialTokens, strip_rule};
 use spm::{SPACE, Spm};
 use vocabulary::{TokenType, invalid};
@@ -73,16 +78,50 @@ pub struct Tokenizer {
 /// How text between special tokens becomes ids.
 #[derive(Clone, Debug)]
 enum Algorithm {
-    /// `gpt2`
-    ByteLevel { pretokenizer: Pretokenizer, merges: Merges, whole_words: Option<WholeWords> },
+    /// `gpt2`, `gemma4`
+    Bpe(Bpe),
     /// `llama`
     Spm(Spm),
 }
 
-/// Words, in bytes, that are one token; for pre-tokenizers that look there before merging. The arena has an empty string
-/// for each id that is no such word.
-#[derive(Clone, Debug)]
-struct WholeWords(Arena, Index);
+/// What `tokenizer.ggml.model` says.
+#[derive(Clone, Copy)]
+enum Kind {
+    Bpe(&'static Family),
+    Spm,
+}
+
+impl Kind {
+    /// # Errors
+    /// [`ErrorKind::UnsupportedTokenizer`]
+    fn of(vocabulary: &Vocabulary<'_>) -> Result<Self> {
+        match vocabulary.model.as_str() {
+            "gpt2" => pretokenizer::family(&vocabulary.pre).map(Self::Bpe),
+            "gemma4" => pretokenizer::family("gemma4").map(Self::Bpe),
+            "llama" => Ok(Self::Spm),
+            other => {
+                let other: String = other.chars().take(80).collect();
+                let detail = format!(
+                    "tokenizer model {other:?} (tokenizer.ggml.model) is not supported; gpt2, llama and gemma4 are"
+                );
+                Err(Error::new(ErrorKind::UnsupportedTokenizer, detail))
+            }
+        }
+    }
+
+    /// Whether text begins with the BOS token when the file does not say.
+    fn adds_bos(self) -> bool {
+        match self {
+            Self::Bpe(family) => family.add_bos,
+            Self::Spm => true,
+        }
+    }
+
+    /// Whether tokens are written in the alphabet of bytes; else U+2581 stands for a space in them.
+    fn spells_bytes(self) -> bool {
+        matches!(self, Self::Bpe(family) if family.spelling == Spelling::Bytes)
+    }
+}
 
 impl Tokenizer {
     /// Checks the description and builds the tables.
@@ -93,47 +132,26 @@ impl Tokenizer {
     /// `add_eos` without that token, merges that name unknown tokens or special tokens beyond
     /// [`MAX_SPECIAL_BYTES`].
     pub fn new(mut vocabulary: Vocabulary<'_>) -> Result<Self> {
-        let is_spm = match vocabulary.model.as_str() {
-            "gpt2" => false,
-            "llama" => true,
-            other => {
-                let detail =
-                    format!("tokenizer model {other:?} (tokenizer.ggml.model) is not supported; gpt2 and llama are");
-                return Err(Error::new(ErrorKind::UnsupportedTokenizer, detail));
-            }
-        };
-        // before anything that takes time
-        let pretokenizer = if is_spm { None } else { Some(Pretokenizer::new(&vocabulary.pre)?) };
+        let kind = Kind::of(&vocabulary)?;
         vocabulary.check_ids()?;
-        if is_spm {
+        if let Kind::Spm = kind {
             vocabulary.bos = vocabulary.default_id(vocabulary.bos, 1);
             vocabulary.eos = vocabulary.default_id(vocabulary.eos, 2);
             vocabulary.unknown = vocabulary.default_id(vocabulary.unknown, 0);
         }
+        let (add_bos, add_eos) = added(&vocabulary, kind)?;
         let (spellings, index) = vocabulary.spellings()?;
-        let find = |text: &str| index.find(&spellings, text.as_bytes());
         let mut types = vocabulary.types()?;
+        let find = |text: &str| index.find(&spellings, text.as_bytes());
         let ends = end_of_generation::end_of_generation(&vocabulary, find, &mut types);
         let special = special_tokens(&vocabulary, &types)?;
-        let pieces = pieces(&vocabulary, &types, is_spm);
-        let default_bos = pretokenizer.as_ref().is_none_or(|p| p.add_bos) && vocabulary.bos.is_some();
-        let algorithm = match pretokenizer {
-            None => Algorithm::Spm(Spm::new(spellings, index, vocabulary.scores()?, vocabulary.unknown)),
-            Some(pretokenizer) => {
-                let merges = Merges::new(&vocabulary.merges, find)?;
-                let whole_words = pretokenizer.ignore_merges.then(|| whole_words(&vocabulary)).transpose()?;
-                Algorithm::ByteLevel { pretokenizer, merges, whole_words }
-            }
+        let pieces = pieces(&vocabulary, &types, kind);
+        let algorithm = match kind {
+            Kind::Spm => Algorithm::Spm(Spm::new(spellings, index, vocabulary.scores()?, vocabulary.unknown)),
+            Kind::Bpe(family) => Algorithm::Bpe(Bpe::new(family, &vocabulary, (spellings, index))?),
         };
+        let space_prefix = matches!(kind, Kind::Spm) && vocabulary.add_space_prefix.unwrap_or(true);
         let Vocabulary { bos, eos, .. } = vocabulary;
-        let add_bos = vocabulary.add_bos.unwrap_or(default_bos);
-        let add_eos = vocabulary.add_eos.unwrap_or(false);
-        for (name, wanted, id) in [("bos", add_bos, bos), ("eos", add_eos, eos)] {
-            if wanted && id.is_none() {
-                return Err(invalid(format!("add_{name}_token is true, but there is no {name}_token_id")));
-            }
-        }
-        let space_prefix = is_spm && vocabulary.add_space_prefix.unwrap_or(true);
         Ok(Self { pieces, types, special, algorithm, space_prefix, bos, eos, add_bos, add_eos, ends })
     }
 
@@ -185,21 +203,9 @@ impl Tokenizer {
     /// Appends the ids of `text`, which has no special tokens.
     fn encode_text(&self, text: &str, after_special: bool, merger: &mut Merger, ids: &mut Vec<u32>) {
         match &self.algorithm {
-            Algorithm::Spm(spm) => {
-                let mut spaced = String::with_capacity(text.len() + text.len() / 2 + SPACE.len_utf8());
-                spaced.extend(Some(SPACE).filter(|_| self.space_prefix && after_special));
-                spaced.extend(text.chars().map(|c| if c == ' ' { SPACE } else { c }));
-                spm.encode(&spaced, merger, ids);
-            }
-            Algorithm::ByteLevel { pretokenizer, merges, whole_words } => {
-                pretokenizer.split(text, &mut |word| match whole_words
-                    .as_ref()
-                    .and_then(|WholeWords(words, index)| index.find(words, word.as_bytes()))
-                {
-                    Some(id) => ids.push(id),
-                    None => merges.encode_bytes(word.as_bytes(), merger, ids),
-                })
-            }
+            Algorithm::Bpe(bpe) if bpe.spells_bytes() => bpe.encode(text, merger, ids),
+            Algorithm::Bpe(bpe) => bpe.encode(&escape(text, false), merger, ids),
+            Algorithm::Spm(spm) => spm.encode(&escape(text, self.space_prefix && after_special), merger, ids),
         }
     }
 
@@ -272,22 +278,23 @@ fn special_tokens(vocabulary: &Vocabulary<'_>, types: &[TokenType]) -> Result<Sp
     Ok(special)
 }
 
-fn whole_words(vocabulary: &Vocabulary<'_>) -> Result<WholeWords> {
-    let bytes = vocabulary.tokens.iter().map(String::len).sum();
-    let (mut words, mut word) = (Arena::with_capacity(vocabulary.tokens.len(), bytes), Vec::new());
-    for text in vocabulary.tokens.iter() {
-        word.clear();
-        word.extend(text.chars().map_while(byte_of_char));
-        // with a character outside the byte alphabet it is no word
-        words.push(if word.len() == text.chars().count() { &word } else { &[] });
+/// Whether BOS and EOS are added to a text.
+fn added(vocabulary: &Vocabulary<'_>, kind: Kind) -> Result<(bool, bool)> {
+    let Vocabulary { bos, eos, .. } = vocabulary;
+    // Gemma 4 wants it whatever its files say
+    let always = matches!(kind, Kind::Bpe(family) if family.spelling == Spelling::Text && family.add_bos);
+    let add_bos = always || vocabulary.add_bos.unwrap_or(kind.adds_bos() && bos.is_some());
+    let add_eos = vocabulary.add_eos.unwrap_or(false);
+    for (name, wanted, id) in [("bos", add_bos, bos), ("eos", add_eos, eos)] {
+        if wanted && id.is_none() {
+            return Err(invalid(format!("add_{name}_token is true, but there is no {name}_token_id")));
+        }
     }
-    // the alphabet is one to one, and spellings were found to differ
-    let index = Index::new(&words).map_err(|(a, b)| invalid(format!("tokens {a} and {b} are the same bytes")))?;
-    Ok(WholeWords(words, index))
+    Ok((add_bos, add_eos))
 }
 
 /// The bytes each token stands for.
-fn pieces(vocabulary: &Vocabulary<'_>, types: &[TokenType], is_spm: bool) -> Arena {
+fn pieces(vocabulary: &Vocabulary<'_>, types: &[TokenType], kind: Kind) -> Arena {
     let bytes = vocabulary.tokens.iter().map(String::len).sum();
     let (mut pieces, mut piece) = (Arena::with_capacity(types.len(), bytes), Vec::new());
     for (text, &token_type) in vocabulary.tokens.iter().zip(types) {
@@ -296,14 +303,22 @@ fn pieces(vocabulary: &Vocabulary<'_>, types: &[TokenType], is_spm: bool) -> Are
             TokenType::Control | TokenType::Unknown | TokenType::UserDefined => {
                 piece.extend_from_slice(text.as_bytes())
             }
-            TokenType::Normal if is_spm => unescape(text, &mut piece),
-            TokenType::Normal => decode_alphabet(text, &mut piece),
+            TokenType::Normal if kind.spells_bytes() => decode_alphabet(text, &mut piece),
+            TokenType::Normal => unescape(text, &mut piece),
             TokenType::Byte => piece.extend(named_byte(text)),
             TokenType::Unused => {}
         }
         pieces.push(&piece);
     }
     pieces
+}
+
+/// `text` with [`SPACE`] for each space, and one in front.
+fn escape(text: &str, has_prefix: bool) -> String {
+    let mut escaped = String::with_capacity(text.len() + text.len() / 2 + SPACE.len_utf8());
+    escaped.extend(Some(SPACE).filter(|_| has_prefix));
+    escaped.extend(text.chars().map(|c| if c == ' ' { SPACE } else { c }));
+    escaped
 }
 
 /// Text in which [`SPACE`] stands for a space.

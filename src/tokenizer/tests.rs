@@ -149,7 +149,7 @@ fn hostile_descriptions_are_typed_errors() {
         change(&mut vocabulary);
         let error = Tokenizer::new(vocabulary).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
-        assert!(error.detail().contains(value) && error.detail().len() < 600, "{error}");
+        assert!(error.detail().contains(value) && error.detail().len() < 1200, "{error}");
     }
 }
 
