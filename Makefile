@@ -16,7 +16,7 @@ js := pkg/dist/index.js
 wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
 js_sources := $(wildcard pkg/*.json) $(shell find pkg/src)
 
-.PHONY: help setup build model demo ask check test bench size clean distclean
+.PHONY: help setup build model defaultmodel demo ask check test bench size clean distclean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,14 +38,17 @@ $(js): $(js_sources) scripts/build-js.sh $(wasm)
 	@scripts/build-js.sh
 	@touch $@
 
-model: ## the default model, in models/
+model: defaultmodel ## the default model and another that tests need (253 MB), in models/
+	@node scripts/model.mjs gemma-3-270m
+
+defaultmodel:
 	@scripts/setup.sh node model
 	@node scripts/model.mjs
 
-demo: build model ## serve the chat page (PORT=8080, or the next free one)
+demo: build defaultmodel ## serve the chat page (PORT=8080, or the next free one)
 	@node scripts/demo.mjs
 
-ask: build model ## one question in a headless Chromium: PROMPT="..." [BACKEND=auto|webgpu|cpu] [MODEL=file.gguf] [MAX_TOKENS=512]
+ask: build defaultmodel ## one question in a headless Chromium: PROMPT="..." [BACKEND=auto|webgpu|cpu] [MODEL=file.gguf] [MAX_TOKENS=512]
 	@scripts/setup.sh browser
 	@node scripts/ask.mjs
 
@@ -57,7 +60,7 @@ test: check model ## everything: the checks, then every test on the host and in 
 	@scripts/setup.sh browser test
 	@scripts/test.sh
 
-bench: build model ## measure speed
+bench: build defaultmodel ## measure speed
 	@scripts/setup.sh browser
 	@node tests/bench/bench.mjs
 

@@ -1,45 +1,20 @@
 //! The tokenizer against llama.cpp: `tests/goldens/tokenizers`, every id and every byte.
 
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+#[path = "tokenizer/clean_spaces.rs"]
+mod clean_spaces;
+#[path = "tokenizer/vocabularies.rs"]
+mod vocabularies;
 
-use pagelm::gguf::{Header, Parsed};
-use pagelm::tokenizer::{Detokenizer, Tokenizer, Vocabulary};
+use clean_spaces::clean_spaces;
+use pagelm::tokenizer::{Detokenizer, Tokenizer};
 use serde_json::Value;
+use vocabularies::{GEMMA, SMOLLM2, golden, model, project, read, tokenizer, vocabulary};
 
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/tokenizers").join(name)
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-/// The tokenizer of a vocabulary-only GGUF file.
-fn tokenizer(name: &str) -> Tokenizer {
-    let mut bytes = Vec::new();
-    let packed = read(&golden(&format!("ggml-vocab-{name}.gguf.gz")));
-    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).unwrap();
-    Tokenizer::new(vocabulary(&bytes)).unwrap()
-}
-
-/// The tokenizer of the small model that the tests run.
-fn smollm2() -> Tokenizer {
-    let path = std::env::var("PAGELM_MODEL")
-        .map(PathBuf::from)
-        .unwrap_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("models/SmolLM2-135M-Instruct.Q4_1.gguf"));
-    let bytes = fs::read(&path).unwrap_or_else(|e| {
-        panic!("{}: {e}. `make model` gets the model; PAGELM_MODEL names a copy elsewhere.", path.display())
-    });
-    Tokenizer::new(vocabulary(&bytes)).unwrap()
-}
-
-fn vocabulary(gguf: &[u8]) -> Vocabulary {
-    match Header::parse(gguf, gguf.len() as u64).unwrap() {
-        Parsed::Complete(header) => Vocabulary::from_metadata(&header.metadata).unwrap(),
-        Parsed::NeedMore(bytes) => panic!("the file ends before byte {bytes}"),
-    }
+/// What `llama_detokenize` does to the spaces before punctuation; llama.cpp decides by the pre-tokenizer's name.
+#[derive(Clone, Copy)]
+enum Spaces {
+    Kept,
+    Cleaned,
 }
 
 fn ids(case: &Value, name: &str) -> Vec<u32> {
@@ -58,8 +33,21 @@ fn bytes(value: &Value) -> Vec<u8> {
     }
 }
 
-/// What differs in one case; `detok` tells whether the vocabulary leaves the spaces before punctuation alone.
-fn compare(tokenizer: &Tokenizer, case: &Value, detok: bool) -> Vec<String> {
+/// The text of `ids` as a whole, if it is the same piece by piece.
+fn decoded(tokenizer: &Tokenizer, ids: &[u32], show_control: bool) -> Result<Vec<u8>, String> {
+    let whole = tokenizer.decode(ids, show_control).unwrap();
+    let mut stream = Detokenizer::at_start(show_control);
+    let mut streamed: String = ids.iter().map(|&id| stream.push(tokenizer, id).unwrap()).collect();
+    streamed += &stream.finish();
+    let bytes = tokenizer.decode_bytes(ids, show_control).unwrap();
+    if streamed != whole || whole != String::from_utf8_lossy(&bytes) {
+        return Err(format!("{whole:?}, but in parts {streamed:?} and in bytes {bytes:x?}"));
+    }
+    Ok(bytes)
+}
+
+/// What differs in one case.
+fn compare(tokenizer: &Tokenizer, case: &Value, spaces: Spaces) -> Vec<String> {
     let text = case["text"].as_str().unwrap();
     let mut differences = Vec::new();
     for (name, add_special, parse_special) in
@@ -75,15 +63,15 @@ fn compare(tokenizer: &Tokenizer, case: &Value, detok: bool) -> Vec<String> {
     if pieces != bytes(&case["pieces_full"]) {
         differences.push(format!("pieces of {text:?}: {:?}", String::from_utf8_lossy(&pieces)));
     }
-    for (name, show_control) in [("ids_full", true), ("ids_plain", false)] {
-        let ids = ids(case, name);
-        let whole = tokenizer.decode(&ids, show_control).unwrap();
-        let mut stream = Detokenizer::new(show_control);
-        let mut streamed: String = ids.iter().map(|&id| stream.push(tokenizer, id).unwrap()).collect();
-        streamed += &stream.finish();
-        let expected = bytes(&case[name.replace("ids", "detok")]);
-        if streamed != whole || detok && whole != String::from_utf8_lossy(&expected) {
-            differences.push(format!("text of {name} of {text:?}: {whole:?}, streamed {streamed:?}"));
+    for (name, show_control) in [("full", true), ("plain", false)] {
+        let expected = bytes(&case[format!("detok_{name}")]);
+        let got = decoded(tokenizer, &ids(case, &format!("ids_{name}")), show_control).map(|bytes| match spaces {
+            Spaces::Kept => bytes,
+            Spaces::Cleaned => clean_spaces(&bytes),
+        });
+        if got.as_ref() != Ok(&expected) {
+            let expected = String::from_utf8_lossy(&expected);
+            differences.push(format!("text of ids_{name} of {text:?}: {expected:?}, got {got:x?}"));
         }
     }
     differences
@@ -94,9 +82,9 @@ fn cases(name: &str) -> Vec<Value> {
     lines["cases"].as_array().unwrap().clone()
 }
 
-fn check_lines(tokenizer: &Tokenizer, name: &str, detok: bool) {
+fn check_lines(tokenizer: &Tokenizer, name: &str, spaces: Spaces) {
     let cases = cases(name);
-    let differences: Vec<String> = cases.iter().flat_map(|case| compare(tokenizer, case, detok)).collect();
+    let differences: Vec<String> = cases.iter().flat_map(|case| compare(tokenizer, case, spaces)).collect();
     assert!(differences.is_empty(), "{name}: {} differences\n{}", differences.len(), differences.join("\n"));
     assert_eq!(cases.len(), 150);
 }
@@ -116,47 +104,91 @@ fn check_inp_out(tokenizer: &Tokenizer, name: &str) {
     assert_eq!((count, lines.len()), (46, 46), "{name}: {} texts", texts.len());
 }
 
+fn check_vocabulary(name: &str, spaces: Spaces) {
+    let tokenizer = tokenizer(&vocabulary(name));
+    check_lines(&tokenizer, name, spaces);
+    check_inp_out(&tokenizer, name);
+}
+
 #[test]
 fn smollm2_equals_llama_cpp() {
-    let tokenizer = smollm2();
-    check_lines(&tokenizer, "smollm2-135m", true);
+    let tokenizer = tokenizer(&model(&SMOLLM2));
+    check_lines(&tokenizer, "smollm2-135m", Spaces::Kept);
     assert_eq!(tokenizer.end_of_generation().collect::<Vec<_>>(), [0, 2, 4]);
 }
 
-// llama_detokenize removes spaces before punctuation for gpt-2 and llama-bpe; this crate never does
+#[test]
+fn gemma3_equals_llama_cpp() {
+    let tokenizer = tokenizer(&model(&GEMMA));
+    check_lines(&tokenizer, "gemma-3-270m", Spaces::Kept);
+    assert_eq!(tokenizer.end_of_generation().collect::<Vec<_>>(), [1, 106, 212]);
+}
+
+#[test]
+fn llama_spm_equals_llama_cpp() {
+    check_vocabulary("llama-spm", Spaces::Kept);
+}
+
+#[test]
+fn phi3_equals_llama_cpp() {
+    check_vocabulary("phi-3", Spaces::Kept);
+}
 
 #[test]
 fn gpt2_equals_llama_cpp() {
-    let tokenizer = tokenizer("gpt-2");
-    check_lines(&tokenizer, "gpt-2", false);
-    check_inp_out(&tokenizer, "gpt-2");
+    check_vocabulary("gpt-2", Spaces::Cleaned);
 }
 
 #[test]
 fn llama_bpe_equals_llama_cpp() {
-    let tokenizer = tokenizer("llama-bpe");
-    check_lines(&tokenizer, "llama-bpe", false);
-    check_inp_out(&tokenizer, "llama-bpe");
+    check_vocabulary("llama-bpe", Spaces::Cleaned);
 }
 
 #[test]
 fn qwen2_equals_llama_cpp() {
-    let tokenizer = tokenizer("qwen2");
-    check_lines(&tokenizer, "qwen2", true);
-    check_inp_out(&tokenizer, "qwen2");
+    check_vocabulary("qwen2", Spaces::Kept);
+}
+
+/// The tokenizers of the small models that the tests run; some texts, each with the flags that llama.cpp was given.
+#[test]
+fn tiny_models_equal_llama_cpp() {
+    let folders = std::fs::read_dir(project("tests/goldens/tiny")).unwrap().map(|entry| entry.unwrap().path());
+    let mut count = 0;
+    for folder in folders.filter(|path| path.is_dir()) {
+        let tokenizer = tokenizer(&read(&folder.join("model.gguf")));
+        let expected: Value = serde_json::from_slice(&read(&folder.join("expected.json"))).unwrap();
+        for sample in expected["tokenizer"]["samples"].as_array().unwrap() {
+            let flag = |name: &str| sample[name].as_bool().unwrap();
+            let text = sample["text"].as_str().unwrap();
+            let got = tokenizer.encode(text, flag("add_special"), flag("parse_special")).unwrap();
+            assert_eq!(got, ids(sample, "ids"), "{}: {text:?}", folder.display());
+            let pieces: Vec<u8> = got.iter().flat_map(|&id| tokenizer.piece(id).unwrap().to_vec()).collect();
+            assert_eq!(pieces, bytes(&sample["pieces"]), "{}: {text:?}", folder.display());
+            assert_eq!(
+                decoded(&tokenizer, &got, true).unwrap(),
+                bytes(&sample["detok"]),
+                "{}: {text:?}",
+                folder.display()
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 3 * 29, "only {count} samples");
 }
 
 #[test]
 fn the_comparison_can_fail() {
-    let tokenizer = tokenizer("gpt-2");
-    let case = &cases("gpt-2")[3];
-    assert!(compare(&tokenizer, case, false).is_empty());
-    for (name, value) in [("ids_full", "ids_plain"), ("pieces_full", "text"), ("detok_full", "text")] {
-        let mut wrong = case.clone();
-        match name {
-            "ids_full" => wrong[name].as_array_mut().unwrap().push(0.into()),
-            _ => wrong[name] = (case[value].as_str().unwrap().to_string() + "x").into(),
+    for name in ["gpt-2", "phi-3"] {
+        let tokenizer = tokenizer(&vocabulary(name));
+        let case = &cases(name)[3];
+        assert_eq!(compare(&tokenizer, case, Spaces::Kept), [""; 0]);
+        for (name, value) in [("ids_full", "ids_plain"), ("pieces_full", "text"), ("detok_full", "text")] {
+            let mut wrong = case.clone();
+            match name {
+                "ids_full" => wrong[name].as_array_mut().unwrap().push(0.into()),
+                _ => wrong[name] = (case[value].as_str().unwrap().to_string() + "x").into(),
+            }
+            assert!(!compare(&tokenizer, &wrong, Spaces::Kept).is_empty(), "a wrong {name} passed");
         }
-        assert!(!compare(&tokenizer, &wrong, true).is_empty(), "a wrong {name} passed");
     }
 }

@@ -3,6 +3,7 @@
 use super::cursor::{Cursor, Step};
 use super::{invalid, limits};
 use crate::error::{Error, ErrorKind, Result};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// An empty key, a type, and a value of one byte.
@@ -128,6 +129,15 @@ impl Metadata {
     pub fn integers(&self, key: &str) -> Result<Option<&[i64]>> {
         self.typed(key, "an array of integers", |v| match v {
             Value::Array(Array::Integers(v)) => Some(v.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// An array of numbers, if the key is there; integers are converted.
+    pub fn floats(&self, key: &str) -> Result<Option<Cow<'_, [f64]>>> {
+        self.typed(key, "an array of numbers", |v| match v {
+            Value::Array(Array::Floats(v)) => Some(Cow::Borrowed(v.as_slice())),
+            Value::Array(Array::Integers(v)) => Some(v.iter().map(|&v| v as f64).collect()),
             _ => None,
         })
     }

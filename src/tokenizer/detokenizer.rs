@@ -11,14 +11,23 @@ use crate::Result;
 #[derive(Clone, Debug)]
 pub struct Detokenizer {
     show_control: bool,
+    /// Nothing has been pushed yet, and the stream is a text from its start.
+    is_at_start: bool,
     /// The start of a character, at most 3 bytes.
     pending: Vec<u8>,
 }
 
 impl Detokenizer {
-    /// A stream that has seen nothing. With `show_control` off, control tokens give no text.
+    /// A stream that continues a text, such as a generation after its prompt. With `show_control` off, control tokens
+    /// give no text.
     pub fn new(show_control: bool) -> Self {
-        Self { show_control, pending: Vec::new() }
+        Self { show_control, is_at_start: false, pending: Vec::new() }
+    }
+
+    /// A stream that is a text from its start: where `encode` puts a space in front of a text, that space is left out,
+    /// as [`Tokenizer::decode`] does.
+    pub fn at_start(show_control: bool) -> Self {
+        Self { is_at_start: true, ..Self::new(show_control) }
     }
 
     /// The text that `id` of `tokenizer` completes, possibly none.
@@ -26,7 +35,8 @@ impl Detokenizer {
     /// # Errors
     /// [`crate::ErrorKind::InvalidArgument`] if `id` is not below the vocabulary's size; nothing is lost then.
     pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> Result<String> {
-        let piece = tokenizer.piece_for(id, self.show_control)?;
+        let piece = tokenizer.piece_for(id, self.show_control, self.is_at_start)?;
+        self.is_at_start = false;
         self.pending.extend_from_slice(piece);
         Ok(take_complete(&mut self.pending))
     }

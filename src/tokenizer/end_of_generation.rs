@@ -2,7 +2,7 @@
 //!
 //! Files rarely list all of them, so llama.cpp (`llama_vocab::impl::load`) also goes by name; its lists are kept.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::vocabulary::{TokenType, Vocabulary};
 
@@ -78,11 +78,15 @@ const CODE_MARKS: &[&str] = &[
 /// Names whose text is always shown: the message structure of gpt-oss.
 const SHOWN: &[&str] = &["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
 
-/// The ids that end a generation; `types` (vocabulary) are corrected where a name overrides the file.
-pub fn end_of_generation(vocabulary: &Vocabulary, ids: &HashMap<&str, u32>, types: &mut [TokenType]) -> BTreeSet<u32> {
+/// The ids that end a generation; `find` gives the id of a spelling, and `types` (vocabulary) are corrected where a name overrides the file.
+pub fn end_of_generation(
+    vocabulary: &Vocabulary<'_>,
+    find: impl Fn(&str) -> Option<u32>,
+    types: &mut [TokenType],
+) -> BTreeSet<u32> {
     let mut ends = BTreeSet::new();
     let mut set = |name: &str, token_type: TokenType| {
-        let id = ids.get(name).copied()?;
+        let id = find(name)?;
         *types.get_mut(id as usize)? = token_type;
         Some(id)
     };
@@ -96,7 +100,7 @@ pub fn end_of_generation(vocabulary: &Vocabulary, ids: &HashMap<&str, u32>, type
     ends.extend([vocabulary.eos, vocabulary.eot].into_iter().flatten());
     ends.extend(&vocabulary.end_of_generation);
 
-    let ended_by = |ends: &BTreeSet<u32>, name: &str| ids.get(name).is_some_and(|id| ends.contains(id));
+    let ended_by = |ends: &BTreeSet<u32>, name: &str| find(name).is_some_and(|id| ends.contains(&id));
     // where a turn ends otherwise, <|end|> only ends a message within it
     let has_call = ended_by(&ends, "<|call|>") || ended_by(&ends, "<|calls|>");
     if has_call

@@ -1,4 +1,4 @@
-//! Text to token ids and back: byte-level BPE as described by the metadata of a GGUF file.
+//! Text to token ids and back, as described by the metadata of a GGUF file: byte-level BPE and SentencePiece's BPE.
 //!
 //! ```
 //! use pagelm::tokenizer::{Tokenizer, Vocabulary};
@@ -7,9 +7,9 @@
 //! let tokenizer = Tokenizer::new(Vocabulary {
 //!     model: "gpt2".into(),
 //!     pre: "gpt-2".into(),
-//!     tokens,
-//!     token_types: vec![1, 1, 1, 3],
-//!     merges: vec!["h i".into()],
+//!     tokens: tokens.into(),
+//!     token_types: vec![1, 1, 1, 3].into(),
+//!     merges: vec!["h i".into()].into(),
 //!     eos: Some(3),
 //!     ..Default::default()
 //! })?;
@@ -21,27 +21,38 @@
 //! ```
 //!
 //! Every result equals that of llama.cpp, whose rules the parts name: special tokens first (`special`), then words
-//! (`pretokenizer`), then merges (`merges`).
+//! (`pretokenizer`), then merges (`merging`, with the pairs of `merges` or `spm`).
 
+mod arena;
+mod bpe;
 mod bytes;
+mod categories;
+mod classes;
 mod detokenizer;
 mod end_of_generation;
+mod families;
 mod merges;
+mod merging;
 mod pretokenizer;
+mod rules;
 mod special;
+mod spm;
 mod vocabulary;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 pub use detokenizer::Detokenizer;
 pub use special::MAX_SPECIAL_BYTES;
 pub use vocabulary::Vocabulary;
 
 use crate::{Error, ErrorKind, Result};
+use arena::Arena;
+use bpe::Bpe;
 use bytes::byte_of_char;
-use merges::Merges;
-use pretokenizer::Pretokenizer;
-use special::{Fragment, SpecialTokens};
+use families::{Family, Spelling};
+use merging::Merger;
+use special::{Fragment, SpecialTokens, strip_rule};
+use spm::{SPACE, Spm};
 use vocabulary::{TokenType, invalid};
 
 /// The longest text to encode at once, in bytes: 64 MiB, some hundred times the longest context.
@@ -51,13 +62,12 @@ pub const MAX_TEXT_BYTES: usize = 64 << 20;
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     /// The bytes each id stands for, control tokens included.
-    pieces: Vec<Vec<u8>>,
+    pieces: Arena,
     types: Vec<TokenType>,
-    pretokenizer: Pretokenizer,
     special: SpecialTokens,
-    merges: Merges,
-    /// Bytes of a word that is one token, for pre-tokenizers that look there first; else empty.
-    whole_words: HashMap<Vec<u8>, u32>,
+    algorithm: Algorithm,
+    /// Text at the start and after a special token gets a space in front.
+    space_prefix: bool,
     bos: Option<u32>,
     eos: Option<u32>,
     add_bos: bool,
@@ -65,49 +75,84 @@ pub struct Tokenizer {
     ends: BTreeSet<u32>,
 }
 
+/// How text between special tokens becomes ids.
+#[derive(Clone, Debug)]
+enum Algorithm {
+    /// `gpt2`, `gemma4`
+    Bpe(Bpe),
+    /// `llama`
+    Spm(Spm),
+}
+
+/// What `tokenizer.ggml.model` says.
+#[derive(Clone, Copy)]
+enum Kind {
+    Bpe(&'static Family),
+    Spm,
+}
+
+impl Kind {
+    /// # Errors
+    /// [`ErrorKind::UnsupportedTokenizer`]
+    fn of(vocabulary: &Vocabulary<'_>) -> Result<Self> {
+        match vocabulary.model.as_str() {
+            "gpt2" => pretokenizer::family(&vocabulary.pre).map(Self::Bpe),
+            "gemma4" => pretokenizer::family("gemma4").map(Self::Bpe),
+            "llama" => Ok(Self::Spm),
+            other => {
+                let other: String = other.chars().take(80).collect();
+                let detail = format!(
+                    "tokenizer model {other:?} (tokenizer.ggml.model) is not supported; gpt2, llama and gemma4 are"
+                );
+                Err(Error::new(ErrorKind::UnsupportedTokenizer, detail))
+            }
+        }
+    }
+
+    /// Whether text begins with the BOS token when the file does not say.
+    fn adds_bos(self) -> bool {
+        match self {
+            Self::Bpe(family) => family.add_bos,
+            Self::Spm => true,
+        }
+    }
+
+    /// Whether tokens are written in the alphabet of bytes; else U+2581 stands for a space in them.
+    fn spells_bytes(self) -> bool {
+        matches!(self, Self::Bpe(family) if family.spelling == Spelling::Bytes)
+    }
+}
+
 impl Tokenizer {
     /// Checks the description and builds the tables.
     ///
     /// # Errors
     /// [`ErrorKind::UnsupportedTokenizer`] for a `model` or `pre` that is not known here; [`ErrorKind::InvalidModel`]
-    /// for no tokens, duplicate tokens, `token_types` of another length, special ids out of range, `add_bos` or
+    /// for no tokens, duplicate tokens, too few `token_types` or `scores`, special ids out of range, `add_bos` or
     /// `add_eos` without that token, merges that name unknown tokens or special tokens beyond
     /// [`MAX_SPECIAL_BYTES`].
-    pub fn new(vocabulary: Vocabulary) -> Result<Self> {
-        if vocabulary.model != "gpt2" {
-            let detail =
-                format!("tokenizer model {:?} (tokenizer.ggml.model) is not supported; gpt2 is", vocabulary.model);
-            return Err(Error::new(ErrorKind::UnsupportedTokenizer, detail));
-        }
-        let pretokenizer = Pretokenizer::new(&vocabulary.pre)?;
+    pub fn new(mut vocabulary: Vocabulary<'_>) -> Result<Self> {
+        let kind = Kind::of(&vocabulary)?;
         vocabulary.check_ids()?;
-        let ids = vocabulary.ids()?;
+        if let Kind::Spm = kind {
+            vocabulary.bos = vocabulary.default_id(vocabulary.bos, 1);
+            vocabulary.eos = vocabulary.default_id(vocabulary.eos, 2);
+            vocabulary.unknown = vocabulary.default_id(vocabulary.unknown, 0);
+        }
+        let (add_bos, add_eos) = added(&vocabulary, kind)?;
+        let (spellings, index) = vocabulary.spellings()?;
         let mut types = vocabulary.types()?;
-        let ends = end_of_generation::end_of_generation(&vocabulary, &ids, &mut types);
-        let merges = Merges::new(&vocabulary.merges, &ids)?;
-        let mut special = SpecialTokens::default();
-        let mut whole_words = HashMap::new();
-        let mut pieces = Vec::with_capacity(types.len());
-        for ((id, text), &token_type) in (0u32..).zip(&vocabulary.tokens).zip(&types) {
-            if token_type.is_control() || token_type == TokenType::UserDefined {
-                special.insert(id, text, token_type.is_control())?;
-            }
-            if pretokenizer.ignore_merges
-                && let Some(bytes) = text.chars().map(byte_of_char).collect::<Option<Vec<u8>>>()
-            {
-                whole_words.insert(bytes, id);
-            }
-            pieces.push(piece_of(text, token_type));
-        }
+        let find = |text: &str| index.find(&spellings, text.as_bytes());
+        let ends = end_of_generation::end_of_generation(&vocabulary, find, &mut types);
+        let special = special_tokens(&vocabulary, &types)?;
+        let pieces = pieces(&vocabulary, &types, kind);
+        let algorithm = match kind {
+            Kind::Spm => Algorithm::Spm(Spm::new(spellings, index, vocabulary.scores()?, vocabulary.unknown)),
+            Kind::Bpe(family) => Algorithm::Bpe(Bpe::new(family, &vocabulary, (spellings, index))?),
+        };
+        let space_prefix = matches!(kind, Kind::Spm) && vocabulary.add_space_prefix.unwrap_or(true);
         let Vocabulary { bos, eos, .. } = vocabulary;
-        let add_bos = vocabulary.add_bos.unwrap_or(pretokenizer.add_bos && bos.is_some());
-        let add_eos = vocabulary.add_eos.unwrap_or(false);
-        for (name, wanted, id) in [("bos", add_bos, bos), ("eos", add_eos, eos)] {
-            if wanted && id.is_none() {
-                return Err(invalid(format!("add_{name}_token is true, but there is no {name}_token_id")));
-            }
-        }
-        Ok(Self { pieces, types, pretokenizer, special, merges, whole_words, bos, eos, add_bos, add_eos, ends })
+        Ok(Self { pieces, types, special, algorithm, space_prefix, bos, eos, add_bos, add_eos, ends })
     }
 
     /// The number of tokens; ids are below it.
@@ -143,33 +188,47 @@ impl Tokenizer {
         }
         let mut ids = Vec::with_capacity(text.len() / 4 + 2);
         ids.extend(self.bos.filter(|_| add_special && self.add_bos));
+        let (mut merger, mut after_special) = (Merger::default(), true);
         for fragment in self.special.partition(text, parse_special) {
             match fragment {
                 Fragment::Token(id) => ids.push(id),
-                Fragment::Text(text) => self.pretokenizer.split(text, &mut |word| self.encode_word(word, &mut ids)),
+                Fragment::Text(text) => self.encode_text(text, after_special, &mut merger, &mut ids),
             }
+            after_special = matches!(fragment, Fragment::Token(_));
         }
         ids.extend(self.eos.filter(|_| add_special && self.add_eos));
         Ok(ids)
     }
 
-    fn encode_word(&self, word: &str, ids: &mut Vec<u32>) {
-        match self.whole_words.get(word.as_bytes()) {
-            Some(&id) => ids.push(id),
-            None => self.merges.merge(word.as_bytes(), ids),
+    /// Appends the ids of `text`, which has no special tokens.
+    fn encode_text(&self, text: &str, after_special: bool, merger: &mut Merger, ids: &mut Vec<u32>) {
+        match &self.algorithm {
+            Algorithm::Bpe(bpe) if bpe.spells_bytes() => bpe.encode(text, merger, ids),
+            Algorithm::Bpe(bpe) => bpe.encode(&escape(text, false), merger, ids),
+            Algorithm::Spm(spm) => spm.encode(&escape(text, self.space_prefix && after_special), merger, ids),
         }
     }
 
-    /// The text of `ids`; bytes that are not UTF-8 give U+FFFD. Control tokens give text only with `show_control`.
+    /// The text of `ids`; bytes that are not UTF-8 give U+FFFD. See [`Self::decode_bytes`].
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for an id that is not below the vocabulary's size.
     pub fn decode(&self, ids: &[u32], show_control: bool) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.decode_bytes(ids, show_control)?).into_owned())
+    }
+
+    /// The bytes of the text of `ids`. Control tokens give text only with `show_control`; where `encode` puts a space in
+    /// front of a text, one at the start of the first token is left out. Both as llama.cpp's `llama_detokenize`, but
+    /// no space before punctuation is ever removed, so that texts come back as they were.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for an id that is not below the vocabulary's size.
+    pub fn decode_bytes(&self, ids: &[u32], show_control: bool) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        for &id in ids {
-            bytes.extend_from_slice(self.piece_for(id, show_control)?);
+        for (at, &id) in ids.iter().enumerate() {
+            bytes.extend_from_slice(self.piece_for(id, show_control, at == 0)?);
         }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(bytes)
     }
 
     /// The bytes that `id` stands for, control tokens included; they may begin or end inside a character.
@@ -177,12 +236,13 @@ impl Tokenizer {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if `id` is not below the vocabulary's size.
     pub fn piece(&self, id: u32) -> Result<&[u8]> {
-        self.piece_for(id, true)
+        self.piece_for(id, true, false)
     }
 
-    fn piece_for(&self, id: u32, show_control: bool) -> Result<&[u8]> {
-        match (self.pieces.get(id as usize), self.types.get(id as usize)) {
+    fn piece_for(&self, id: u32, show_control: bool, is_first: bool) -> Result<&[u8]> {
+        match (self.pieces.get(id), self.types.get(id as usize)) {
             (Some(_), Some(token_type)) if token_type.is_control() && !show_control => Ok(&[]),
+            (Some(piece), _) if is_first && self.space_prefix => Ok(piece.strip_prefix(b" ").unwrap_or(piece)),
             (Some(piece), _) => Ok(piece),
             (None, _) => {
                 let detail = format!("token id {id} is not below the vocabulary's size {}", self.pieces.len());
@@ -208,23 +268,81 @@ impl Tokenizer {
     }
 }
 
-/// The bytes a token stands for.
-fn piece_of(text: &str, token_type: TokenType) -> Vec<u8> {
-    match token_type {
-        TokenType::Control | TokenType::Unknown | TokenType::UserDefined => text.as_bytes().to_vec(),
-        TokenType::Normal => {
-            let mut buffer = [0; 4];
-            // a character outside the byte alphabet stands for itself
-            let bytes = |c: char| match byte_of_char(c) {
-                Some(byte) => vec![byte],
-                None => c.encode_utf8(&mut buffer).as_bytes().to_vec(),
-            };
-            text.chars().flat_map(bytes).collect()
+fn special_tokens(vocabulary: &Vocabulary<'_>, types: &[TokenType]) -> Result<SpecialTokens> {
+    let (mut special, strip) = (SpecialTokens::default(), strip_rule(vocabulary));
+    for ((id, text), &token_type) in (0u32..).zip(vocabulary.tokens.iter()).zip(types) {
+        if token_type.is_control() || token_type == TokenType::UserDefined {
+            special.insert(id, text, token_type.is_control(), strip(text))?;
         }
-        // spelled <0x0A>
-        TokenType::Byte => text.get(3..5).and_then(|digits| u8::from_str_radix(digits, 16).ok()).into_iter().collect(),
-        TokenType::Unused => Vec::new(),
     }
+    Ok(special)
+}
+
+/// Whether BOS and EOS are added to a text.
+fn added(vocabulary: &Vocabulary<'_>, kind: Kind) -> Result<(bool, bool)> {
+    let Vocabulary { bos, eos, .. } = vocabulary;
+    // Gemma 4 wants it whatever its files say
+    let always = matches!(kind, Kind::Bpe(family) if family.spelling == Spelling::Text && family.add_bos);
+    let add_bos = always || vocabulary.add_bos.unwrap_or(kind.adds_bos() && bos.is_some());
+    let add_eos = vocabulary.add_eos.unwrap_or(false);
+    for (name, wanted, id) in [("bos", add_bos, bos), ("eos", add_eos, eos)] {
+        if wanted && id.is_none() {
+            return Err(invalid(format!("add_{name}_token is true, but there is no {name}_token_id")));
+        }
+    }
+    Ok((add_bos, add_eos))
+}
+
+/// The bytes each token stands for.
+fn pieces(vocabulary: &Vocabulary<'_>, types: &[TokenType], kind: Kind) -> Arena {
+    let bytes = vocabulary.tokens.iter().map(String::len).sum();
+    let (mut pieces, mut piece) = (Arena::with_capacity(types.len(), bytes), Vec::new());
+    for (text, &token_type) in vocabulary.tokens.iter().zip(types) {
+        piece.clear();
+        match token_type {
+            TokenType::Control | TokenType::Unknown | TokenType::UserDefined => {
+                piece.extend_from_slice(text.as_bytes())
+            }
+            TokenType::Normal if kind.spells_bytes() => decode_alphabet(text, &mut piece),
+            TokenType::Normal => unescape(text, &mut piece),
+            TokenType::Byte => piece.extend(named_byte(text)),
+            TokenType::Unused => {}
+        }
+        pieces.push(&piece);
+    }
+    pieces
+}
+
+/// `text` with [`SPACE`] for each space, and one in front.
+fn escape(text: &str, has_prefix: bool) -> String {
+    let mut escaped = String::with_capacity(text.len() + text.len() / 2 + SPACE.len_utf8());
+    escaped.extend(Some(SPACE).filter(|_| has_prefix));
+    escaped.extend(text.chars().map(|c| if c == ' ' { SPACE } else { c }));
+    escaped
+}
+
+/// Text in which [`SPACE`] stands for a space.
+fn unescape(text: &str, piece: &mut Vec<u8>) {
+    for (at, part) in text.split(SPACE).enumerate() {
+        piece.extend(Some(b' ').filter(|_| at > 0));
+        piece.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// Text in the byte alphabet; a character outside of it stands for itself.
+fn decode_alphabet(text: &str, piece: &mut Vec<u8>) {
+    let mut buffer = [0; 4];
+    for c in text.chars() {
+        match byte_of_char(c) {
+            Some(byte) => piece.push(byte),
+            None => piece.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes()),
+        }
+    }
+}
+
+/// The byte of a name like `<0x0A>`.
+fn named_byte(text: &str) -> Option<u8> {
+    text.get(3..5).and_then(|digits| u8::from_str_radix(digits, 16).ok())
 }
 
 #[cfg(test)]

@@ -1,209 +1,124 @@
 //! Cutting text into words before merging; no merge crosses the border of a word.
 //!
-//! The regular expressions are those of llama.cpp's `llm_tokenizer_bpe` for the names it knows. All of them end in
-//! `\s+(?!\S)|\s+`: a run of white space leaves its last character to the word after it. That is the only
-//! look-ahead, so it is a rule in code here, and the rest runs on an engine that is linear in the text.
+//! Other libraries describe it by regular expressions with look-ahead. Here each alternative is a rule in code
+//! (`rules`), and a table (`families`) says which rules a name stands for.
 
-use regex::Regex;
-
+use super::classes::{Char, Class, chars_of};
+use super::families::{self, Family, Pass, Threes};
+use super::rules::Rule;
 use crate::{Error, ErrorKind, Result};
 
-/// Which runs of white space leave their last character to the next word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SpaceRule {
-    /// None: the expression does not match white space as such.
-    Keep,
-    /// Every run of two or more that is not at the end.
-    Split,
-    /// The same, but a match that ends with a line break is whole: another branch of the expression made it.
-    SplitUnlessNewline,
+/// The family called `name` in `tokenizer.ggml.pre`.
+///
+/// # Errors
+/// [`ErrorKind::UnsupportedTokenizer`] with the names that are supported.
+pub fn family(name: &str) -> Result<&'static Family> {
+    families::find(name).ok_or_else(|| {
+        let (name, names): (String, String) = (name.chars().take(80).collect(), families::names());
+        let detail = format!("pre-tokenizer {name:?} (tokenizer.ggml.pre) is not supported; {names} are");
+        Error::new(ErrorKind::UnsupportedTokenizer, detail)
+    })
 }
 
-/// One pass: its matches become words, and so does what lies between them.
-type Pass = (&'static str, SpaceRule);
-
-const DIGIT: Pass = (r"\p{N}", SpaceRule::Keep);
-const GPT2: Pass = (r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+", SpaceRule::Split);
-const LLAMA3: Pass = (
-    r"'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+",
-    SpaceRule::SplitUnlessNewline,
-);
-const QWEN2: Pass = (
-    r"'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+",
-    SpaceRule::SplitUnlessNewline,
-);
-const QWEN35: Pass = (
-    r"'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+",
-    SpaceRule::SplitUnlessNewline,
-);
-const GPT4O: Pass = (
-    r"[^\r\n\p{L}\p{N}]?[\p{L}--a-z]*[\p{L}--A-Z]+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|[^\r\n\p{L}\p{N}]?[\p{L}--a-z]+[\p{L}--A-Z]*(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+",
-    SpaceRule::SplitUnlessNewline,
-);
-const DEFAULT: &[Pass] = &[
-    (r"[\p{P}$+<=>^~|]+", SpaceRule::Keep),
-    GPT2,
-    (r"\p{N}+", SpaceRule::Keep),
-    (r"[0-9][0-9][0-9]", SpaceRule::Keep),
-];
-
-/// What the name in `tokenizer.ggml.pre` stands for.
-#[derive(Debug)]
-struct Family {
-    names: &'static [&'static str],
-    passes: &'static [Pass],
-    /// A word that is a token as a whole is not merged from its bytes.
-    ignore_merges: bool,
-    /// Whether text begins with the BOS token when the file does not say.
-    add_bos: bool,
+/// Calls `word` with every word of `text` in order; together they are the text.
+pub fn split<'t>(family: &Family, text: &'t str, word: &mut dyn FnMut(&'t str)) {
+    let mut start = 0;
+    cut(family.passes, &chars_of(text), &mut |part| {
+        let end = part.last().map_or(start, |last| last.end);
+        word(text.get(start..end).unwrap_or_default());
+        start = end;
+    });
 }
 
-const FAMILIES: &[Family] = &[
-    Family {
-        names: &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"],
-        passes: &[DIGIT, GPT2],
-        ignore_merges: false,
-        add_bos: false,
-    },
-    Family {
-        names: &[
-            "gpt-2",
-            "phi-2",
-            "mpt",
-            "olmo",
-            "jais",
-            "trillion",
-            "granite-docling",
-            "gigachat",
-            "exaone4",
-            "mellum",
-        ],
-        passes: &[GPT2],
-        ignore_merges: false,
-        add_bos: false,
-    },
-    Family {
-        names: &["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"],
-        passes: &[LLAMA3],
-        ignore_merges: true,
-        add_bos: true,
-    },
-    Family {
-        names: &["smaug-bpe", "dbrx", "glm4", "chatglm-bpe"],
-        passes: &[LLAMA3],
-        ignore_merges: false,
-        add_bos: false,
-    },
-    Family {
-        names: &["qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "solar-open", "megrez", "kormo", "grok-2"],
-        passes: &[QWEN2],
-        ignore_merges: false,
-        add_bos: false,
-    },
-    Family { names: &["qwen35"], passes: &[QWEN35], ignore_merges: false, add_bos: false },
-    Family { names: &["gpt-4o", "llama4", "kanana2"], passes: &[GPT4O], ignore_merges: false, add_bos: false },
-    // the empty name is a file from before the key existed
-    Family { names: &["default", ""], passes: DEFAULT, ignore_merges: false, add_bos: false },
-];
-
-/// The names of all supported pre-tokenizers, for messages.
-fn supported() -> String {
-    let names: Vec<&str> =
-        FAMILIES.iter().flat_map(|family| family.names).copied().filter(|name| !name.is_empty()).collect();
-    names.join(", ")
-}
-
-/// A compiled pre-tokenizer.
-#[derive(Clone, Debug)]
-pub struct Pretokenizer {
-    passes: Vec<(Regex, SpaceRule)>,
-    /// A word that is a token as a whole is not merged from its bytes.
-    pub ignore_merges: bool,
-    /// Whether text begins with the BOS token when the file does not say.
-    pub add_bos: bool,
-}
-
-impl Pretokenizer {
-    /// The pre-tokenizer called `name` in `tokenizer.ggml.pre`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::UnsupportedTokenizer`] with the names that are supported.
-    pub fn new(name: &str) -> Result<Self> {
-        let Some(family) = FAMILIES.iter().find(|family| family.names.contains(&name)) else {
-            let detail = format!("pre-tokenizer {name:?} (tokenizer.ggml.pre) is not supported; {} are", supported());
-            return Err(Error::new(ErrorKind::UnsupportedTokenizer, detail));
-        };
-        let compile = |&(pattern, rule): &Pass| match Regex::new(pattern) {
-            Ok(regex) => Ok((regex, rule)),
-            Err(e) => Err(Error::new(ErrorKind::Internal, "a pre-tokenizer does not compile").with_source(e)),
-        };
-        let passes = family.passes.iter().map(compile).collect::<Result<_>>()?;
-        Ok(Self { passes, ignore_merges: family.ignore_merges, add_bos: family.add_bos })
-    }
-
-    /// Calls `word` with every word of `text` in order; together they are the text.
-    pub fn split<'t>(&self, text: &'t str, word: &mut dyn FnMut(&'t str)) {
-        split(&self.passes, text, word);
-    }
-}
-
-fn split<'t>(passes: &[(Regex, SpaceRule)], text: &'t str, word: &mut dyn FnMut(&'t str)) {
-    let Some(((regex, rule), rest)) = passes.split_first() else {
-        if !text.is_empty() {
-            word(text);
-        }
-        return;
+/// Cuts `chars` by the first pass and what that gives by the others.
+fn cut(passes: &[Pass], chars: &[Char], word: &mut dyn FnMut(&[Char])) {
+    let Some((pass, rest)) = passes.split_first() else {
+        return word(chars);
     };
-    let mut end = 0;
-    while let Some(found) = regex.find_at(text, end) {
-        let next = found.end() - given_away(*rule, found.as_str(), found.end() == text.len());
-        if let Some(gap) = text.get(end..found.start()) {
-            split(rest, gap, word);
+    let mut start = 0;
+    let mut part = |end: usize| {
+        if let Some(part) = chars.get(start..end).filter(|part| !part.is_empty()) {
+            cut(rest, part, word);
+            start = end;
         }
-        if let Some(found) = text.get(found.start()..next) {
-            split(rest, found, word);
-        }
-        end = next;
+    };
+    match pass {
+        Pass::Rules(rules) => by_rules(rules, chars, &mut part),
+        Pass::SpacesAtEnd => part(chars.iter().rposition(|c| c.class != Class::Space).map_or(0, |last| last + 1)),
+        Pass::Threes(threes) => by_threes(*threes, chars, &mut part),
     }
-    if let Some(gap) = text.get(end..) {
-        split(rest, gap, word);
+    part(chars.len());
+}
+
+/// Calls `part` with each place where a part ends; parts may be empty.
+fn by_rules(rules: &[Rule], chars: &[Char], part: &mut dyn FnMut(usize)) {
+    let mut at = 0;
+    while at < chars.len() {
+        match rules.iter().find_map(|rule| rule.end(chars, at)) {
+            Some(end) => {
+                part(at);
+                part(end);
+                at = end;
+            }
+            None => at += 1,
+        }
     }
 }
 
-/// How many bytes at the end of a match belong to the next word: `\s+(?!\S)` in front of `\s+`.
-fn given_away(rule: SpaceRule, found: &str, at_end: bool) -> usize {
-    let Some(last) = found.chars().next_back() else { return 0 };
-    let is_run = last.is_whitespace() && found.len() > last.len_utf8() && !at_end;
-    match rule {
-        SpaceRule::Split if is_run => last.len_utf8(),
-        SpaceRule::SplitUnlessNewline if is_run && !matches!(last, '\r' | '\n') => last.len_utf8(),
-        _ => 0,
+fn by_threes(threes: Threes, chars: &[Char], part: &mut dyn FnMut(usize)) {
+    let is_digit = |c: &Char| match threes {
+        Threes::Afmoe => c.class == Class::Number,
+        Threes::OfWholeWords | Threes::Full => c.c.is_ascii_digit(),
+    };
+    let mut at = 0;
+    while at < chars.len() {
+        let digits = chars.iter().skip(at).take_while(|c| is_digit(c)).count();
+        let end = at + digits;
+        if digits > 0 {
+            let first = at + if digits % 3 == 0 { 3 } else { digits % 3 };
+            match threes {
+                Threes::OfWholeWords if chars.get(end).is_some_and(is_word_char) => {}
+                Threes::OfWholeWords => {
+                    part(at);
+                    (first..=end).step_by(3).for_each(&mut *part);
+                }
+                Threes::Full => (at + digits % 3..=end).step_by(3).filter(|_| digits > 2).for_each(&mut *part),
+                Threes::Afmoe => (first..=end).step_by(3).for_each(&mut *part),
+            }
+        }
+        at = end + 1;
     }
+}
+
+/// `\w` of C++, which a word ends before.
+fn is_word_char(c: &Char) -> bool {
+    c.c.is_ascii_alphanumeric() || c.c == '_'
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use families::FAMILIES;
 
     fn words<'t>(name: &str, text: &'t str) -> Vec<&'t str> {
         let mut words = Vec::new();
-        Pretokenizer::new(name).unwrap().split(text, &mut |word| words.push(word));
+        split(family(name).unwrap(), text, &mut |word| words.push(word));
         assert_eq!(words.concat(), text);
+        assert!(words.iter().all(|word| !word.is_empty()) || text.is_empty());
         words
     }
 
     #[test]
-    fn every_name_compiles_and_none_is_listed_twice() {
+    fn no_name_is_listed_twice() {
         let names: Vec<_> = FAMILIES.iter().flat_map(|family| family.names).collect();
         for name in &names {
-            Pretokenizer::new(name).unwrap();
             assert_eq!(names.iter().filter(|other| other == &name).count(), 1, "{name}");
         }
     }
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
-        let error = Pretokenizer::new("klingon").unwrap_err();
+        let error = family("klingon").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnsupportedTokenizer);
         assert!(error.detail().contains("klingon") && error.detail().contains("smollm, "), "{error}");
     }
@@ -224,6 +139,16 @@ mod tests {
     }
 
     #[test]
+    fn threes_are_counted_from_the_right() {
+        assert_eq!(
+            words("tiny_aya", "a 12345 1234x 123_ 12"),
+            ["a", " ", "12", "345", " ", "123", "4", "x", " ", "123", "_", " ", "12"]
+        );
+        assert_eq!(words("superbpe", "a12345"), ["a", "12", "345"]);
+        assert_eq!(words("afmoe", "a1234 123456"), ["a", "1", "234", " ", "123", "456"].map(|word| word));
+    }
+
+    #[test]
     fn contractions_are_words() {
         assert_eq!(words("gpt-2", "I'll DON'T"), ["I", "'ll", " DON", "'", "T"]);
         assert_eq!(words("llama-bpe", "I'LL don't"), ["I", "'LL", " don", "'t"]);
@@ -231,13 +156,28 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_of_anything_is_linear() {
-        for unit in ["a", " ", "\n", "1", "!", "é", " \u{3000}", "'", "a1 "] {
-            let text = unit.repeat(1_000_000 / unit.len());
-            for name in ["smollm", "llama-bpe", "qwen2", "gpt-4o", "default"] {
-                let mut bytes = 0;
-                Pretokenizer::new(name).unwrap().split(&text, &mut |word| bytes += word.len());
+    fn capitals_begin_a_word() {
+        assert_eq!(words("gpt-4o", "fooBar ABCd éA"), ["foo", "Bar", " ABCd", " é", "A"]);
+        assert_eq!(words("tekken", "HTML's"), ["HTML", "'s"]);
+        assert_eq!(words("gpt-4o", "HTML's"), ["HTML's"]);
+    }
+
+    #[test]
+    fn a_phrase_keeps_single_spaces() {
+        assert_eq!(words("exaone-moe", "two words  three, x"), ["two words", " ", " three", ",", " x"]);
+    }
+
+    #[test]
+    fn every_family_is_linear() {
+        let units =
+            ["a", "A", " ", "\n", "1", "!", "é", " \u{3000}", "'", "a1 ", "字", "\u{301}", " \n", "A b", "1 \u{301}"];
+        for text in units.map(|unit| unit.repeat(200_000 / unit.len())) {
+            for family in FAMILIES {
+                let (mut bytes, start) = (0, std::time::Instant::now());
+                split(family, &text, &mut |word| bytes += word.len());
                 assert_eq!(bytes, text.len());
+                // a quadratic pass would take minutes
+                assert!(start.elapsed().as_secs() < 5, "{:?} on {:?}", family.names, &text[..4]);
             }
         }
     }

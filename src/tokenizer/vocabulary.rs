@@ -1,36 +1,47 @@
 //! What the file says about its tokenizer, and whether that makes sense.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
+use super::arena::{Arena, Index};
 use crate::gguf::Metadata;
 use crate::{Error, ErrorKind, Result};
 
-/// What the metadata of a GGUF file says about its tokenizer; the names are those under `tokenizer.ggml.`.
+/// What the metadata of a GGUF file says about its tokenizer; names without another prefix are those under
+/// `tokenizer.ggml.`. Long lists are borrowed from the metadata.
 #[derive(Clone, Debug, Default)]
-pub struct Vocabulary {
-    /// `model`: `gpt2` is the supported one.
+pub struct Vocabulary<'m> {
+    /// `model`: `gpt2` (byte-level BPE) and `llama` (SentencePiece's BPE) are supported.
     pub model: String,
-    /// `pre`: the name of the pre-tokenizer; empty if the file does not have it.
+    /// `pre`: the name of the pre-tokenizer; empty if the file does not have it. Only `gpt2` has one.
     pub pre: String,
+    /// `general.name`, by which llama.cpp knows tokens that take the white space after them along.
+    pub name: String,
+    /// `general.architecture`.
+    pub architecture: String,
     /// `tokens`: the spelling of each id.
-    pub tokens: Vec<String>,
-    /// `token_type`: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. As long as `tokens`, or
-    /// empty if the file does not have it: then all are normal.
-    pub token_types: Vec<i32>,
+    pub tokens: Cow<'m, [String]>,
+    /// `scores`: the higher, the earlier a token is merged. At least as long as `tokens`, or empty: then all are 0.
+    pub scores: Cow<'m, [f64]>,
+    /// `token_type`: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. At least as long as `tokens`,
+    /// or empty if the file does not have it: then all are normal.
+    pub token_types: Cow<'m, [i64]>,
     /// `merges`: lines `left right`, most important first.
-    pub merges: Vec<String>,
-    /// `bos_token_id`: begins a text.
+    pub merges: Cow<'m, [String]>,
+    /// `bos_token_id`: begins a text. Of `llama` 1 if the file does not say.
     pub bos: Option<u32>,
-    /// `eos_token_id`: ends a text.
+    /// `eos_token_id`: ends a text. Of `llama` 2 if the file does not say.
     pub eos: Option<u32>,
     /// `eot_token_id`: ends a turn.
     pub eot: Option<u32>,
-    /// `unknown_token_id`. Byte-level BPE never needs it.
+    /// `unknown_token_id`: stands for what has no token. Of `llama` 0 if the file does not say.
     pub unknown: Option<u32>,
-    /// `add_bos_token`: whether `encode` puts `bos` first; else the pre-tokenizer's rule.
+    /// `add_bos_token`: whether `encode` puts `bos` first; else the model's or the pre-tokenizer's rule.
     pub add_bos: Option<bool>,
     /// `add_eos_token`: whether `encode` puts `eos` last; else no.
     pub add_eos: Option<bool>,
+    /// `add_space_prefix`: whether text at the start and after a special token gets a space in front; else yes for
+    /// `llama` and no for others.
+    pub add_space_prefix: Option<bool>,
     /// More ids that end a generation, for example `eom_token_id`, `fim_pad_token_id`, `fim_rep_token_id` and
     /// `fim_sep_token_id`.
     pub end_of_generation: Vec<u32>,
@@ -49,7 +60,7 @@ pub(super) enum TokenType {
 }
 
 impl TokenType {
-    pub(super) fn from_ggml(value: i32) -> Self {
+    pub(super) fn from_ggml(value: i64) -> Self {
         match value {
             1 => Self::Normal,
             2 => Self::Unknown,
@@ -70,24 +81,21 @@ pub(super) fn invalid(detail: String) -> Error {
     Error::new(ErrorKind::InvalidModel, detail)
 }
 
-impl Vocabulary {
-    /// Reads the keys under `tokenizer.ggml.`; what is missing stays empty and is judged by
+impl<'m> Vocabulary<'m> {
+    /// Reads the keys under `tokenizer.ggml.` and `general.`; what is missing stays empty and is judged by
     /// [`super::Tokenizer::new`].
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidModel`] for a key of the wrong type, or an id or type beyond 32 bits.
-    pub fn from_metadata(metadata: &Metadata) -> Result<Self> {
+    /// [`ErrorKind::InvalidModel`] for a key of the wrong type, or an id beyond 32 bits.
+    pub fn from_metadata(metadata: &'m Metadata) -> Result<Self> {
         let text = |key| Ok(metadata.str(key)?.unwrap_or_default().to_string());
-        let texts = |key| Ok(metadata.strings(key)?.unwrap_or_default().to_vec());
+        let texts = |key| Ok(metadata.strings(key)?.unwrap_or_default().into());
         let id = |name: &str| match metadata.u64(&format!("tokenizer.ggml.{name}_token_id"))?.map(u32::try_from) {
             // the largest u32 is how writers say "none"
             None | Some(Ok(u32::MAX)) => Ok(None),
             Some(Ok(id)) => Ok(Some(id)),
             Some(Err(e)) => Err(invalid(format!("the {name} token id is above {}", u32::MAX)).with_source(e)),
         };
-        let token_types = metadata.integers("tokenizer.ggml.token_type")?.unwrap_or_default().iter();
-        let token_types =
-            token_types.map(|&token_type| i32::try_from(token_type)).collect::<std::result::Result<_, _>>();
         let mut end_of_generation = Vec::new();
         for name in ["eom", "fim_pad", "fim_rep", "fim_sep"] {
             end_of_generation.extend(id(name)?);
@@ -95,10 +103,11 @@ impl Vocabulary {
         Ok(Self {
             model: text("tokenizer.ggml.model")?,
             pre: text("tokenizer.ggml.pre")?,
+            name: text("general.name")?,
+            architecture: text("general.architecture")?,
             tokens: texts("tokenizer.ggml.tokens")?,
-            token_types: token_types.map_err(|e| {
-                invalid("an entry of tokenizer.ggml.token_type is beyond 32 bits".into()).with_source(e)
-            })?,
+            scores: metadata.floats("tokenizer.ggml.scores")?.unwrap_or_default(),
+            token_types: metadata.integers("tokenizer.ggml.token_type")?.unwrap_or_default().into(),
             merges: texts("tokenizer.ggml.merges")?,
             bos: id("bos")?,
             eos: id("eos")?,
@@ -106,8 +115,14 @@ impl Vocabulary {
             unknown: id("unknown")?,
             add_bos: metadata.bool("tokenizer.ggml.add_bos_token")?,
             add_eos: metadata.bool("tokenizer.ggml.add_eos_token")?,
+            add_space_prefix: metadata.bool("tokenizer.ggml.add_space_prefix")?,
             end_of_generation,
         })
+    }
+
+    /// The id that a kind of tokenizer takes for granted, if there is such a token.
+    pub(super) fn default_id(&self, named: Option<u32>, default: u32) -> Option<u32> {
+        named.or(Some(default)).filter(|&id| (id as usize) < self.tokens.len())
     }
 
     /// Checks that every special id is a token.
@@ -127,30 +142,36 @@ impl Vocabulary {
         Ok(())
     }
 
-    /// Spelling to id.
-    pub(super) fn ids(&self) -> Result<HashMap<&str, u32>> {
-        let tokens = &self.tokens;
-        let mut ids = HashMap::with_capacity(tokens.len());
-        for (id, token) in (0u32..).zip(tokens) {
-            // padding of the vocabulary: can only be meant by its id
-            if token.is_empty() {
-                continue;
-            }
-            if let Some(first) = ids.insert(token.as_str(), id) {
-                let token: String = token.chars().take(80).collect();
-                return Err(invalid(format!("token {token:?} is listed twice, as {first} and as {id}")));
-            }
-        }
-        Ok(ids)
+    /// The spellings, and the index that finds them. An empty one is padding and can only be meant by its id.
+    pub(super) fn spellings(&self) -> Result<(Arena, Index)> {
+        let mut spellings = Arena::with_capacity(self.tokens.len(), self.tokens.iter().map(String::len).sum());
+        self.tokens.iter().for_each(|token| spellings.push(token.as_bytes()));
+        let index = Index::new(&spellings).map_err(|(first, second)| {
+            let token: String = self.tokens.get(first as usize).map_or("", String::as_str).chars().take(80).collect();
+            invalid(format!("token {token:?} is listed twice, as {first} and as {second}"))
+        })?;
+        Ok((spellings, index))
     }
 
     /// The type of each token.
     pub(super) fn types(&self) -> Result<Vec<TokenType>> {
-        let (types, size) = (&self.token_types, self.tokens.len());
-        match types.len() {
+        let size = self.tokens.len();
+        match self.token_types.len() {
             0 => Ok(vec![TokenType::Normal; size]),
-            length if length == size => Ok(types.iter().copied().map(TokenType::from_ggml).collect()),
-            length => Err(invalid(format!("tokenizer.ggml.token_type has {length} entries for {size} tokens"))),
+            length if length < size => Err(too_short("token_type", length, size)),
+            _ => Ok(self.token_types.iter().take(size).copied().map(TokenType::from_ggml).collect()),
         }
     }
+
+    /// The score of each token; none if the file has none.
+    pub(super) fn scores(&self) -> Result<&[f64]> {
+        match (self.scores.len(), self.tokens.len()) {
+            (length, size) if length != 0 && length < size => Err(too_short("scores", length, size)),
+            _ => Ok(&self.scores),
+        }
+    }
+}
+
+fn too_short(key: &str, length: usize, size: usize) -> Error {
+    invalid(format!("tokenizer.ggml.{key} has {length} entries for {size} tokens"))
 }
