@@ -1,0 +1,114 @@
+//! The table of architectures: what distinguishes them and is not in the metadata.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::{Activation, RopeKind};
+
+/// Where a block's RMS norms are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norms {
+    /// Of what goes into attention and feed-forward (llama).
+    Before,
+    /// Of what comes out of them (OLMo 2, arXiv 2501.00656).
+    After,
+    /// Both (Gemma 2, arXiv 2408.00118).
+    Around,
+}
+
+/// Whether queries and keys are normed before they rotate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QkNorm {
+    /// They are not.
+    None,
+    /// Every head by itself, all with one weight.
+    Head,
+    /// All heads of a row together.
+    Row,
+}
+
+/// What a layer's window is when the file does not say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Windows {
+    /// Every how many layers one sees everything: the last of each run.
+    pub period: usize,
+    /// Positions; without them a file that names no window has none.
+    pub length: Option<usize>,
+    /// The rotary base of windowed layers; that of the others if there is none.
+    pub base: Option<f64>,
+    /// Whether rope scaling applies to windowed layers.
+    pub scaled: bool,
+}
+
+/// One row of the table.
+#[derive(Debug, PartialEq)]
+pub struct Architecture {
+    /// `general.architecture`.
+    pub name: &'static str,
+    /// Which elements rotate together in files of this architecture.
+    pub rope: RopeKind,
+    /// Every so many layers, the last of each run has no rotary embedding.
+    pub unrotated_period: Option<usize>,
+    /// Where the norms are.
+    pub norms: Norms,
+    /// Norms of queries and keys.
+    pub qk_norm: QkNorm,
+    /// Whether attention's and the feed-forward's inside are normed before their last matrix.
+    pub sub_norms: bool,
+    /// What the feed-forward's gate goes through; `hidden_activation` may say otherwise.
+    pub activation: Activation,
+    /// Sliding windows.
+    pub windows: Option<Windows>,
+    /// Whether queries, keys and values must have biases. Anywhere else a bias is added where the file has one.
+    pub qkv_bias: bool,
+    /// Whether one tensor holds queries, keys and values, and one gate and up.
+    pub fused: bool,
+    /// Whether embeddings are multiplied by the root of their width.
+    pub root_width: bool,
+    /// Layers of the one model whose attention is scaled by the root of width / heads instead of the head's size.
+    pub rescaled_layers: Option<usize>,
+    /// Caps of scores and logits when the file does not say.
+    pub soft_caps: Option<(f64, f64)>,
+    /// Whether the feed-forward is a mixture of experts.
+    pub experts: bool,
+    /// Whether layers without key/value heads are short convolutions.
+    pub short_conv: bool,
+    /// What the final norm is called.
+    pub output_norm: &'static str,
+}
+
+/// Touvron et al. 2023 (arXiv 2302.13971); what the others are told apart from.
+const LLAMA: Architecture = Architecture {
+    name: "llama",
+    rope: RopeKind::Norm,
+    unrotated_period: None,
+    norms: Norms::Before,
+    qk_norm: QkNorm::None,
+    sub_norms: false,
+    activation: Activation::Silu,
+    windows: None,
+    qkv_bias: false,
+    fused: false,
+    root_width: false,
+    rescaled_layers: None,
+    soft_caps: None,
+    experts: false,
+    short_conv: false,
+    output_norm: "output_norm",
+};
+
+/// Every architecture that is supported. What is not in a row is as in llama, or in the file's metadata; the choices are
+/// those of llama.cpp's `src/models` and `llama_model_rope_type`.
+static ARCHITECTURES: &[Architecture] = &[LLAMA];
+
+impl Architecture {
+    /// The row of `name`.
+    ///
+    /// # Errors
+    /// `UnsupportedArchitecture` with the list of those that are supported.
+    pub fn find(name: &str) -> Result<&'static Self> {
+        ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| {
+            let known: Vec<_> = ARCHITECTURES.iter().map(|a| a.name).collect();
+            let detail = format!("the architecture {name:?} is not supported; supported are {}", known.join(", "));
+            Error::new(ErrorKind::UnsupportedArchitecture, detail)
+        })
+    }
+}
