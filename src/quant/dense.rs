@@ -20,3 +20,8 @@ pub fn f16_to_f32(bits: u16) -> f32 {
 pub fn bf16_to_f32(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
+
+/// The little-endian half at byte `at` of a block.
+pub(super) fn half_at(bytes: &[u8], at: usize) -> f32 {
+    f16_to_f32(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+}

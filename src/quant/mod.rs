@@ -12,10 +12,34 @@
 //! of ggml (`ggml-common.h`), little-endian.
 
 mod dense;
+mod grids;
+mod iq1_m;
+mod iq1_s;
+mod iq2_s;
+mod iq2_xs;
+mod iq2_xxs;
+mod iq3_s;
+mod iq3_xxs;
+mod iq4_nl;
+mod iq4_xs;
+mod mxfp4;
+mod nvfp4;
+mod q1_0;
+mod q2_0;
+mod q2_k;
+mod q3_k;
 mod q4_0;
 mod q4_1;
+mod q4_k;
+mod q5_0;
+mod q5_1;
+mod q5_k;
+mod q6_k;
 mod q8_0;
+mod tq1_0;
+mod tq2_0;
 
+use dense::half_at;
 pub use dense::{bf16_to_f32, f16_to_f32};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -133,6 +157,20 @@ impl Block {
             *min = -(self.d_min * f32::from(n));
         }
     }
+
+    /// Sets one scale for all groups of a [`Scales::Super`] type.
+    fn set_uniform(&mut self, d: f32) {
+        self.d = d;
+        self.group_scales = [1; MAX_BLOCK / MIN_GROUP];
+        self.without_mins();
+        self.set_super(0);
+    }
+
+    /// Clears what a block of a type with minima may have left; to be called before [`Block::set_super`].
+    fn without_mins(&mut self) {
+        self.d_min = 0.0;
+        self.group_mins = [0; MAX_BLOCK / MIN_GROUP];
+    }
 }
 
 /// One row of the type table.
@@ -178,30 +216,55 @@ impl std::fmt::Debug for TensorType {
 }
 
 /// Every type that is supported.
-pub static TYPES: &[TypeInfo] = &[dense::F32, dense::F16, dense::BF16, q4_0::Q4_0, q4_1::Q4_1, q8_0::Q8_0];
+pub static TYPES: &[TypeInfo] = &[
+    dense::F32,
+    dense::F16,
+    dense::BF16,
+    q4_0::Q4_0,
+    q4_1::Q4_1,
+    q5_0::Q5_0,
+    q5_1::Q5_1,
+    q8_0::Q8_0,
+    q2_k::Q2_K,
+    q3_k::Q3_K,
+    q4_k::Q4_K,
+    q5_k::Q5_K,
+    q6_k::Q6_K,
+    iq1_s::IQ1_S,
+    iq1_m::IQ1_M,
+    iq2_xxs::IQ2_XXS,
+    iq2_xs::IQ2_XS,
+    iq2_s::IQ2_S,
+    iq3_xxs::IQ3_XXS,
+    iq3_s::IQ3_S,
+    iq4_nl::IQ4_NL,
+    iq4_xs::IQ4_XS,
+    tq1_0::TQ1_0,
+    tq2_0::TQ2_0,
+    mxfp4::MXFP4,
+    nvfp4::NVFP4,
+    q1_0::Q1_0,
+    q2_0::Q2_0,
+];
 
-/// Names of ggml types that are known but have no row yet, for a better message.
+/// Names of ggml's numbers without a row, for a better message: types that were removed from it, that occur only while it
+/// computes, or that hold integers and doubles.
 const KNOWN: &[(u32, &str)] = &[
-    (6, "Q5_0"),
-    (7, "Q5_1"),
-    (10, "Q2_K"),
-    (11, "Q3_K"),
-    (12, "Q4_K"),
-    (13, "Q5_K"),
-    (14, "Q6_K"),
-    (16, "IQ2_XXS"),
-    (17, "IQ2_XS"),
-    (18, "IQ3_XXS"),
-    (19, "IQ1_S"),
-    (20, "IQ4_NL"),
-    (21, "IQ3_S"),
-    (22, "IQ2_S"),
-    (23, "IQ4_XS"),
-    (29, "IQ1_M"),
-    (34, "TQ1_0"),
-    (35, "TQ2_0"),
-    (39, "MXFP4"),
-    (40, "NVFP4"),
+    (4, "Q4_2"),
+    (5, "Q4_3"),
+    (9, "Q8_1"),
+    (15, "Q8_K"),
+    (24, "I8"),
+    (25, "I16"),
+    (26, "I32"),
+    (27, "I64"),
+    (28, "F64"),
+    (31, "Q4_0_4_4"),
+    (32, "Q4_0_4_8"),
+    (33, "Q4_0_8_8"),
+    (36, "I2_S"),
+    (37, "IQ4_NL_4_8"),
+    (38, "IQ4_NL_8_8"),
 ];
 
 impl TensorType {

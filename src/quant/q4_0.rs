@@ -1,6 +1,6 @@
 //! Q4_0: 32 weights in 18 bytes: an f16 scale, then 16 bytes with weight i in the low and i + 16 in the high nibble.
 
-use super::{Block, Codes, Form, Scales, TypeInfo, Values, f16_to_f32};
+use super::{Block, Codes, Form, Scales, TypeInfo, Values, half_at};
 
 pub(super) const Q4_0: TypeInfo = TypeInfo {
     name: "Q4_0",
@@ -12,10 +12,16 @@ pub(super) const Q4_0: TypeInfo = TypeInfo {
 };
 
 fn unpack(bytes: &[u8], block: &mut Block) {
-    block.scales[0] = f16_to_f32(u16::from_le_bytes([bytes[0], bytes[1]]));
+    block.scales[0] = half_at(bytes, 0);
     block.mins[0] = 0.0;
-    for (i, b) in bytes[2..18].iter().enumerate() {
-        block.codes[i] = b & 15;
-        block.codes[i + 16] = b >> 4;
+    low_then_high(&bytes[2..18], &mut block.codes);
+}
+
+/// Twice as many codes as `bytes`: all low nibbles, then all high ones.
+pub(super) fn low_then_high(bytes: &[u8], codes: &mut [u8]) {
+    let (low, high) = codes.split_at_mut(bytes.len());
+    for (b, (low, high)) in bytes.iter().zip(low.iter_mut().zip(high)) {
+        *low = b & 15;
+        *high = b >> 4;
     }
 }

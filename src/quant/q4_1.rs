@@ -1,6 +1,7 @@
 //! Q4_1: 32 weights in 20 bytes: an f16 scale, an f16 minimum, then nibbles as in Q4_0.
 
-use super::{Block, Codes, Form, Scales, TypeInfo, Values, f16_to_f32};
+use super::q4_0::low_then_high;
+use super::{Block, Codes, Form, Scales, TypeInfo, Values, half_at};
 
 pub(super) const Q4_1: TypeInfo = TypeInfo {
     name: "Q4_1",
@@ -12,10 +13,7 @@ pub(super) const Q4_1: TypeInfo = TypeInfo {
 };
 
 fn unpack(bytes: &[u8], block: &mut Block) {
-    block.scales[0] = f16_to_f32(u16::from_le_bytes([bytes[0], bytes[1]]));
-    block.mins[0] = f16_to_f32(u16::from_le_bytes([bytes[2], bytes[3]]));
-    for (i, b) in bytes[4..20].iter().enumerate() {
-        block.codes[i] = b & 15;
-        block.codes[i + 16] = b >> 4;
-    }
+    block.scales[0] = half_at(bytes, 0);
+    block.mins[0] = half_at(bytes, 2);
+    low_then_high(&bytes[4..20], &mut block.codes);
 }

@@ -1,6 +1,6 @@
 //! Q8_0: 32 weights in 34 bytes: an f16 scale, then 32 signed bytes, which are stored here with 128 added.
 
-use super::{Block, Codes, Form, Scales, TypeInfo, Values, f16_to_f32};
+use super::{Block, Codes, Form, Scales, TypeInfo, Values, half_at};
 
 pub(super) const Q8_0: TypeInfo = TypeInfo {
     name: "Q8_0",
@@ -12,7 +12,7 @@ pub(super) const Q8_0: TypeInfo = TypeInfo {
 };
 
 fn unpack(bytes: &[u8], block: &mut Block) {
-    block.scales[0] = f16_to_f32(u16::from_le_bytes([bytes[0], bytes[1]]));
+    block.scales[0] = half_at(bytes, 0);
     block.mins[0] = 0.0;
     for (code, b) in block.codes.iter_mut().zip(&bytes[2..34]) {
         *code = b ^ 0x80;
