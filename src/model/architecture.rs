@@ -95,9 +95,15 @@ const LLAMA: Architecture = Architecture {
     output_norm: "output_norm",
 };
 
+/// Gemma Team 2024 (arXiv 2403.08295).
+const GEMMA: Architecture =
+    Architecture { name: "gemma", rope: RopeKind::Neox, activation: Activation::GeluTanh, root_width: true, ..LLAMA };
+
 /// Every architecture that is supported. What is not in a row is as in llama, or in the file's metadata; the choices are
 /// those of llama.cpp's `src/models` and `llama_model_rope_type`.
-static ARCHITECTURES: &[Architecture] = &[LLAMA];
+static ARCHITECTURES: &[Architecture] = &[
+    LLAMA,
+];
 
 impl Architecture {
     /// The row of `name`.
