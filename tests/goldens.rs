@@ -16,6 +16,8 @@ const TINY: &[&str] = &[
     "llama-bpe-q4_k_m-untied",
     "llama-bpe-q4_1-ropelinear",
     "llama-bpe-iqmix",
+    "qwen2-q8_0-bias",
+    "qwen2-q5_0-yarn-tied",
 ];
 /// f32 arithmetic against float64 on a tiny model: llama.cpp's own f32 run differs by up to 5e-5.
 const TINY_F32: f64 = 0.001;

@@ -103,6 +103,7 @@ const GEMMA: Architecture =
 /// those of llama.cpp's `src/models` and `llama_model_rope_type`.
 static ARCHITECTURES: &[Architecture] = &[
     LLAMA,
+    Architecture { name: "qwen2", rope: RopeKind::Neox, qkv_bias: true, ..LLAMA },
 ];
 
 impl Architecture {
