@@ -104,6 +104,7 @@ const GEMMA: Architecture =
 static ARCHITECTURES: &[Architecture] = &[
     LLAMA,
     Architecture { name: "qwen2", rope: RopeKind::Neox, qkv_bias: true, ..LLAMA },
+    Architecture { name: "qwen3", rope: RopeKind::Neox, qk_norm: QkNorm::Head, ..LLAMA },
 ];
 
 impl Architecture {
