@@ -105,6 +105,8 @@ static ARCHITECTURES: &[Architecture] = &[
     LLAMA,
     Architecture { name: "qwen2", rope: RopeKind::Neox, qkv_bias: true, ..LLAMA },
     Architecture { name: "qwen3", rope: RopeKind::Neox, qk_norm: QkNorm::Head, ..LLAMA },
+    // its four scales are metadata
+    Architecture { name: "granite", ..LLAMA },
 ];
 
 impl Architecture {
