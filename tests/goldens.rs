@@ -19,6 +19,7 @@ const TINY: &[&str] = &[
     "qwen2-q8_0-bias",
     "qwen2-q5_0-yarn-tied",
     "qwen3-q5_k-headdim",
+    "gemma3-q4_0-window8",
     "granite-bf16",
 ];
 /// f32 arithmetic against float64 on a tiny model: llama.cpp's own f32 run differs by up to 5e-5.

@@ -107,6 +107,14 @@ static ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "qwen3", rope: RopeKind::Neox, qk_norm: QkNorm::Head, ..LLAMA },
     // its four scales are metadata
     Architecture { name: "granite", ..LLAMA },
+    Architecture {
+        name: "gemma3",
+        qk_norm: QkNorm::Head,
+        norms: Norms::Around,
+        windows: Some(Windows { period: 6, length: None, base: Some(10_000.0), scaled: false }),
+        rescaled_layers: Some(62),
+        ..GEMMA
+    },
 ];
 
 impl Architecture {
