@@ -115,6 +115,14 @@ static ARCHITECTURES: &[Architecture] = &[
         rescaled_layers: Some(62),
         ..GEMMA
     },
+    Architecture {
+        name: "gemma2",
+        norms: Norms::Around,
+        windows: Some(Windows { period: 2, length: Some(4096), base: None, scaled: true }),
+        rescaled_layers: Some(46),
+        soft_caps: Some((50.0, 30.0)),
+        ..GEMMA
+    },
 ];
 
 impl Architecture {
