@@ -21,6 +21,9 @@ const TINY: &[&str] = &[
     "qwen3-q5_k-headdim",
     "gemma2-q5_1",
     "gemma3-q4_0-window8",
+    "phi3-q3_k-spm",
+    "phi4mini-q6_k-short",
+    "phi4mini-q6_k-long",
     "granite-bf16",
 ];
 /// f32 arithmetic against float64 on a tiny model: llama.cpp's own f32 run differs by up to 5e-5.

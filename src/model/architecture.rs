@@ -123,6 +123,7 @@ static ARCHITECTURES: &[Architecture] = &[
         soft_caps: Some((50.0, 30.0)),
         ..GEMMA
     },
+    Architecture { name: "phi3", rope: RopeKind::Neox, fused: true, ..LLAMA },
 ];
 
 impl Architecture {
