@@ -25,6 +25,8 @@ const TINY: &[&str] = &[
     "phi4mini-q6_k-short",
     "phi4mini-q6_k-long",
     "granite-bf16",
+    "olmo2-q2_k",
+    "olmo2-iq4_nl-window",
 ];
 /// f32 arithmetic against float64 on a tiny model: llama.cpp's own f32 run differs by up to 5e-5.
 const TINY_F32: f64 = 0.001;

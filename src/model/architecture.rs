@@ -124,6 +124,15 @@ static ARCHITECTURES: &[Architecture] = &[
         ..GEMMA
     },
     Architecture { name: "phi3", rope: RopeKind::Neox, fused: true, ..LLAMA },
+    // windows are those of OLMo 3
+    Architecture {
+        name: "olmo2",
+        rope: RopeKind::Neox,
+        norms: Norms::After,
+        qk_norm: QkNorm::Row,
+        windows: Some(Windows { period: 4, length: None, base: None, scaled: false }),
+        ..LLAMA
+    },
 ];
 
 impl Architecture {
