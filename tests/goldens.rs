@@ -24,6 +24,7 @@ const TINY: &[&str] = &[
     "phi3-q3_k-spm",
     "phi4mini-q6_k-short",
     "phi4mini-q6_k-long",
+    "smollm3-iq4_xs",
     "granite-bf16",
     "olmo2-q2_k",
     "olmo2-iq4_nl-window",

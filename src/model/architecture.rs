@@ -133,6 +133,7 @@ static ARCHITECTURES: &[Architecture] = &[
         windows: Some(Windows { period: 4, length: None, base: None, scaled: false }),
         ..LLAMA
     },
+    Architecture { name: "smollm3", unrotated_period: Some(4), ..LLAMA },
 ];
 
 impl Architecture {
