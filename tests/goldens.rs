@@ -24,6 +24,8 @@ const TINY: &[&str] = &[
     "phi3-q3_k-spm",
     "phi4mini-q6_k-short",
     "phi4mini-q6_k-long",
+    "bitnet-tq2_0",
+    "bitnet-tq1_0",
     "smollm3-iq4_xs",
     "granite-bf16",
     "olmo2-q2_k",

@@ -134,6 +134,7 @@ static ARCHITECTURES: &[Architecture] = &[
         ..LLAMA
     },
     Architecture { name: "smollm3", unrotated_period: Some(4), ..LLAMA },
+    Architecture { name: "bitnet", rope: RopeKind::Neox, sub_norms: true, ..LLAMA },
 ];
 
 impl Architecture {
