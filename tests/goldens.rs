@@ -19,6 +19,7 @@ const TINY: &[&str] = &[
     "qwen2-q8_0-bias",
     "qwen2-q5_0-yarn-tied",
     "qwen3-q5_k-headdim",
+    "qwen3moe-mxfp4",
     "gemma2-q5_1",
     "gemma3-q4_0-window8",
     "phi3-q3_k-spm",

@@ -135,6 +135,7 @@ static ARCHITECTURES: &[Architecture] = &[
     },
     Architecture { name: "smollm3", unrotated_period: Some(4), ..LLAMA },
     Architecture { name: "bitnet", rope: RopeKind::Neox, sub_norms: true, ..LLAMA },
+    Architecture { name: "qwen3moe", rope: RopeKind::Neox, qk_norm: QkNorm::Head, experts: true, ..LLAMA },
 ];
 
 impl Architecture {
