@@ -29,6 +29,7 @@ const TINY: &[&str] = &[
     "bitnet-tq1_0",
     "smollm3-iq4_xs",
     "granite-bf16",
+    "lfm2-q8_0",
     "olmo2-q2_k",
     "olmo2-iq4_nl-window",
 ];

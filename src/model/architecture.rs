@@ -136,6 +136,14 @@ static ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "smollm3", unrotated_period: Some(4), ..LLAMA },
     Architecture { name: "bitnet", rope: RopeKind::Neox, sub_norms: true, ..LLAMA },
     Architecture { name: "qwen3moe", rope: RopeKind::Neox, qk_norm: QkNorm::Head, experts: true, ..LLAMA },
+    Architecture {
+        name: "lfm2",
+        rope: RopeKind::Neox,
+        qk_norm: QkNorm::Head,
+        short_conv: true,
+        output_norm: "token_embd_norm",
+        ..LLAMA
+    },
 ];
 
 impl Architecture {
