@@ -144,6 +144,7 @@ static ARCHITECTURES: &[Architecture] = &[
         output_norm: "token_embd_norm",
         ..LLAMA
     },
+    GEMMA,
 ];
 
 impl Architecture {
