@@ -145,6 +145,14 @@ static ARCHITECTURES: &[Architecture] = &[
         ..LLAMA
     },
     GEMMA,
+    // what Microsoft's own converter calls BitNet b1.58 2B4T (arXiv 2504.12285)
+    Architecture {
+        name: "bitnet-b1.58",
+        rope: RopeKind::Neox,
+        sub_norms: true,
+        activation: Activation::ReluSquared,
+        ..LLAMA
+    },
 ];
 
 impl Architecture {
