@@ -1,10 +1,11 @@
 //! Composes each shader variant from its files, validates it, and writes the table that `src/kernels/gpu` includes.
 //!
 //! A variant is one line of [`OPS`]; an op with weights has one for each line of [`WEIGHTS`] as well. What the host must
-//! know of a variant - bindings, workgroup size, parameters - is reflected from the shader, never written twice.
+//! know of a variant - bindings, workgroup size, overrides, parameters - is reflected from the shader, never written twice.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -29,15 +30,36 @@ struct Op {
     constants: Constants,
 }
 
+/// Codes are named by their canonical form: bits, `table` if they index one, how scales are stored, the group, `min`.
 #[rustfmt::skip] // one line a format
 const WEIGHTS: &[Weights] = &[
-    Weights { name: "f32", files: &["f32", "scales_none"], constants: &[("HAS_SCALE", "false"), ("HAS_MIN", "false")] },
-    Weights { name: "f16", files: &["half", "f16", "scales_none"], constants: &[("HAS_SCALE", "false"), ("HAS_MIN", "false")] },
-    Weights { name: "bf16", files: &["half", "bf16", "scales_none"], constants: &[("HAS_SCALE", "false"), ("HAS_MIN", "false")] },
-    Weights { name: "codes4_zero8", files: &["codes_4bit", "scales_f16"], constants: &[("SIGNED", "true"), ("HAS_SCALE", "true"), ("HAS_MIN", "false")] },
-    Weights { name: "codes4_zero0_min", files: &["codes_4bit", "scales_f16"], constants: &[("SIGNED", "false"), ("HAS_SCALE", "true"), ("HAS_MIN", "true")] },
-    Weights { name: "codes8_zero128", files: &["codes_8bit", "scales_f16"], constants: &[("HAS_SCALE", "true"), ("HAS_MIN", "false")] },
+    Weights { name: "f32", files: &["f32", "group_whole"], constants: &[] },
+    Weights { name: "f16", files: &["half", "f16", "group_whole"], constants: &[] },
+    Weights { name: "bf16", files: &["half", "bf16", "group_whole"], constants: &[] },
+    Weights { name: "codes4_half32", files: &["codes_4bit", "scales_f16", "group_32"], constants: &[("SIGNED", "true"), NO_MIN] },
+    Weights { name: "codes4_half32_min", files: &["codes_4bit", "scales_f16", "group_32"], constants: &[("SIGNED", "false"), MIN] },
+    Weights { name: "codes8_half32", files: &["codes_8bit", "scales_f16", "group_32"], constants: &[NO_MIN] },
+    Weights { name: "codes2_half32", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_f16", "group_32"], constants: &[NO_MIN] },
+    Weights { name: "codes5_half32", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_f16", "group_32"], constants: &[LOW_4, NO_MIN] },
+    Weights { name: "codes5_half32_min", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_f16", "group_32"], constants: &[LOW_4, MIN] },
+    Weights { name: "codes4_table_half32", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_f16", "group_32"], constants: &[NO_MIN] },
+    Weights { name: "codes4_table_bf32", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_bf16", "group_32"], constants: &[NO_MIN] },
+    Weights { name: "codes4_table_half16", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_f16_halves", "group_16"], constants: &[NO_MIN] },
+    Weights { name: "codes2_super16_min", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_super", "super_16", "group_16"], constants: &[("BYTES", "4u"), MIN] },
+    Weights { name: "codes3_super16", files: &["codes_planes", "low_2", "high_1", "values_linear", "scales_super", "super_16", "group_16"], constants: &[LOW_2, ("BYTES", "2u"), NO_MIN] },
+    Weights { name: "codes4_super32_min", files: &["codes_4bit", "scales_super", "super_32", "group_32"], constants: &[("SIGNED", "false"), ("BYTES", "2u"), MIN] },
+    Weights { name: "codes5_super32_min", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_super", "super_32", "group_32"], constants: &[LOW_4, ("BYTES", "2u"), MIN] },
+    Weights { name: "codes6_super16", files: &["codes_planes", "low_4", "high_2", "values_linear", "scales_super", "super_16", "group_16"], constants: &[LOW_4, ("BYTES", "2u"), NO_MIN] },
+    Weights { name: "codes4_table_super32", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_super", "super_32", "group_32"], constants: &[("BYTES", "1u"), NO_MIN] },
+    Weights { name: "codes3_table_super32", files: &["codes_planes", "low_2", "high_1", "values_table", "scales_super", "super_32", "group_32"], constants: &[LOW_2, ("BYTES", "1u"), NO_MIN] },
+    Weights { name: "codes3_table_super16", files: &["codes_planes", "low_2", "high_1", "values_table", "scales_super", "super_16", "group_16"], constants: &[LOW_2, ("BYTES", "2u"), NO_MIN] },
+    Weights { name: "codes2_super32", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_super", "super_32", "group_32"], constants: &[("BYTES", "1u"), NO_MIN] },
 ];
+
+const MIN: (&str, &str) = ("HAS_MIN", "true");
+const NO_MIN: (&str, &str) = ("HAS_MIN", "false");
+const LOW_2: (&str, &str) = ("LOW_BITS", "2u");
+const LOW_4: (&str, &str) = ("LOW_BITS", "4u");
 
 #[rustfmt::skip] // one line a variant
 const OPS: &[Op] = &[
@@ -79,49 +101,68 @@ fn generate() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let mut table = String::from("pub(super) static VARIANTS: &[Variant] = &[\n");
     let mut params = String::new();
+    let mut table_texts = String::new();
+    let mut texts = BTreeMap::new(); // what each shader file says, by its path
     for op in OPS {
         let formats = if op.weighted { WEIGHTS } else { &[Weights { name: "", files: &[], constants: &[] }] };
         for (i, weights) in formats.iter().enumerate() {
             let name = format!("{}{}{}{}", op.name, if op.weighted { "_" } else { "" }, weights.name, op.suffix);
-            let path = out.join(format!("{name}.wgsl"));
-            let source = compose(op, weights)?;
-            fs::write(&path, &source).map_err(|e| format!("{}: {e}", path.display()))?;
-            let module = validate(&source, &path)?;
-            write_variant(&mut table, &name, op, weights, &module)?;
+            let files = files_of(op, weights);
+            for file in &files {
+                let text = |path: &String| fs::read_to_string(path).map_err(|e| format!("{path}: {e}"));
+                if !texts.contains_key(file) {
+                    texts.insert(file.clone(), without_comments(&text(file)?));
+                }
+            }
+            let mut source = constants_of(op, weights);
+            source.extend(files.iter().map(|file| texts[file].as_str()));
+            let module = validate(&source, &name)?;
+            write_variant(&mut table, &name, op, weights, &files, &module)?;
             // all variants of an op have the same parameters
             if i == 0 && !params.contains(&format!("struct {} ", camel(op.name))) {
                 write_params(&mut params, op.name, &module)?;
             }
         }
     }
+    for (file, text) in &texts {
+        let _ = writeln!(table_texts, "const {}: &str = {text:?};", text_name(file));
+    }
     let text = format!(
-        "{table}];\n\n/// Each op's uniform parameters, as its shader declares them.\npub(super) mod params {{\n{params}}}\n"
+        "{table_texts}\n{table}];\n\n/// Each op's uniform parameters, as its shader declares them.\npub(super) mod params {{\n{params}}}\n"
     );
     fs::write(out.join("variants.rs"), text).map_err(|e| format!("variants.rs: {e}"))
 }
 
-/// Constants, then the shared files, then the op.
-fn compose(op: &Op, weights: &Weights) -> Result<String, String> {
-    let mut source = String::new();
-    for (name, value) in op.constants.iter().chain(weights.constants) {
-        let _ = writeln!(source, "const {name} = {value};");
-    }
+/// The shared files, then the op's. The device gets their texts one after another: see `Variant::source`.
+fn files_of(op: &Op, weights: &Weights) -> Vec<String> {
     let shared = op.files.iter().chain(weights.files).map(|f| format!("shaders/shared/{f}.wgsl"));
-    for path in shared.chain([format!("shaders/{}.wgsl", op.name)]) {
-        let text = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
-        let _ = write!(source, "\n// ---- {path}\n{text}");
-    }
-    Ok(source)
+    shared.chain([format!("shaders/{}.wgsl", op.name)]).collect()
+}
+
+fn constants_of(op: &Op, weights: &Weights) -> String {
+    let all = op.constants.iter().chain(weights.constants);
+    all.map(|(name, value)| format!("const {name} = {value};\n")).collect()
+}
+
+/// Comments and empty lines are for readers of the repository; the texts go into the wasm.
+fn without_comments(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
+    lines.filter(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect()
+}
+
+/// The name of the constant that holds a file's text.
+fn text_name(file: &str) -> String {
+    let stem = file.trim_start_matches("shaders/").trim_end_matches(".wgsl");
+    stem.replace('/', "_").to_uppercase()
 }
 
 /// Parses and validates with no optional feature, and checks the default limits.
-fn validate(source: &str, path: &Path) -> Result<Module, String> {
-    let shown = path.display().to_string();
-    let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string_with_path(source, &shown))?;
+fn validate(source: &str, shown: &str) -> Result<Module, String> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string_with_path(source, shown))?;
     // core WGSL has unpack2x16float; naga lists it as a capability because some native devices lack it
     Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
         .validate(&module)
-        .map_err(|e| e.emit_to_string_with_path(source, &shown))?;
+        .map_err(|e| e.emit_to_string_with_path(source, shown))?;
     let storage = module.global_variables.iter().filter(|(_, v)| matches!(v.space, AddressSpace::Storage { .. }));
     let workgroup = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
     let bytes: u32 = workgroup.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
@@ -139,13 +180,24 @@ fn entry(module: &Module) -> Result<&naga::EntryPoint, String> {
     }
 }
 
-fn write_variant(out: &mut String, name: &str, op: &Op, weights: &Weights, module: &Module) -> Result<(), String> {
+fn write_variant(
+    out: &mut String,
+    name: &str,
+    op: &Op,
+    weights: &Weights,
+    files: &[String],
+    module: &Module,
+) -> Result<(), String> {
     let _ = writeln!(
         out,
         "    Variant {{\n        name: {name:?},\n        op: {:?},\n        weights: {:?},",
         op.name, weights.name
     );
-    let _ = writeln!(out, "        source: include_str!(concat!(env!(\"OUT_DIR\"), \"/{name}.wgsl\")),");
+    let texts: String = files.iter().map(|file| format!(", {}", text_name(file))).collect();
+    let _ = writeln!(out, "        source: &[{:?}{texts}],", constants_of(op, weights));
+    let overrides = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref());
+    let overrides: String = overrides.map(|name| format!("{name:?}, ")).collect();
+    let _ = writeln!(out, "        overrides: &[{overrides}],");
     let _ = writeln!(out, "        workgroup: {:?},", entry(module)?.workgroup_size);
     let integers = op.constants.iter().filter_map(|(name, value)| Some((name, value.strip_suffix('u')?)));
     let constants: String = integers.map(|(name, value)| format!("({name:?}, {value}), ")).collect();

@@ -22,13 +22,6 @@ fn masked(w: vec4<f32>, element: u32) -> vec4<f32> {
     return select(vec4<f32>(), w, at < vec4<u32>(params.cols));
 }
 
-fn weights_of(codes: vec4<f32>, s: vec2<f32>) -> vec4<f32> {
-    if (HAS_SCALE) {
-        return s.x * codes + s.y;
-    }
-    return codes;
-}
-
 @compute @workgroup_size(64)
 fn embed(@builtin(global_invocation_id) id: vec3<u32>) {
     let block = id.x;
@@ -45,12 +38,12 @@ fn embed(@builtin(global_invocation_id) id: vec3<u32>) {
     let w = load_block(panel_block, row % PANEL_ROWS);
     let s = load_scale(panel_block, row % PANEL_ROWS);
     let at = token * (params.out_stride / 4u) + block * 8u;
-    out[at] = masked(weights_of(w[0], s), block * 32u);
-    out[at + 1u] = masked(weights_of(w[1], s), block * 32u + 4u);
-    out[at + 2u] = masked(weights_of(w[2], s), block * 32u + 8u);
-    out[at + 3u] = masked(weights_of(w[3], s), block * 32u + 12u);
-    out[at + 4u] = masked(weights_of(w[4], s), block * 32u + 16u);
-    out[at + 5u] = masked(weights_of(w[5], s), block * 32u + 20u);
-    out[at + 6u] = masked(weights_of(w[6], s), block * 32u + 24u);
-    out[at + 7u] = masked(weights_of(w[7], s), block * 32u + 28u);
+    out[at] = masked(weight(w[0], s, 0u), block * 32u);
+    out[at + 1u] = masked(weight(w[1], s, 1u), block * 32u + 4u);
+    out[at + 2u] = masked(weight(w[2], s, 2u), block * 32u + 8u);
+    out[at + 3u] = masked(weight(w[3], s, 3u), block * 32u + 12u);
+    out[at + 4u] = masked(weight(w[4], s, 4u), block * 32u + 16u);
+    out[at + 5u] = masked(weight(w[5], s, 5u), block * 32u + 20u);
+    out[at + 6u] = masked(weight(w[6], s, 6u), block * 32u + 24u);
+    out[at + 7u] = masked(weight(w[7], s, 7u), block * 32u + 28u);
 }

@@ -29,30 +29,6 @@ fn load_x(token: u32, block: u32) -> Block {
     return Block(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
 
-fn dot_block(w: Block, x: Block) -> f32 {
-    return (dot(w[0], x[0]) + dot(w[1], x[1])) + (dot(w[2], x[2]) + dot(w[3], x[3]))
-        + (dot(w[4], x[4]) + dot(w[5], x[5])) + (dot(w[6], x[6]) + dot(w[7], x[7]));
-}
-
-// The sum of a block's activations, which a minimum is multiplied with.
-fn total(x: Block) -> f32 {
-    if (HAS_MIN) {
-        return dot(((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])), vec4<f32>(1.0));
-    }
-    return 0.0;
-}
-
-// weights * x, for weights = s.x * w + s.y
-fn product(w: Block, s: vec2<f32>, x: Block, sum: f32) -> f32 {
-    if (HAS_MIN) {
-        return s.x * dot_block(w, x) + s.y * sum;
-    }
-    if (HAS_SCALE) {
-        return s.x * dot_block(w, x);
-    }
-    return dot_block(w, x);
-}
-
 fn store_one(sum: f32, token: u32, row: u32) {
     if (token < params.n && row < params.rows) {
         out[token * params.out_stride + params.first_row + row] = sum;

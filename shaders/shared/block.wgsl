@@ -10,3 +10,20 @@ const PANEL_ROWS = 64u;
 fn plane_index(panel_block: u32, vectors: u32, vector: u32, row: u32) -> u32 {
     return (panel_block * vectors + vector) * PANEL_ROWS + row;
 }
+
+// Products of 16 weights, half a block, with their activations.
+fn dot_first(w: Block, x: Block) -> f32 {
+    return (dot(w[0], x[0]) + dot(w[1], x[1])) + (dot(w[2], x[2]) + dot(w[3], x[3]));
+}
+
+fn dot_second(w: Block, x: Block) -> f32 {
+    return (dot(w[4], x[4]) + dot(w[5], x[5])) + (dot(w[6], x[6]) + dot(w[7], x[7]));
+}
+
+fn sum_first(x: Block) -> f32 {
+    return dot((x[0] + x[1]) + (x[2] + x[3]), vec4<f32>(1.0));
+}
+
+fn sum_second(x: Block) -> f32 {
+    return dot((x[4] + x[5]) + (x[6] + x[7]), vec4<f32>(1.0));
+}

@@ -1,7 +1,7 @@
 // One row, four tokens: its weights are unpacked once for all of them.
 alias Sums = vec4<f32>;
 
-fn token_product(w: Block, s: vec2<f32>, token: u32, block: u32) -> f32 {
+fn token_product(w: Block, s: Scale, token: u32, block: u32) -> f32 {
     let x = load_x(token, block);
     return product(w, s, x, total(x));
 }

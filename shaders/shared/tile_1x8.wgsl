@@ -1,12 +1,12 @@
 // One row, eight tokens: its weights are unpacked once for all of them.
 alias Sums = mat2x4<f32>;
 
-fn token_product(w: Block, s: vec2<f32>, token: u32, block: u32) -> f32 {
+fn token_product(w: Block, s: Scale, token: u32, block: u32) -> f32 {
     let x = load_x(token, block);
     return product(w, s, x, total(x));
 }
 
-fn four_products(w: Block, s: vec2<f32>, first: u32, block: u32) -> vec4<f32> {
+fn four_products(w: Block, s: Scale, first: u32, block: u32) -> vec4<f32> {
     return vec4<f32>(
         token_product(w, s, first, block),
         token_product(w, s, first + 1u, block),

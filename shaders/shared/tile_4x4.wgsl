@@ -1,12 +1,12 @@
 // Four rows, four tokens: weights are unpacked once for the tokens, x is read once for the rows.
 alias Sums = mat4x4<f32>;
 
-fn row_products(panel_block: u32, row: u32, x0: Block, x1: Block, x2: Block, x3: Block, sums: vec4<f32>) -> vec4<f32> {
+fn row_products(panel_block: u32, row: u32, x0: Block, x1: Block, x2: Block, x3: Block, t: array<Total, 4>) -> vec4<f32> {
     let w = load_block(panel_block, row);
     let s = load_scale(panel_block, row);
     return vec4<f32>(
-        product(w, s, x0, sums.x), product(w, s, x1, sums.y),
-        product(w, s, x2, sums.z), product(w, s, x3, sums.w),
+        product(w, s, x0, t[0]), product(w, s, x1, t[1]),
+        product(w, s, x2, t[2]), product(w, s, x3, t[3]),
     );
 }
 
@@ -15,12 +15,12 @@ fn products(panel_block: u32, row: u32, first: u32, block: u32) -> Sums {
     let x1 = load_x(first + 1u, block);
     let x2 = load_x(first + 2u, block);
     let x3 = load_x(first + 3u, block);
-    let sums = vec4<f32>(total(x0), total(x1), total(x2), total(x3));
+    let t = array<Total, 4>(total(x0), total(x1), total(x2), total(x3));
     return Sums(
-        row_products(panel_block, row, x0, x1, x2, x3, sums),
-        row_products(panel_block, row + THREADS, x0, x1, x2, x3, sums),
-        row_products(panel_block, row + 2u * THREADS, x0, x1, x2, x3, sums),
-        row_products(panel_block, row + 3u * THREADS, x0, x1, x2, x3, sums),
+        row_products(panel_block, row, x0, x1, x2, x3, t),
+        row_products(panel_block, row + THREADS, x0, x1, x2, x3, t),
+        row_products(panel_block, row + 2u * THREADS, x0, x1, x2, x3, t),
+        row_products(panel_block, row + 3u * THREADS, x0, x1, x2, x3, t),
     );
 }
 

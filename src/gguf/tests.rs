@@ -166,7 +166,7 @@ fn bad_tensors() {
     fails(&with(&[4], 0, u64::MAX - 31), ErrorKind::InvalidGguf, "outside the file");
     fails(&with(&[4], 0, 100), ErrorKind::InvalidGguf, "multiple of 32");
     fails(&with(&[4], 99, 96), ErrorKind::UnsupportedType, "99");
-    fails(&with(&[256], 12, 96), ErrorKind::UnsupportedType, "Q4_K");
+    fails(&with(&[256], 31, 96), ErrorKind::UnsupportedType, "Q4_0_4_4");
     fails(&with(&[33], 2, 96), ErrorKind::InvalidGguf, "blocks of 32");
     fails(&with(&[0], 0, 96), ErrorKind::InvalidGguf, "empty");
     fails(&with(&[1 << 40, 1 << 40], 0, 96), ErrorKind::InvalidGguf, "too large");

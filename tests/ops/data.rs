@@ -49,12 +49,58 @@ pub fn extreme(seed: u64, rows: usize, width: usize, inputs: Inputs) -> Vec<f32>
     all
 }
 
-/// Where a type's blocks hold halves; every other byte is codes.
-fn halves(name: &str) -> &'static [usize] {
+/// A number in a block that must be ordinary: random bits there could be anything, NaN included.
+#[derive(Clone, Copy)]
+enum Field {
+    /// An IEEE half at this byte.
+    Half(usize),
+    /// A power of two, 127 for 1; 64 stands for zero, as the smallest are subnormal, which a GPU may not keep.
+    E8m0(usize),
+    /// A number of 4 exponent and 3 mantissa bits.
+    Ue4m3(usize),
+    /// A half in the upper four bits of each of the last four 16-bit words.
+    Iq1m,
+}
+
+/// Where a type's blocks hold their scales.
+fn fields(name: &str) -> &'static [Field] {
+    use Field::{E8m0, Half, Iq1m, Ue4m3};
     match name {
-        "Q4_0" | "Q8_0" => &[0],
-        "Q4_1" => &[0, 2],
-        other => panic!("add where the blocks of {other} hold halves"),
+        "Q4_0" | "Q5_0" | "Q8_0" | "IQ4_NL" | "IQ4_XS" | "IQ3_XXS" | "IQ3_S" | "IQ2_XXS" | "IQ2_XS" | "IQ2_S"
+        | "IQ1_S" | "Q1_0" | "Q2_0" => &[Half(0)],
+        "Q4_1" | "Q5_1" | "Q4_K" | "Q5_K" => &[Half(0), Half(2)],
+        "Q2_K" => &[Half(80), Half(82)],
+        "Q3_K" => &[Half(108)],
+        "Q6_K" => &[Half(208)],
+        "TQ1_0" => &[Half(52)],
+        "TQ2_0" => &[Half(64)],
+        "MXFP4" => &[E8m0(0)],
+        "NVFP4" => &[Ue4m3(0), Ue4m3(1), Ue4m3(2), Ue4m3(3)],
+        "IQ1_M" => &[Iq1m],
+        other => panic!("add where the blocks of {other} hold scales"),
+    }
+}
+
+impl Field {
+    /// Sets the field to about `value`, at most 300 in size.
+    fn put(self, block: &mut [u8], value: f32) {
+        let half = f16::from_f32(value).to_le_bytes();
+        match self {
+            Self::Half(at) => block[at..at + 2].copy_from_slice(&half),
+            Self::E8m0(at) => block[at] = if value == 0.0 { 64 } else { (127.0 + value.abs().log2()) as u8 },
+            // 2^(e - 7) with no mantissa, for e of 1 to 14
+            Self::Ue4m3(at) => {
+                block[at] = if value == 0.0 { 64 } else { (7.0 + value.abs().log2()).clamp(1.0, 14.0) as u8 * 8 + 3 }
+            }
+            Self::Iq1m => {
+                let bits = u16::from_le_bytes(half);
+                let end = block.len();
+                for i in 0..4 {
+                    let upper = &mut block[end - 8 + 2 * i + 1];
+                    *upper = *upper & 15 | (bits >> (4 * i) << 4) as u8;
+                }
+            }
+        }
     }
 }
 
@@ -70,9 +116,8 @@ pub fn weights(seed: u64, w: Weight, magnitude: f32) -> Vec<u8> {
             let mut bytes: Vec<u8> = Vec::new();
             for i in 0..count / w.ty.block_len {
                 let mut block: Vec<u8> = (0..w.ty.block_bytes).map(|_| rng.bits() as u8).collect();
-                for &at in halves(w.ty.name) {
-                    let scale = if i % 16 == 7 { 0.0 } else { rng.unit() * magnitude };
-                    block[at..at + 2].copy_from_slice(&f16::from_f32(scale).to_le_bytes());
+                for field in fields(w.ty.name) {
+                    field.put(&mut block, if i % 16 == 7 { 0.0 } else { rng.unit() * magnitude });
                 }
                 bytes.extend(block);
             }
@@ -84,7 +129,7 @@ pub fn weights(seed: u64, w: Weight, magnitude: f32) -> Vec<u8> {
 /// Swaps the halves of the first code byte of the second half of the matrix in which they differ.
 pub fn swap_nibble(bytes: &mut [u8], w: Weight) {
     let block_bytes = w.ty.block_bytes;
-    let first = halves(w.ty.name).len() * 2;
+    let first = fields(w.ty.name).len() * 2; // the types that this is used with begin with their halves
     let codes = (0..bytes.len()).filter(|i| i % block_bytes >= first);
     let differ = |b: u8| b >> 4 != b & 15;
     let at = codes.skip(bytes.len() / 2).find(|&i| differ(bytes[i])).expect("random bytes have two nibbles");

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_channel::oneshot;
 
-use super::variants::{Pipeline, Variant};
+use super::variants::{Overrides, Pipeline, Variant};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The largest buffer for a chunk of weights: what WebGPU guarantees of a storage binding.
@@ -85,7 +85,8 @@ pub struct Device {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) limits: wgpu::Limits,
-    pipelines: RefCell<HashMap<&'static str, Rc<Pipeline>>>,
+    /// By variant and the bits of its overrides.
+    pipelines: RefCell<HashMap<(&'static str, Vec<u64>), Rc<Pipeline>>>,
     failure: Failure,
     /// Error scopes whose result has not arrived; only browsers need time for it.
     pending: RefCell<Vec<PendingScope>>,
@@ -128,12 +129,13 @@ impl Device {
     }
 
     /// The compiled variant; compiles it if this is the first use.
-    pub(super) fn pipeline(&self, variant: &'static Variant) -> Result<Rc<Pipeline>> {
-        if let Some(found) = self.pipelines.borrow().get(variant.name) {
+    pub(super) fn pipeline(&self, variant: &'static Variant, overrides: &Overrides) -> Result<Rc<Pipeline>> {
+        let key = (variant.name, overrides.iter().map(|o| o.1.to_bits()).collect());
+        if let Some(found) = self.pipelines.borrow().get(&key) {
             return Ok(found.clone());
         }
-        let made = Rc::new(self.scoped(|device| Pipeline::new(device, variant))?);
-        self.pipelines.borrow_mut().insert(variant.name, made.clone());
+        let made = Rc::new(self.scoped(|device| Pipeline::new(device, variant, overrides))?);
+        self.pipelines.borrow_mut().insert(key, made.clone());
         Ok(made)
     }
 

@@ -10,6 +10,7 @@
 mod device;
 mod memory;
 mod ops;
+mod packing;
 mod program;
 mod readback;
 mod variants;

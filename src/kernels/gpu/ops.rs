@@ -4,7 +4,7 @@ use super::device::Tiling;
 use super::memory::Activation;
 use super::program::Range;
 use super::variants::{Variant, params, variant, variants_of};
-use super::weights::{Chunk, Matrix};
+use super::weights::Matrix;
 use super::{Gpu, internal, to_u32};
 use crate::error::Result;
 use crate::kernels::{Attention, BufferId, MatrixId, Rope, RopeKind, VectorId};
@@ -13,8 +13,6 @@ use crate::kernels::{Attention, BufferId, MatrixId, Rope, RopeKind, VectorId};
 const SPLIT_BELOW_ROWS: usize = 4096;
 /// Elements in a vec4.
 const LANES: usize = 4;
-
-type Buffers = Vec<(&'static str, Range)>;
 
 impl Gpu {
     fn matrix(&self, id: MatrixId) -> Result<&Matrix> {
@@ -44,12 +42,13 @@ impl Gpu {
                 first_row: to_u32(chunk.first_row, "first row")?,
                 rows: to_u32(chunk.rows, "rows")?,
             };
-            let mut buffers = weight_buffers(chunk);
+            let mut buffers = matrix.bindings(chunk);
             buffers.push(("out", Range::whole(&target.buffer)));
             dispatches.push((params, buffers));
         }
+        let overrides = matrix.overrides();
         for (params, buffers) in dispatches {
-            self.plan(variant, params, buffers, grid)?;
+            self.plan_with(variant, overrides.clone(), params, buffers, grid)?;
         }
         self.recording()?.limit_tokens(rows);
         Ok(())
@@ -73,14 +72,15 @@ impl Gpu {
                 rows: to_u32(chunk.rows, "rows")?,
                 row_groups,
             };
-            let mut buffers = weight_buffers(chunk);
+            let mut buffers = matrix.bindings(chunk);
             buffers.push(("x", Range::whole(&source.buffer)));
             buffers.push(("out", Range::whole(&target.buffer)));
             let [columns, lines, _] = self.grid(row_groups);
             dispatches.push((params, buffers, [columns, lines, params.n.div_ceil(cols)]));
         }
+        let overrides = matrix.overrides();
         for (params, buffers, grid) in dispatches {
-            self.plan(variant, params, buffers, grid)?;
+            self.plan_with(variant, overrides.clone(), params, buffers, grid)?;
         }
         Ok(())
     }
@@ -279,14 +279,4 @@ impl Gpu {
 /// Vectors of four in the first n rows.
 fn vectors(n: usize, of: &Activation) -> Result<u32> {
     to_u32(n * of.stride / LANES, "elements")
-}
-
-/// A chunk's planes, by the names that the weight formats give them.
-fn weight_buffers(chunk: &Chunk) -> Buffers {
-    let size = chunk.buffer.size();
-    let mut buffers = vec![("weights", Range::part(&chunk.buffer, 0, chunk.scales_at.min(size)))];
-    if size > chunk.scales_at {
-        buffers.push(("scales", Range::part(&chunk.buffer, chunk.scales_at, size - chunk.scales_at)));
-    }
-    buffers
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::variants::{Kind, Pipeline, Variant};
+use super::variants::{Kind, Overrides, Pipeline, Variant};
 use super::{BEST_BYTES, Gpu, internal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{PassKey, Step};
@@ -34,6 +34,7 @@ impl Range {
 /// A dispatch as an operation asks for it.
 struct Planned {
     variant: &'static Variant,
+    overrides: Overrides,
     params: Vec<u8>,
     /// By the slots' names; parameters and step are added by the program.
     buffers: Vec<(&'static str, Range)>,
@@ -128,12 +129,24 @@ impl Gpu {
         buffers: Vec<(&'static str, Range)>,
         grid: [u32; 3],
     ) -> Result<()> {
+        self.plan_with(variant, Overrides::new(), params, buffers, grid)
+    }
+
+    /// The same for a variant with overrides.
+    pub(super) fn plan_with<P: bytemuck::Pod>(
+        &mut self,
+        variant: &'static Variant,
+        overrides: Overrides,
+        params: P,
+        buffers: Vec<(&'static str, Range)>,
+        grid: [u32; 3],
+    ) -> Result<()> {
         let max = self.device.limits.max_compute_workgroups_per_dimension;
         if grid.iter().any(|&g| g == 0 || g > max) {
             return Err(internal(format!("{}: a grid of {grid:?} workgroups, at most {max} each", variant.name)));
         }
         let params = bytemuck::bytes_of(&params).to_vec();
-        self.recording()?.planned.push(Planned { variant, params, buffers, grid });
+        self.recording()?.planned.push(Planned { variant, overrides, params, buffers, grid });
         Ok(())
     }
 
@@ -194,7 +207,7 @@ impl Gpu {
             let range = Range::part(params, (i * PARAMS_STRIDE) as u64, planned.params.len() as u64);
             planned.buffers.push(("params", range));
             planned.buffers.push(("step_state", Range::whole(&self.step)));
-            let pipeline = self.device.pipeline(planned.variant)?;
+            let pipeline = self.device.pipeline(planned.variant, &planned.overrides)?;
             let bind_group = self.bind(&planned, &pipeline)?;
             Ok(Dispatch { pipeline, bind_group, grid: planned.grid })
         };

@@ -26,7 +26,10 @@ pub(super) struct Variant {
     pub(super) op: &'static str,
     /// Weight format, or empty.
     pub(super) weights: &'static str,
-    pub(super) source: &'static str,
+    /// Constants, then files; the shader is all of them one after another.
+    pub(super) source: &'static [&'static str],
+    /// Names of what is set when a pipeline is made.
+    pub(super) overrides: &'static [&'static str],
     pub(super) workgroup: [u32; 3],
     /// Integer constants that it was composed with.
     pub(super) constants: &'static [(&'static str, u32)],
@@ -59,6 +62,9 @@ pub(super) fn variant(op: &str, weights: &str, wanted: impl Fn(&Variant) -> bool
     of.find(|v| wanted(v)).ok_or_else(|| internal(format!("no variant of {op} for weights \"{weights}\"")))
 }
 
+/// Values for overrides; a variant takes those that it names.
+pub(super) type Overrides = Vec<(&'static str, f64)>;
+
 /// A compiled variant. The pipeline is made when a program first needs it.
 pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
@@ -67,7 +73,7 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     /// Compiles `variant`; errors go to the error scope around the call.
-    pub(super) fn new(device: &wgpu::Device, variant: &Variant) -> Self {
+    pub(super) fn new(device: &wgpu::Device, variant: &Variant, overrides: &Overrides) -> Self {
         let entries: Vec<_> = variant.slots.iter().map(layout_entry).collect();
         let label = Some(variant.name);
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
@@ -78,14 +84,16 @@ impl Pipeline {
         });
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
-            source: wgpu::ShaderSource::Wgsl(variant.source.into()),
+            source: wgpu::ShaderSource::Wgsl(variant.source.concat().into()),
         });
+        let named = overrides.iter().filter(|o| variant.overrides.contains(&o.0));
+        let constants: Vec<_> = named.copied().collect();
         let compute = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some(variant.op),
-            compilation_options: Default::default(),
+            compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
             cache: None,
         });
         Self { layout, compute }

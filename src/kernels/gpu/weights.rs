@@ -1,14 +1,17 @@
 //! Weight matrices: packed in panels of 64 rows, in chunks that one buffer can hold.
 //!
-//! A plane is (panels, blocks, vectors, 64) 16-byte vectors, where a block is 32 weights of a row: what one panel
-//! needs is one run of bytes, and neighbouring invocations, which own neighbouring rows, read neighbouring vectors.
-//! A chunk is one buffer: the plane of weights, then the plane of scales.
+//! A matrix has up to four planes: the weights (or the low bits of their codes), high bits of codes, scales, and what
+//! scales of eight blocks are multiples of. A plane is (panels, blocks, vectors, 64) items, where a block is 32 weights
+//! of a row: what one panel needs is one run of bytes, and neighbouring invocations, which own neighbouring rows, read
+//! neighbouring items. A chunk is one buffer: its rows' part of each plane, one plane after another.
 
 use super::device::Device;
 use super::internal;
-use super::variants::variants_of;
+use super::packing::{Packer, PanelLayout};
+use super::program::Range;
+use super::variants::{Overrides, variants_of};
 use crate::error::{Error, ErrorKind, Result};
-use crate::quant::{Block, Codes, Form, TensorType};
+use crate::quant::{Codes, Form, Scales, TensorType, Values};
 
 /// Rows a panel: `PANEL_ROWS` in `shaders/shared/block.wgsl`.
 pub(super) const PANEL_ROWS: usize = 64;
@@ -19,11 +22,11 @@ const BINDING_ALIGN: u64 = 256;
 
 /// Rows of a matrix that are in one buffer.
 pub(super) struct Chunk {
-    pub(super) buffer: wgpu::Buffer,
+    buffer: wgpu::Buffer,
     pub(super) first_row: usize,
     pub(super) rows: usize,
-    /// Where the scales begin, in bytes.
-    pub(super) scales_at: u64,
+    /// Where each plane begins and how long it is, in bytes.
+    planes: Vec<(u64, u64)>,
 }
 
 /// A packed matrix W (rows, cols).
@@ -38,78 +41,60 @@ pub(super) struct Matrix {
     panels_a_chunk: usize,
 }
 
-/// Sizes of one packed panel.
-#[derive(Clone, Copy)]
-struct PanelLayout {
-    /// Blocks in a row.
-    blocks: usize,
-    /// u32 words of weights in a block of one row.
-    block_words: usize,
-    /// u32 words of scales in a block of all rows; 0 for dense forms.
-    scale_words: usize,
-}
-
-impl PanelLayout {
-    fn weight_bytes(&self) -> u64 {
-        4 * (self.blocks * self.block_words * PANEL_ROWS) as u64
-    }
-
-    fn scale_bytes(&self) -> u64 {
-        4 * (self.blocks * self.scale_words) as u64
-    }
-
-    /// Where a word of (block, row) lies in the panel's weights.
-    fn word_index(&self, block: usize, word: usize, row: usize) -> usize {
-        let vectors = self.block_words / 4;
-        ((block * vectors + word / 4) * PANEL_ROWS + row) * 4 + word % 4
-    }
-}
-
 /// The name that `build.rs` gives a form.
 fn format_name(form: Form) -> String {
     match form {
         Form::F32 => "f32".to_owned(),
         Form::F16 => "f16".to_owned(),
         Form::Bf16 => "bf16".to_owned(),
-        Form::Codes(Codes { bits, zero, has_min, .. }) => {
-            format!("codes{bits}_zero{zero}{}", if has_min { "_min" } else { "" })
+        Form::Codes(Codes { bits, values, has_min, group, scales }) => {
+            let table = if matches!(values, Values::Table(_)) { "_table" } else { "" };
+            let scales = match scales {
+                Scales::Half => "half",
+                Scales::Bf16 => "bf",
+                Scales::Super { .. } => "super",
+            };
+            format!("codes{bits}{table}_{scales}{group}{}", if has_min { "_min" } else { "" })
         }
     }
 }
 
-/// Words of weights a block and row, and words of scales a block.
-fn words_of(form: Form) -> (usize, usize) {
-    match form {
-        Form::F32 => (BLOCK, 0),
-        Form::F16 | Form::Bf16 => (BLOCK / 2, 0),
-        Form::Codes(codes) => {
-            (BLOCK * codes.bits as usize / 32, if codes.has_min { PANEL_ROWS } else { PANEL_ROWS / 2 })
+/// What a type's pipelines are specialised with.
+fn overrides_of(form: Form) -> Overrides {
+    let Form::Codes(codes) = form else { return Overrides::new() };
+    let mut overrides = Overrides::new();
+    match codes.values {
+        Values::Linear(zero) => overrides.push(("ZERO", zero.into())),
+        Values::Table(table) => {
+            let words = table.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(b.map(|v| v as u8)));
+            overrides.extend(["TABLE_0", "TABLE_1", "TABLE_2", "TABLE_3"].into_iter().zip(words.map(f64::from)));
         }
     }
+    if let Scales::Super { shift } = codes.scales {
+        overrides.push(("FACTOR", 1.0 / f64::from(1u32 << shift)));
+    }
+    overrides
 }
 
 impl Matrix {
     pub(super) fn new(device: &Device, label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<Self> {
         let format = format_name(ty.form);
-        let one_group = !matches!(ty.form, Form::Codes(c) if c.group != BLOCK);
-        if variants_of("matmul", &format).next().is_none() || !one_group {
+        if variants_of("matmul", &format).next().is_none() {
             let detail = format!("{label} is {}, which has no WebGPU kernel; use the CPU backend", ty.name);
             return Err(Error::new(ErrorKind::UnsupportedType, detail));
         }
         if rows == 0 || cols == 0 || !cols.is_multiple_of(ty.block_len) {
             return Err(internal(format!("{label}: ({rows}, {cols}) is not whole blocks of {}", ty.name)));
         }
-        let (block_words, scale_words) = words_of(ty.form);
-        let panel = PanelLayout { blocks: cols.div_ceil(BLOCK), block_words, scale_words };
-        let panel_bytes = panel.weight_bytes() + panel.scale_bytes();
-        // room for the scales' alignment
-        let room = device.options.chunk_bytes.saturating_sub(BINDING_ALIGN);
-        let panels_a_chunk = usize::try_from((room / panel_bytes).max(1)).unwrap_or(usize::MAX);
+        let panel = PanelLayout::new(ty.form, cols);
+        // room for the planes' alignment
+        let room = device.options.chunk_bytes.saturating_sub(BINDING_ALIGN * panel.planes.len() as u64);
+        let panels_a_chunk = usize::try_from((room / panel.bytes()).max(1)).unwrap_or(usize::MAX);
         let mut chunks = Vec::new();
         let mut first_row = 0;
         while first_row < rows {
             let chunk_rows = panels_a_chunk.saturating_mul(PANEL_ROWS).min(rows - first_row);
-            chunks.push(Chunk::new(device, label, panel, first_row, chunk_rows)?);
+            chunks.push(Chunk::new(device, label, &panel, first_row, chunk_rows)?);
             first_row += chunk_rows;
         }
         Ok(Self { chunks, rows, cols, format, ty, panel, panels_a_chunk })
@@ -122,6 +107,16 @@ impl Matrix {
 
     pub(super) fn bytes(&self) -> u64 {
         self.chunks.iter().map(|c| c.buffer.size()).sum()
+    }
+
+    pub(super) fn overrides(&self) -> Overrides {
+        overrides_of(self.ty.form)
+    }
+
+    /// A chunk's planes, by the names that the shaders give them.
+    pub(super) fn bindings(&self, chunk: &Chunk) -> Vec<(&'static str, Range)> {
+        let planes = self.panel.planes.iter().zip(&chunk.planes);
+        planes.map(|(plane, &(at, bytes))| (plane.name, Range::part(&chunk.buffer, at, bytes))).collect()
     }
 
     /// Packs whole rows from GGUF bytes, a panel at a time, and hands them to the queue. Returns bytes written.
@@ -137,7 +132,7 @@ impl Matrix {
         if end != self.rows && !end.is_multiple_of(PANEL_ROWS) {
             return Err(internal(format!("rows {first_row} to {end} of {} are not whole panels", self.rows)));
         }
-        let mut packer = Packer::new(self.ty, self.panel);
+        let mut packer = Packer::new(self.ty, &self.panel);
         let mut written = 0;
         for (i, rows) in bytes.chunks(row_bytes * PANEL_ROWS).enumerate() {
             packer.pack(rows, row_bytes)?;
@@ -149,115 +144,24 @@ impl Matrix {
     fn upload(&self, queue: &wgpu::Queue, panel: usize, packed: &Packer) -> Result<u64> {
         let chunk = self.chunks.get(panel / self.panels_a_chunk).ok_or_else(|| internal("no such panel"))?;
         let at = (panel % self.panels_a_chunk) as u64;
-        queue.write_buffer(&chunk.buffer, at * self.panel.weight_bytes(), bytemuck::cast_slice(&packed.weights));
-        if !packed.scales.is_empty() {
-            let offset = chunk.scales_at + at * self.panel.scale_bytes();
-            queue.write_buffer(&chunk.buffer, offset, bytemuck::cast_slice(&packed.scales));
+        for ((words, plane), (offset, _)) in packed.planes.iter().zip(&self.panel.planes).zip(&chunk.planes) {
+            queue.write_buffer(&chunk.buffer, offset + at * plane.bytes(), bytemuck::cast_slice(words));
         }
-        Ok(self.panel.weight_bytes() + self.panel.scale_bytes())
+        Ok(self.panel.bytes())
     }
 }
 
 impl Chunk {
-    fn new(device: &Device, label: &str, panel: PanelLayout, first_row: usize, rows: usize) -> Result<Self> {
+    fn new(device: &Device, label: &str, panel: &PanelLayout, first_row: usize, rows: usize) -> Result<Self> {
         let panels = rows.div_ceil(PANEL_ROWS) as u64;
-        let scales_at = (panels * panel.weight_bytes()).next_multiple_of(BINDING_ALIGN);
+        let mut planes = Vec::new();
+        let mut end: u64 = 0;
+        for plane in &panel.planes {
+            let at = end.next_multiple_of(BINDING_ALIGN);
+            planes.push((at, panels * plane.bytes()));
+            end = at + panels * plane.bytes();
+        }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        let buffer = device.create_buffer(label, scales_at + panels * panel.scale_bytes(), usage)?;
-        Ok(Self { buffer, first_row, rows, scales_at })
+        Ok(Self { buffer: device.create_buffer(label, end, usage)?, first_row, rows, planes })
     }
-}
-
-/// One panel in packed form; reused from panel to panel.
-struct Packer {
-    ty: TensorType,
-    layout: PanelLayout,
-    weights: Vec<u32>,
-    scales: Vec<u32>,
-    block: Block,
-}
-
-impl Packer {
-    fn new(ty: TensorType, layout: PanelLayout) -> Self {
-        let weights = vec![0; layout.blocks * layout.block_words * PANEL_ROWS];
-        let scales = vec![0; layout.blocks * layout.scale_words];
-        Self { ty, layout, weights, scales, block: Block::default() }
-    }
-
-    /// Packs up to 64 rows; rows that are missing are zero.
-    fn pack(&mut self, bytes: &[u8], row_bytes: usize) -> Result<()> {
-        if bytes.len() < row_bytes * PANEL_ROWS {
-            self.weights.fill(0);
-            self.scales.fill(0);
-        }
-        for (row, bytes) in bytes.chunks_exact(row_bytes).enumerate() {
-            match self.ty.form {
-                Form::Codes(codes) => self.pack_codes(row, bytes, codes)?,
-                Form::F32 | Form::F16 | Form::Bf16 => self.pack_dense(row, bytes),
-            }
-        }
-        Ok(())
-    }
-
-    /// Dense rows are copied word by word; an odd half at the end gets a zero beside it.
-    fn pack_dense(&mut self, row: usize, bytes: &[u8]) {
-        for (i, part) in bytes.chunks(4).enumerate() {
-            let mut word = [0; 4];
-            word[..part.len()].copy_from_slice(part);
-            let at = self.layout.word_index(i / self.layout.block_words, i % self.layout.block_words, row);
-            self.weights[at] = u32::from_le_bytes(word);
-        }
-    }
-
-    fn pack_codes(&mut self, row: usize, bytes: &[u8], codes: Codes) -> Result<()> {
-        let blocks_a_block = self.ty.block_len / BLOCK;
-        for (i, bytes) in bytes.chunks_exact(self.ty.block_bytes).enumerate() {
-            (self.ty.unpack)(bytes, &mut self.block);
-            for part in 0..blocks_a_block {
-                let block = i * blocks_a_block + part;
-                for word in 0..self.layout.block_words {
-                    let at = self.layout.word_index(block, word, row);
-                    self.weights[at] = code_word(&self.block.codes[part * BLOCK..][..BLOCK], codes, word);
-                }
-                self.pack_scale(block, row, part, codes.has_min)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn pack_scale(&mut self, block: usize, row: usize, group: usize, has_min: bool) -> Result<()> {
-        let scale = exact_half(self.block.scales[group], self.ty)?;
-        if has_min {
-            let min = exact_half(self.block.mins[group], self.ty)?;
-            self.scales[block * PANEL_ROWS + row] = scale | min << 16;
-        } else {
-            let word = &mut self.scales[(block * PANEL_ROWS + row) / 2];
-            let shift = 16 * (row % 2);
-            *word = *word & !(0xffff << shift) | scale << shift;
-        }
-        Ok(())
-    }
-}
-
-/// Word `word` of 32 codes: see `shaders/shared/codes_4bit.wgsl` and `codes_8bit.wgsl`. A zero point in the middle of
-/// the codes is taken off here: with the highest bit turned over they are in two's complement.
-fn code_word(values: &[u8], codes: Codes, word: usize) -> u32 {
-    let four = |at: usize| u32::from_le_bytes([values[at], values[at + 1], values[at + 2], values[at + 3]]);
-    let is_signed = codes.zero == 1 << (codes.bits - 1);
-    if codes.bits == 4 {
-        let packed = four(4 * word) | four(16 + 4 * word) << 4;
-        if is_signed { packed ^ 0x8888_8888 } else { packed }
-    } else {
-        four(4 * word) ^ 0x8080_8080
-    }
-}
-
-/// The bits of a scale as a half, if that loses nothing.
-fn exact_half(scale: f32, ty: TensorType) -> Result<u32> {
-    let half = half::f16::from_f32(scale);
-    if half.to_f32() != scale && !scale.is_nan() {
-        let detail = format!("a scale of {scale} in {} is not a half; use the CPU backend", ty.name);
-        return Err(Error::new(ErrorKind::UnsupportedType, detail));
-    }
-    Ok(u32::from(half.to_bits()))
 }

@@ -17,8 +17,8 @@ pub struct Quantized {
     pub(super) q: Vec<i16>,
     /// (n, cols / 32).
     pub(super) scales: Vec<f32>,
-    /// (n, cols / 32): scale * (sum of the group's integers), for zero points and minima.
-    pub(super) sums: Vec<f32>,
+    /// (n, cols / 32, 2): scale * (sum of 16 integers), for minima.
+    pub(super) sums: Vec<[f32; 2]>,
 }
 
 impl Quantized {
@@ -28,7 +28,7 @@ impl Quantized {
         let len = if whole { x.len() } else { 0 };
         self.q.resize(len, 0);
         self.scales.resize(len / BLOCK, 0.0);
-        self.sums.resize(len / BLOCK, 0.0);
+        self.sums.resize(len / BLOCK, [0.0; 2]);
         let groups = x[..len].chunks_exact(BLOCK).zip(self.q.chunks_exact_mut(BLOCK));
         for ((x, q), (scale, sum)) in groups.zip(self.scales.iter_mut().zip(&mut self.sums)) {
             (*scale, *sum) = quantize_group(x, q);
@@ -37,7 +37,7 @@ impl Quantized {
 }
 
 /// Quantises 32 numbers; NaN and infinity come out as a scale that is not finite, so that they are not lost.
-fn quantize_group(x: &[f32], q: &mut [i16]) -> (f32, f32) {
+fn quantize_group(x: &[f32], q: &mut [i16]) -> (f32, [f32; 2]) {
     let mut most = f32x4_splat(0.0);
     for i in (0..BLOCK).step_by(4) {
         most = f32x4_max(most, f32x4_abs(load(x, i)));
@@ -49,22 +49,23 @@ fn quantize_group(x: &[f32], q: &mut [i16]) -> (f32, f32) {
     );
     if most < SMALLEST {
         q.fill(0);
-        return (0.0, 0.0);
+        return (0.0, [0.0; 2]);
     }
     let inverse = f32x4_splat(LARGEST / most);
-    let mut total = i32x4_splat(0);
+    let scale = most / LARGEST;
+    let mut totals = [i32x4_splat(0); 2];
     for (i, q) in q.as_chunks_mut::<8>().0.iter_mut().enumerate() {
         let low = i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(load(x, 8 * i), inverse)));
         let high = i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(load(x, 8 * i + 4), inverse)));
         let pair = i16x8_narrow_i32x4(low, high);
-        total = i32x4_add(total, i32x4_extadd_pairwise_i16x8(pair));
+        totals[i / 2] = i32x4_add(totals[i / 2], i32x4_extadd_pairwise_i16x8(pair));
         // SAFETY: q is eight i16
         unsafe { v128_store(q.as_mut_ptr().cast(), pair) };
     }
-    let total = i32x4_extract_lane::<0>(total)
-        + i32x4_extract_lane::<1>(total)
-        + i32x4_extract_lane::<2>(total)
-        + i32x4_extract_lane::<3>(total);
-    let scale = most / LARGEST;
-    (scale, scale * total as f32)
+    (scale, totals.map(|t| scale * total(t) as f32))
+}
+
+/// The sum of the four lanes.
+fn total(v: v128) -> i32 {
+    i32x4_extract_lane::<0>(v) + i32x4_extract_lane::<1>(v) + i32x4_extract_lane::<2>(v) + i32x4_extract_lane::<3>(v)
 }
