@@ -18,6 +18,8 @@ const MAX_HEAD_DIM: u64 = 256;
 /// The largest published mixtures have 512 experts, of which 22 are used.
 const MAX_EXPERTS: u64 = 1 << 10;
 const MAX_EXPERTS_USED: u64 = 1 << 6;
+/// The insides of several experts lie in one row, and kernels read whole blocks of it.
+const EXPERT_ALIGN: usize = 32;
 /// Published convolutions have 3 or 4 taps.
 const MAX_TAPS: u64 = 1 << 6;
 
@@ -241,7 +243,12 @@ fn experts(keys: &Keys<'_>, architecture: &Architecture) -> Result<Option<Expert
     if used > count {
         return Err(invalid(format!("{} is {used} of {count} experts", keys.key("expert_used_count"))));
     }
-    Ok(Some(Experts { count, used, hidden: keys.required("expert_feed_forward_length", MAX_WIDTH)? }))
+    let hidden = keys.required("expert_feed_forward_length", MAX_WIDTH)?;
+    if hidden % EXPERT_ALIGN != 0 {
+        let key = keys.key("expert_feed_forward_length");
+        return Err(unsupported(format!("{key} is {hidden}; multiples of {EXPERT_ALIGN} are supported")));
+    }
+    Ok(Some(Experts { count, used, hidden }))
 }
 
 /// The embedding of windowed layers, if it is not that of the others.
