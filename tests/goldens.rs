@@ -198,18 +198,51 @@ fn the_comparison_can_fail() {
     assert_eq!(worst(&[f64::NAN], &[1.0]), f64::INFINITY);
     assert!(worst(&[1.0, 2.0], &[1.0, 2.002]) > TINY_F32);
     assert_eq!(determined(&[0.5, 0.05, 0.5], 3), 1);
-    // a model whose rope base is 1 % off must be noticed
-    let bytes = read("tests/goldens/tiny/llama-bpe-q4_0-ropefreqs-tied/model.gguf");
-    let at = bytes.windows(14).position(|w| w == b"rope.freq_base").unwrap() + 14 + 4;
-    let mut broken = bytes.clone();
-    let base = f32::from_le_bytes(broken[at..at + 4].try_into().unwrap());
-    assert_eq!(base, 500_000.0);
-    broken[at..at + 4].copy_from_slice(&(base * 1.01).to_le_bytes());
-    let expected: Value =
-        serde_json::from_slice(&read("tests/goldens/tiny/llama-bpe-q4_0-ropefreqs-tied/expected.json")).unwrap();
-    let prompt = &expected["prompts"][3];
-    let logits = block_on(load(Reference::new(), &broken).logits(&ids(&prompt["tokens"]))).unwrap();
-    assert!(worst(&log_softmax(&logits), &floats(&prompt["logprobs_f64"])) > TINY_F32);
+}
+
+/// Metadata that is a little off, one key a model: each is a line of the pass that would otherwise go unnoticed.
+const FAULTS: &[(&str, &str, f64)] = &[
+    ("llama-bpe-q4_0-ropefreqs-tied", "llama.rope.freq_base", 505_000.0),
+    ("llama-bpe-q4_1-ropelinear", "llama.rope.scaling.factor", 4.04),
+    ("qwen2-q5_0-yarn-tied", "qwen2.rope.scaling.factor", 4.04),
+    ("phi4mini-q6_k-short", "phi3.rope.scaling.attn_factor", 1.2),
+    ("granite-bf16", "granite.embedding_scale", 4.04),
+    ("granite-bf16", "granite.residual_scale", 0.91),
+    ("granite-bf16", "granite.attention.scale", 0.21),
+    ("granite-bf16", "granite.logit_scale", 0.61),
+    ("gemma2-q5_1", "gemma2.attn_logit_softcapping", 0.0),
+    ("gemma2-q5_1", "gemma2.final_logit_softcapping", 0.0),
+    ("gemma3-q4_0-window8", "gemma3.rope.freq_base", 1_010_000.0),
+];
+/// The same for integers.
+const INTEGER_FAULTS: &[(&str, &str, u32)] = &[
+    ("gemma2-q5_1", "gemma2.attention.sliding_window", 17),
+    ("gemma3-q4_0-window8", "gemma3.attention.sliding_window", 9),
+    ("olmo2-iq4_nl-window", "olmo2.attention.sliding_window", 11),
+    // the other factors
+    ("phi4mini-q6_k-long", "phi3.rope.scaling.original_context_length", 4096),
+    ("qwen3moe-mxfp4", "qwen3moe.expert_used_count", 3),
+];
+
+/// The model with four bytes of the value of a key replaced, which must then miss the limit.
+fn check_fault(name: &str, key: &str, value: [u8; 4]) {
+    let mut bytes = tiny(name);
+    let at = bytes.windows(key.len()).position(|w| w == key.as_bytes()).expect(key) + key.len() + 4;
+    assert_ne!(bytes[at..at + 4], value, "{key}");
+    bytes[at..at + 4].copy_from_slice(&value);
+    let (worst, _) = differences(name, &mut load(Reference::new(), &bytes));
+    println!("{name}, {key}: {worst:.4}");
+    assert!(worst > TINY_F32, "{name}: a wrong {key} is not noticed: {worst}");
+}
+
+#[test]
+fn wrong_metadata_is_noticed() {
+    for &(name, key, value) in FAULTS {
+        check_fault(name, key, (value as f32).to_le_bytes());
+    }
+    for &(name, key, value) in INTEGER_FAULTS {
+        check_fault(name, key, value.to_le_bytes());
+    }
 }
 
 #[cfg(feature = "gpu")]
