@@ -12,6 +12,10 @@ struct Params {
     cache_stride: u32,
     // multiplies q · k
     scale: f32,
+    // positions that a row sees, itself included; more than there are if there is no window
+    window: u32,
+    // scores s become cap * tanh(s / cap); 0 for none
+    cap: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 // (context, cache_stride) lanes
@@ -36,6 +40,9 @@ fn score(position: u32, kv_lane: u32) -> f32 {
     for (var i = 0u; i < params.lanes; i++) {
         sum += lane_dot(query[i], keys[at + i]);
     }
+    if (params.cap > 0.0) {
+        return soft_capped(sum, params.cap);
+    }
     return sum;
 }
 
@@ -48,6 +55,7 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     let here = row * params.stride + head * lanes;
     // causal: this row sees its own position and all before it
     let visible = step_state.position + row + 1u;
+    let first = visible - min(visible, params.window);
     // the output is summed by teams of one invocation a lane, each over every teams-th key
     let teams = THREADS / lanes;
     let team = thread / lanes;
@@ -61,7 +69,7 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     var largest = -3.0e38;
     var total = 0.0;
     var sum = Lane();
-    for (var start = 0u; start < visible; start += THREADS) {
+    for (var start = first; start < visible; start += THREADS) {
         let count = min(THREADS, visible - start);
         if (thread < count) {
             scores[thread] = score(start + thread, kv_lane);

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use pagelm::Result;
 use pagelm::kernels::gpu::{Gpu, Options, Tiling};
-use pagelm::kernels::{Attention, Backend, BufferId, Head, MatrixId, PassKey, Rope, RopeKind, Step, VectorId};
+use pagelm::kernels::{
+    Activation, Attention, Backend, BufferId, CacheShape, Head, MatrixId, PassKey, Rope, RopeKind, Step, VectorId,
+};
 use pagelm::quant::TensorType;
 use pollster::block_on;
 
@@ -43,7 +45,7 @@ fn model(b: &mut Gpu) -> Result<Model> {
         }
         layers.push(layer);
     }
-    b.create_cache(LAYERS, CONTEXT, kv)?;
+    b.create_cache(CONTEXT, &[CacheShape::KeysValues(kv); LAYERS])?;
     let rows = b.max_rows();
     let mut buffer = |rows, width| b.create_buffer("x", rows, width);
     let buffers = [
@@ -72,7 +74,8 @@ fn model(b: &mut Gpu) -> Result<Model> {
 
 fn forward(b: &mut Gpu, m: &Model, n: usize) -> Result<()> {
     let [x, normed, q, k, v, attended, gate, up, logits] = m.buffers;
-    let a = Attention { heads: HEADS, kv_heads: KV_HEADS, head_dim: HEAD_DIM, scale: 0.125 };
+    let a =
+        Attention { heads: HEADS, kv_heads: KV_HEADS, head_dim: HEAD_DIM, scale: 0.125, window: None, soft_cap: None };
     b.embed(n, m.table, x)?;
     for (layer, &[wq, wk, wv, wo, w_gate, w_up, w_down]) in m.layers.iter().enumerate() {
         b.rms_norm(n, x, 0, m.norm, 1e-5, normed)?;
@@ -88,7 +91,7 @@ fn forward(b: &mut Gpu, m: &Model, n: usize) -> Result<()> {
         b.rms_norm(n, x, 0, m.norm, 1e-5, normed)?;
         b.matmul(n, w_gate, normed, gate)?;
         b.matmul(n, w_up, normed, up)?;
-        b.silu_mul(n, gate, up)?;
+        b.gated(n, gate, up, Activation::Silu)?;
         b.matmul(n, w_down, gate, normed)?;
         b.add(n, x, normed)?;
     }

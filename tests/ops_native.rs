@@ -10,7 +10,7 @@ use std::rc::Rc;
 use ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
 use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
 use pagelm::kernels::reference::Reference;
-use pagelm::kernels::{Backend, Head, PassKey, Step};
+use pagelm::kernels::{Backend, CacheShape, Head, PassKey, Step};
 use pagelm::{ErrorKind, Result};
 use pollster::block_on;
 
@@ -96,6 +96,16 @@ fn attention() {
 }
 
 #[test]
+fn experts() {
+    run(&cases::experts(), Options::default());
+}
+
+#[test]
+fn experts_cramped() {
+    run(&cases::experts(), cramped());
+}
+
+#[test]
 fn the_harness_goes_red() {
     block_on(ops::goes_red());
 }
@@ -104,7 +114,7 @@ fn the_harness_goes_red() {
 fn small(device: &Rc<Device>) -> (Gpu, impl FnMut(&mut Gpu) -> Result<()> + use<>) {
     let mut gpu = Gpu::on(device.clone()).expect("a backend");
     let w = ops::table(&mut gpu, 32, &ops::data::values(1, 4, 32, 1.0)).expect("a matrix");
-    gpu.create_cache(1, 8, 32).expect("a cache");
+    gpu.create_cache(8, &[CacheShape::KeysValues(32)]).expect("a cache");
     let x = gpu.create_buffer("x", 3, 32).expect("a buffer");
     let y = gpu.create_buffer("y", 3, 4).expect("a buffer");
     let record = move |gpu: &mut Gpu| {

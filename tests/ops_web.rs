@@ -64,6 +64,11 @@ mod simd {
     }
 
     #[wasm_bindgen_test]
+    async fn experts() {
+        run("simd experts", &cases::experts()).await;
+    }
+
+    #[wasm_bindgen_test]
     async fn the_harness_goes_red() {
         goes_red().await;
     }
@@ -153,6 +158,11 @@ mod gpu {
     #[wasm_bindgen_test]
     async fn attention() {
         run("gpu attention", &cases::attention(), Options::default()).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn experts() {
+        run("gpu experts", &cases::experts(), Options::default()).await;
     }
 
     /// As `simd::sabotaged`.

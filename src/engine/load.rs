@@ -213,7 +213,7 @@ fn describe(header: &Header, config: &Config, context: usize, bytes: u64) -> Res
     }
     let most = weights_by_type.iter().max_by_key(|(name, count)| (**count, **name));
     Ok(Info {
-        architecture: config.architecture.clone(),
+        architecture: config.architecture.name.to_owned(),
         name: header.metadata.str("general.name")?.unwrap_or_default().to_owned(),
         parameters: weights_by_type.values().sum(),
         quantisation: most.map(|(name, _)| (*name).to_owned()).unwrap_or_default(),

@@ -2,7 +2,7 @@
 //!
 //! [`Kernels`] is implemented twice, by [`super::reference`] (scalar, the specification) and `super::simd128`.
 
-use super::{Attention, Backend, BufferId, MatrixId, PassKey, Rope, RopeKind, Step, VectorId};
+use super::{Activation, Attention, Backend, BufferId, CacheShape, MatrixId, PassKey, Rope, RopeKind, Step, VectorId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::TensorType;
 
@@ -49,10 +49,22 @@ pub trait Kernels {
     fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]);
     /// out (n, heads * head_dim): causal attention of q (same shape) over the cache.
     fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]);
-    /// gate = silu(gate) * up.
-    fn silu_mul(gate: &mut [f32], up: &[f32]);
+    /// Each run of `weight`'s length in x, in place, divided by sqrt(mean(x²) + eps) and multiplied by `weight`.
+    fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32);
+    /// gate = activation(gate) * up.
+    fn gated(gate: &mut [f32], up: &[f32], activation: Activation);
     /// x += y.
     fn add(x: &mut [f32], y: &[f32]);
+    /// x *= factor.
+    fn scale(x: &mut [f32], factor: f32);
+    /// x = cap * tanh(x / cap).
+    fn soft_cap(x: &mut [f32], cap: f32);
+    /// out (width) = the convolution's output at the last of `rows` (positions, width); taps (width, count).
+    fn short_conv(rows: &[f32], taps: &[f32], out: &mut [f32]);
+    /// routes (2 * used) = the indices of the largest of logits (experts), then the softmax over those.
+    fn route(logits: &[f32], routes: &mut [f32]);
+    /// out (width) = the sum of x (used, width), each by its weight.
+    fn mix_experts(x: &[f32], weights: &[f32], out: &mut [f32]);
     /// The index of the largest element, the lowest on a tie; NaN is never the largest.
     fn argmax(x: &[f32]) -> usize;
 }
@@ -63,18 +75,30 @@ struct Buffer {
 }
 
 struct LayerCache {
-    keys: Vec<f32>,   // (positions so far, width)
+    width: usize,
+    keys: Vec<f32>,   // (positions so far, width); the rows of a short convolution
     values: Vec<f32>, // (positions so far, width)
+}
+
+impl LayerCache {
+    fn empty(width: usize) -> Self {
+        Self { width, keys: Vec::new(), values: Vec::new() }
+    }
+}
+
+/// A weight matrix, or experts below each other.
+struct Stack<M> {
+    rows: usize, // of each
+    each: Vec<M>,
 }
 
 /// A [`Backend`] that runs [`Kernels`] at once, on this thread.
 pub struct Cpu<K: Kernels> {
-    matrices: Vec<K::Matrix>,
+    matrices: Vec<Stack<K::Matrix>>,
     vectors: Vec<Vec<f32>>,
     buffers: Vec<Buffer>,
     layers: Vec<LayerCache>,
     context: usize,
-    cache_width: usize,
     tokens: Vec<u32>,
     position: usize,
     input: K::Input,
@@ -120,7 +144,6 @@ impl<K: Kernels> Cpu<K> {
             buffers: Vec::new(),
             layers: Vec::new(),
             context: 0,
-            cache_width: 0,
             tokens: Vec::new(),
             position: 0,
             input: K::Input::default(),
@@ -130,7 +153,12 @@ impl<K: Kernels> Cpu<K> {
     }
 
     fn matrix(&self, id: MatrixId) -> Result<&K::Matrix> {
-        self.matrices.get(id.0).ok_or_else(|| mismatch("matrix id"))
+        let stack = self.matrices.get(id.0).ok_or_else(|| mismatch("matrix id"))?;
+        if let [only] = stack.each.as_slice() { Ok(only) } else { Err(mismatch("one matrix")) }
+    }
+
+    fn layer(&self, layer: usize) -> Result<&LayerCache> {
+        self.layers.get(layer).ok_or_else(|| mismatch("layer"))
     }
 
     fn vector(&self, id: VectorId) -> Result<&[f32]> {
@@ -156,6 +184,29 @@ impl<K: Kernels> Cpu<K> {
         self.buffers[id.0] = buffer;
     }
 
+    /// Writes rows to the keys or values of a layer at the step's positions.
+    fn store(
+        &mut self,
+        n: usize,
+        layer: usize,
+        from: BufferId,
+        part: fn(&mut LayerCache) -> &mut Vec<f32>,
+    ) -> Result<()> {
+        let empty = LayerCache::empty(self.layer(layer)?.width);
+        let mut cache = std::mem::replace(&mut self.layers[layer], empty);
+        let (start, end) = (self.position * cache.width, (self.position + n) * cache.width);
+        let most = self.context * cache.width;
+        let to = part(&mut cache);
+        let stored = self.rows(from, 0, n).and_then(|from| {
+            ensure(from.len() == end - start && to.len() >= start, "store")?;
+            grow(to, end, most)?;
+            to[start..end].copy_from_slice(from);
+            Ok(())
+        });
+        self.layers[layer] = cache;
+        stored
+    }
+
     /// Runs `f` on the first `n` rows of `out` with the rest of the backend readable.
     fn write(&mut self, out: BufferId, n: usize, f: impl FnOnce(&Self, usize, &mut [f32]) -> Result<()>) -> Result<()> {
         let mut buffer = self.take(out, n)?;
@@ -173,14 +224,27 @@ impl<K: Kernels> Backend for Cpu<K> {
         K::MAX_ROWS
     }
 
-    fn create_matrix(&mut self, _label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<MatrixId> {
-        self.matrices.push(K::create_matrix(ty, rows, cols)?);
+    fn create_matrix(&mut self, label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<MatrixId> {
+        self.create_experts(label, ty, 1, rows, cols)
+    }
+
+    fn create_experts(
+        &mut self,
+        _label: &str,
+        ty: TensorType,
+        experts: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<MatrixId> {
+        let each = (0..experts).map(|_| K::create_matrix(ty, rows, cols)).collect::<Result<_>>()?;
+        self.matrices.push(Stack { rows, each });
         Ok(MatrixId(self.matrices.len() - 1))
     }
 
     fn write_rows(&mut self, matrix: MatrixId, first_row: usize, bytes: &[u8]) -> Result<()> {
-        let m = self.matrices.get_mut(matrix.0).ok_or_else(|| mismatch("matrix id"))?;
-        K::write_rows(m, first_row, bytes)
+        let stack = self.matrices.get_mut(matrix.0).ok_or_else(|| mismatch("matrix id"))?;
+        let (index, row) = (first_row / stack.rows.max(1), first_row % stack.rows.max(1));
+        K::write_rows(stack.each.get_mut(index).ok_or_else(|| mismatch("expert"))?, row, bytes)
     }
 
     fn create_vector(&mut self, _label: &str, values: &[f32]) -> Result<VectorId> {
@@ -195,10 +259,13 @@ impl<K: Kernels> Backend for Cpu<K> {
         Ok(BufferId(self.buffers.len() - 1))
     }
 
-    fn create_cache(&mut self, layers: usize, context: usize, width: usize) -> Result<()> {
+    fn create_cache(&mut self, context: usize, layers: &[CacheShape]) -> Result<()> {
         // Grows with the conversation: most never come near the context's length.
-        self.layers = (0..layers).map(|_| LayerCache { keys: Vec::new(), values: Vec::new() }).collect();
-        (self.context, self.cache_width) = (context, width);
+        let empty = |shape: &CacheShape| match *shape {
+            CacheShape::KeysValues(width) | CacheShape::Rows(width) => LayerCache::empty(width),
+        };
+        self.layers = layers.iter().map(empty).collect();
+        self.context = context;
         Ok(())
     }
 
@@ -206,7 +273,7 @@ impl<K: Kernels> Backend for Cpu<K> {
         let floats = self.vectors.iter().map(Vec::capacity).sum::<usize>()
             + self.buffers.iter().map(|b| b.data.capacity()).sum::<usize>()
             + self.layers.iter().map(|l| l.keys.capacity() + l.values.capacity()).sum::<usize>();
-        self.matrices.iter().map(K::bytes).sum::<u64>() + floats as u64 * 4
+        self.matrices.iter().flat_map(|s| &s.each).map(K::bytes).sum::<u64>() + floats as u64 * 4
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -254,6 +321,15 @@ impl<K: Kernels> Backend for Cpu<K> {
         })
     }
 
+    fn norm_heads(&mut self, n: usize, x: BufferId, weight: VectorId, eps: f32) -> Result<()> {
+        self.write(x, n, |this, width, x| {
+            let weight = this.vector(weight)?;
+            ensure(!weight.is_empty() && width.is_multiple_of(weight.len()), "norm_heads")?;
+            K::norm_heads(x, weight, eps);
+            Ok(())
+        })
+    }
+
     fn matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()> {
         if self.prepared != Some((x, n)) {
             let mut input = std::mem::take(&mut self.input);
@@ -286,40 +362,28 @@ impl<K: Kernels> Backend for Cpu<K> {
     }
 
     fn store_kv(&mut self, n: usize, layer: usize, k: BufferId, v: BufferId) -> Result<()> {
-        let (start, end) = (self.position * self.cache_width, (self.position + n) * self.cache_width);
-        let mut cache = std::mem::replace(
-            self.layers.get_mut(layer).ok_or_else(|| mismatch("layer"))?,
-            LayerCache { keys: Vec::new(), values: Vec::new() },
-        );
-        let stored = [(&mut cache.keys, k), (&mut cache.values, v)].into_iter().try_for_each(|(to, from)| {
-            let from = self.rows(from, 0, n)?;
-            ensure(from.len() == end - start && to.len() >= start, "store_kv")?;
-            grow(to, end, self.context * self.cache_width)?;
-            to[start..end].copy_from_slice(from);
-            Ok(())
-        });
-        self.layers[layer] = cache;
-        stored
+        self.store(n, layer, k, |cache| &mut cache.keys)?;
+        self.store(n, layer, v, |cache| &mut cache.values)
     }
 
     fn attention(&mut self, n: usize, layer: usize, q: BufferId, a: Attention, out: BufferId) -> Result<()> {
         self.write(out, n, |this, width, out| {
-            let (q, layer) = (this.rows(q, 0, n)?, this.layers.get(layer).ok_or_else(|| mismatch("layer"))?);
-            let end = (this.position + n) * this.cache_width;
+            let (q, layer) = (this.rows(q, 0, n)?, this.layer(layer)?);
+            let end = (this.position + n) * layer.width;
             ensure(q.len() == out.len() && width == a.heads * a.head_dim, "attention")?;
-            ensure(this.cache_width == a.kv_heads * a.head_dim && layer.keys.len() >= end, "attention cache")?;
-            ensure(a.heads.is_multiple_of(a.kv_heads), "attention heads")?;
+            ensure(layer.width == a.kv_heads * a.head_dim && layer.values.len() >= end, "attention cache")?;
+            ensure(a.heads.is_multiple_of(a.kv_heads) && a.window != Some(0), "attention heads")?;
             let cache = Cache { keys: &layer.keys[..end], values: &layer.values[..end], position: this.position };
             K::attention(q, cache, a, out);
             Ok(())
         })
     }
 
-    fn silu_mul(&mut self, n: usize, gate: BufferId, up: BufferId) -> Result<()> {
+    fn gated(&mut self, n: usize, gate: BufferId, up: BufferId, activation: Activation) -> Result<()> {
         self.write(gate, n, |this, _, gate| {
             let up = this.rows(up, 0, n)?;
-            ensure(up.len() == gate.len(), "silu_mul")?;
-            K::silu_mul(gate, up);
+            ensure(up.len() == gate.len(), "gated")?;
+            K::gated(gate, up, activation);
             Ok(())
         })
     }
@@ -329,6 +393,93 @@ impl<K: Kernels> Backend for Cpu<K> {
             let y = this.rows(y, 0, n)?;
             ensure(y.len() == x.len(), "add")?;
             K::add(x, y);
+            Ok(())
+        })
+    }
+
+    fn add_bias(&mut self, n: usize, x: BufferId, bias: VectorId) -> Result<()> {
+        self.write(x, n, |this, width, x| {
+            let bias = this.vector(bias)?;
+            ensure(bias.len() == width, "add_bias")?;
+            for row in x.chunks_exact_mut(width) {
+                K::add(row, bias);
+            }
+            Ok(())
+        })
+    }
+
+    fn scale(&mut self, n: usize, x: BufferId, factor: f32) -> Result<()> {
+        self.write(x, n, |_, _, x| {
+            K::scale(x, factor);
+            Ok(())
+        })
+    }
+
+    fn soft_cap(&mut self, n: usize, x: BufferId, cap: f32) -> Result<()> {
+        self.write(x, n, |_, _, x| {
+            K::soft_cap(x, cap);
+            Ok(())
+        })
+    }
+
+    fn short_conv(&mut self, n: usize, layer: usize, x: BufferId, taps: VectorId, out: BufferId) -> Result<()> {
+        self.store(n, layer, x, |cache| &mut cache.keys)?;
+        self.write(out, n, |this, width, out| {
+            let (cache, taps) = (this.layer(layer)?, this.vector(taps)?);
+            ensure(cache.width == width && !taps.is_empty() && taps.len().is_multiple_of(width), "short_conv")?;
+            for (i, out) in out.chunks_exact_mut(width).enumerate() {
+                K::short_conv(&cache.keys[..(this.position + i + 1) * width], taps, out);
+            }
+            Ok(())
+        })
+    }
+
+    fn route(&mut self, n: usize, logits: BufferId, routes: BufferId) -> Result<()> {
+        self.write(routes, n, |this, width, routes| {
+            let logits = this.rows(logits, 0, n)?;
+            let experts = logits.len() / n;
+            ensure(width.is_multiple_of(2) && (2..=2 * experts).contains(&width), "route")?;
+            for (logits, routes) in logits.chunks_exact(experts).zip(routes.chunks_exact_mut(width)) {
+                K::route(logits, routes);
+            }
+            Ok(())
+        })
+    }
+
+    fn matmul_experts(&mut self, n: usize, w: MatrixId, x: BufferId, routes: BufferId, out: BufferId) -> Result<()> {
+        let mut input = std::mem::take(&mut self.input);
+        self.prepared = None;
+        let done = self.write(out, n, |this, width, out| {
+            let stack = this.matrices.get(w.0).ok_or_else(|| mismatch("matrix id"))?;
+            let (x, routes) = (this.rows(x, 0, n)?, this.rows(routes, 0, n)?);
+            let cols = stack.each.first().map_or(0, |m| K::shape(m).1);
+            let (used, x_width) = (routes.len() / n / 2, x.len() / n);
+            ensure(width == used * stack.rows && cols > 0, "matmul_experts")?;
+            ensure(x_width == cols || x_width == used * cols, "matmul_experts input")?;
+            for (i, routes) in routes.chunks_exact(2 * used).enumerate() {
+                for (s, &expert) in routes[..used].iter().enumerate() {
+                    let from = i * x_width + if x_width == cols { 0 } else { s * cols };
+                    let expert = stack.each.get(expert as usize).ok_or_else(|| mismatch("expert"))?;
+                    let (x, to) = (&x[from..from + cols], i * width + s * stack.rows);
+                    K::prepare(1, x, &mut input);
+                    K::matmul(expert, 1, x, &input, &mut out[to..to + stack.rows]);
+                }
+            }
+            Ok(())
+        });
+        self.input = input;
+        done
+    }
+
+    fn mix_experts(&mut self, n: usize, x: BufferId, routes: BufferId, out: BufferId) -> Result<()> {
+        self.write(out, n, |this, width, out| {
+            let (x, routes) = (this.rows(x, 0, n)?, this.rows(routes, 0, n)?);
+            let used = routes.len() / n / 2;
+            ensure(used > 0 && x.len() == used * out.len(), "mix_experts")?;
+            for (i, out) in out.chunks_exact_mut(width).enumerate() {
+                let weights = &routes[(2 * i + 1) * used..(2 * i + 2) * used];
+                K::mix_experts(&x[i * used * width..(i + 1) * used * width], weights, out);
+            }
             Ok(())
         })
     }
@@ -386,7 +537,7 @@ mod tests {
     #[test]
     fn a_step_outside_the_context_is_refused() {
         let mut b = Cpu::<Scalar>::new();
-        b.create_cache(1, 8, 4).unwrap();
+        b.create_cache(8, &[CacheShape::KeysValues(4)]).unwrap();
         let key = PassKey { rows: 2, head: Head::None };
         let step = |position| Step { tokens: &[0, 0], position };
         assert!(b.pass(step(6), key, &mut |_| Ok(())).is_ok());

@@ -80,6 +80,28 @@ pub struct Rope {
     pub table: VectorId,
 }
 
+/// What a gate goes through before it multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// Nothing: a plain product.
+    Identity,
+    /// x / (1 + exp(-x)).
+    Silu,
+    /// x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x³))).
+    GeluTanh,
+    /// max(x, 0)².
+    ReluSquared,
+}
+
+/// What the cache holds of each position in one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CacheShape {
+    /// A key and a value of this width: attention.
+    KeysValues(usize),
+    /// One row of this width: the input of a short convolution.
+    Rows(usize),
+}
+
 /// The shape of an attention: `heads` query heads share `kv_heads` key/value heads in equal groups.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attention {
@@ -91,6 +113,10 @@ pub struct Attention {
     pub head_dim: usize,
     /// Multiplies q · k before the softmax.
     pub scale: f32,
+    /// A row sees itself and this many positions less one before it; `None` for all of them. At least 1.
+    pub window: Option<usize>,
+    /// Scores s become cap * tanh(s / cap) before the softmax.
+    pub soft_cap: Option<f32>,
 }
 
 /// What a backend can do, operation by operation. `n` is always the number of rows processed: 1 ..= `max_rows`.
@@ -108,14 +134,24 @@ pub trait Backend {
 
     /// Makes an empty matrix W (rows, cols) to be filled by `write_rows`. `cols` is whole blocks of `ty`.
     fn create_matrix(&mut self, label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<MatrixId>;
+    /// Makes `experts` matrices (rows, cols) of one type, for `matmul_experts`. They are filled as if they stood below each
+    /// other, except that no call of `write_rows` crosses from one to the next and panels are counted within each.
+    fn create_experts(
+        &mut self,
+        label: &str,
+        ty: TensorType,
+        experts: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<MatrixId>;
     /// Fills rows from `first_row`, a multiple of `PANEL_ROWS`, with `bytes`: whole rows as GGUF stores them.
     fn write_rows(&mut self, matrix: MatrixId, first_row: usize, bytes: &[u8]) -> Result<()>;
     /// Makes a constant vector.
     fn create_vector(&mut self, label: &str, values: &[f32]) -> Result<VectorId>;
     /// Makes an activation buffer (rows, width), zeroed.
     fn create_buffer(&mut self, label: &str, rows: usize, width: usize) -> Result<BufferId>;
-    /// Makes the key/value cache: for each layer K and V of shape (context, kv_heads * head_dim), f32.
-    fn create_cache(&mut self, layers: usize, context: usize, width: usize) -> Result<()>;
+    /// Makes the cache: for each layer K and V of shape (context, kv_heads * head_dim), or rows (context, width), f32.
+    fn create_cache(&mut self, context: usize, layers: &[CacheShape]) -> Result<()>;
     /// Bytes held for weights, vectors, buffers and cache.
     fn bytes(&self) -> u64;
     /// Waits until uploads handed over so far are done, to bound what is in flight.
@@ -136,6 +172,9 @@ pub trait Backend {
         eps: f32,
         out: BufferId,
     ) -> Result<()>;
+    /// Each run of `weight`'s length in x (n, heads * length), in place, divided by sqrt(mean(x²) + eps) and multiplied by
+    /// `weight`: a norm of every head, or of whole rows.
+    fn norm_heads(&mut self, n: usize, x: BufferId, weight: VectorId, eps: f32) -> Result<()>;
     /// out (n, rows) = x (n, cols) @ W (rows, cols)ᵀ.
     fn matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()>;
     /// Rotates each of `heads` heads of `head_dim` in x (n, heads * head_dim), in place, by the row's position.
@@ -144,10 +183,28 @@ pub trait Backend {
     fn store_kv(&mut self, n: usize, layer: usize, k: BufferId, v: BufferId) -> Result<()>;
     /// out (n, heads * head_dim) = causal softmax attention of q (n, heads * head_dim) over the cache of `layer`.
     fn attention(&mut self, n: usize, layer: usize, q: BufferId, a: Attention, out: BufferId) -> Result<()>;
-    /// gate = silu(gate) * up, both (n, width).
-    fn silu_mul(&mut self, n: usize, gate: BufferId, up: BufferId) -> Result<()>;
+    /// gate = activation(gate) * up, both (n, width).
+    fn gated(&mut self, n: usize, gate: BufferId, up: BufferId, activation: Activation) -> Result<()>;
     /// x += y, both (n, width).
     fn add(&mut self, n: usize, x: BufferId, y: BufferId) -> Result<()>;
+    /// Each row of x (n, width) += bias (width).
+    fn add_bias(&mut self, n: usize, x: BufferId, bias: VectorId) -> Result<()>;
+    /// x (n, width) *= factor.
+    fn scale(&mut self, n: usize, x: BufferId, factor: f32) -> Result<()>;
+    /// x (n, width) = cap * tanh(x / cap).
+    fn soft_cap(&mut self, n: usize, x: BufferId, cap: f32) -> Result<()>;
+    /// Stores x (n, width) in the rows that the cache of `layer` has for the step's positions, then
+    /// out (n, width) at position p = sum over j of taps (width, count)\[:, j\] * row p - (count - 1) + j of the cache;
+    /// rows before the first are zero. `out` is not `x`.
+    fn short_conv(&mut self, n: usize, layer: usize, x: BufferId, taps: VectorId, out: BufferId) -> Result<()>;
+    /// Chooses experts: routes (n, 2 * used) = the indices of the `used` largest of each row of logits (n, experts), the
+    /// lowest index on a tie and NaN last, then the softmax over those logits.
+    fn route(&mut self, n: usize, logits: BufferId, routes: BufferId) -> Result<()>;
+    /// out (n, used, rows)\[i, s\] = the expert's W (rows, cols) @ x\[i\] or x\[i, s\], as x is (n, cols) or
+    /// (n, used, cols); the expert is the one in slot s of row i of routes (n, 2 * used).
+    fn matmul_experts(&mut self, n: usize, w: MatrixId, x: BufferId, routes: BufferId, out: BufferId) -> Result<()>;
+    /// out (n, width) = the sum of x (n, used, width) over slots, each by its weight in routes (n, 2 * used).
+    fn mix_experts(&mut self, n: usize, x: BufferId, routes: BufferId, out: BufferId) -> Result<()>;
     /// Finds the largest element of row 0 of x (1, width), the lowest index on a tie, for [`Backend::read_argmax`].
     fn argmax(&mut self, x: BufferId) -> Result<()>;
 

@@ -1,33 +1,69 @@
-//! What the forward pass needs to know, read from GGUF metadata (key names: ggml's `docs/gguf.md`).
+//! What the forward pass needs to know: the architecture's row, and GGUF metadata (key names: ggml's `docs/gguf.md`).
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::gguf::{Header, Metadata};
-use crate::kernels::{Attention, RopeKind};
-
-/// One row of the table of architectures.
-struct Architecture {
-    /// `general.architecture`.
-    name: &'static str,
-    /// Which elements rotate together in files of this architecture.
-    rope: RopeKind,
-}
-
-const ARCHITECTURES: &[Architecture] = &[Architecture { name: "llama", rope: RopeKind::Norm }];
+use super::architecture::{Architecture, Windows};
+use super::keys::{Keys, invalid, unsupported};
+use super::rope::{Rotary, original_context};
+use crate::error::Result;
+use crate::gguf::Header;
+use crate::kernels::{Activation, Attention, CacheShape};
 
 /// Ceilings on shapes: far above every model that fits a page, low enough that products stay in 64 bits.
 const MAX_LAYERS: u64 = 1 << 10;
 const MAX_WIDTH: u64 = 1 << 17;
 const MAX_HEADS: u64 = 1 << 10;
-const MAX_CONTEXT: u64 = 1 << 24;
+pub(super) const MAX_CONTEXT: u64 = 1 << 24;
 const MAX_VOCABULARY: u64 = 1 << 22;
 /// The widest head that the attention kernels take.
 const MAX_HEAD_DIM: u64 = 256;
+/// The largest published mixtures have 512 experts, of which 22 are used.
+const MAX_EXPERTS: u64 = 1 << 10;
+const MAX_EXPERTS_USED: u64 = 1 << 6;
+/// The insides of several experts lie in one row, and kernels read whole blocks of it.
+const EXPERT_ALIGN: usize = 32;
+/// Published convolutions have 3 or 4 taps.
+const MAX_TAPS: u64 = 1 << 6;
+
+/// How tokens of a layer see each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mixing {
+    /// Attention.
+    Attention {
+        /// How many positions a token sees, itself included.
+        window: Option<usize>,
+        /// How queries and keys rotate.
+        rotation: Rotation,
+    },
+    /// A causal convolution over a few positions.
+    ShortConv,
+}
+
+/// Which rotary embedding a layer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// None.
+    None,
+    /// That of layers without a window.
+    Global,
+    /// That of layers with one.
+    Local,
+}
+
+/// The shape of a mixture of experts (Shazeer et al. 2017, arXiv 1701.06538).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Experts {
+    /// How many there are.
+    pub count: usize,
+    /// How many of them a token goes through.
+    pub used: usize,
+    /// Width of an expert's inside.
+    pub hidden: usize,
+}
 
 /// The shape of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// `general.architecture`.
-    pub architecture: String,
+    /// Its row in the table of architectures.
+    pub architecture: &'static Architecture,
     /// Blocks.
     pub layers: usize,
     /// Width of the residual stream.
@@ -38,70 +74,32 @@ pub struct Config {
     pub vocabulary: usize,
     /// The longest context it was trained for.
     pub context: usize,
-    /// Heads and their size.
+    /// The context it was trained for before its rotary scaling.
+    pub original_context: usize,
+    /// Heads, their size and the cap of scores; each layer has its window.
     pub attention: Attention,
+    /// How tokens of each layer see each other.
+    pub mixing: Vec<Mixing>,
     /// Added under the root of every RMS norm.
     pub norm_epsilon: f32,
-    /// Which elements of a head rotate together.
-    pub rope_kind: RopeKind,
-    /// How many leading elements of a head rotate.
-    pub rope_dims: usize,
-    /// Base of the rotary frequencies.
-    pub rope_base: f64,
-    /// Positions are divided by this (linear rope scaling); 1 for none.
-    pub rope_divisor: f64,
-}
-
-struct Reader<'a> {
-    metadata: &'a Metadata,
-    architecture: &'a str,
-}
-
-fn invalid(detail: String) -> Error {
-    Error::new(ErrorKind::InvalidModel, detail)
-}
-
-impl Reader<'_> {
-    fn key(&self, name: &str) -> String {
-        format!("{}.{name}", self.architecture)
-    }
-
-    fn optional(&self, name: &str, most: u64) -> Result<Option<usize>> {
-        let key = self.key(name);
-        match self.metadata.u64(&key)? {
-            Some(v) if v == 0 || v > most => Err(invalid(format!("{key} is {v}; 1 to {most} are allowed"))),
-            v => Ok(v.map(|v| v as usize)),
-        }
-    }
-
-    fn required(&self, name: &str, most: u64) -> Result<usize> {
-        self.optional(name, most)?.ok_or_else(|| invalid(format!("the metadata key {} is missing", self.key(name))))
-    }
-
-    fn positive(&self, name: &str) -> Result<Option<f64>> {
-        let key = self.key(name);
-        match self.metadata.f64(&key)? {
-            Some(v) if !(v.is_finite() && v > 0.0) => Err(invalid(format!("{key} is {v}; it must be positive"))),
-            v => Ok(v),
-        }
-    }
-
-    /// The divisor of positions.
-    fn rope_divisor(&self) -> Result<f64> {
-        let key = self.key("rope.scaling.type");
-        match self.metadata.str(&key)? {
-            Some("none") => Ok(1.0),
-            // no type means linear, and old files call the factor scale_linear
-            None | Some("linear") => {
-                let factor = self.positive("rope.scaling.factor")?;
-                Ok(factor.or(self.positive("rope.scale_linear")?).unwrap_or(1.0))
-            }
-            Some(other) => Err(Error::new(
-                ErrorKind::UnsupportedArchitecture,
-                format!("{key} is {other:?}; supported are \"none\" and \"linear\""),
-            )),
-        }
-    }
+    /// What the feed-forward's gate goes through.
+    pub activation: Activation,
+    /// Rotary embedding of layers without a window.
+    pub rotary: Rotary,
+    /// That of layers with one, if it differs.
+    pub local_rotary: Option<Rotary>,
+    /// Multiplies embeddings.
+    pub embedding_scale: Option<f32>,
+    /// Multiplies what attention and feed-forward add to the stream.
+    pub residual_scale: Option<f32>,
+    /// Multiplies logits.
+    pub logit_scale: Option<f32>,
+    /// Logits l become cap * tanh(l / cap).
+    pub logit_cap: Option<f32>,
+    /// The feed-forward is a mixture.
+    pub experts: Option<Experts>,
+    /// Positions that a short convolution sees.
+    pub taps: usize,
 }
 
 impl Config {
@@ -114,37 +112,42 @@ impl Config {
         let name = metadata
             .str("general.architecture")?
             .ok_or_else(|| invalid("the metadata key general.architecture is missing".to_owned()))?;
-        let architecture = ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| {
-            let known: Vec<_> = ARCHITECTURES.iter().map(|a| a.name).collect();
-            let detail = format!("the architecture {name:?} is not supported; supported are {}", known.join(", "));
-            Error::new(ErrorKind::UnsupportedArchitecture, detail)
-        })?;
-        let reader = Reader { metadata, architecture: name };
-        reader.refuse_experts()?;
-        let width = reader.required("embedding_length", MAX_WIDTH)?;
-        let attention = reader.attention(width)?;
-        let epsilon = reader.positive("attention.layer_norm_rms_epsilon")?;
-        let epsilon = epsilon.ok_or_else(|| invalid(format!("{name}.attention.layer_norm_rms_epsilon is missing")))?;
-        let rope_dims = reader.optional("rope.dimension_count", MAX_HEAD_DIM)?.unwrap_or(attention.head_dim);
-        if rope_dims > attention.head_dim || rope_dims % 2 != 0 {
-            let head_dim = attention.head_dim;
-            return Err(invalid(format!(
-                "{name}.rope.dimension_count is {rope_dims}; even and at most {head_dim} is needed"
-            )));
-        }
+        let architecture = Architecture::find(name)?;
+        let keys = Keys { metadata, architecture: name };
+        let layers = keys.required("block_count", MAX_LAYERS)?;
+        let width = keys.required("embedding_length", MAX_WIDTH)?;
+        let context = keys.required("context_length", MAX_CONTEXT)?;
+        let attention = attention(&keys, architecture, layers, width)?;
+        let epsilon = keys.positive("attention.layer_norm_rms_epsilon")?;
+        let original_context = original_context(&keys, context)?;
+        let rotary = Rotary::read(&keys, rope_dims(&keys, attention.head_dim)?, original_context)?;
+        let local_rotary = architecture.windows.map_or(Ok(None), |w| local_rotary(&keys, w, rotary))?;
+        let experts = experts(&keys, architecture)?;
+        let hidden = keys.uniform("feed_forward_length", layers, MAX_WIDTH)?;
+        let caps = architecture.soft_caps.unwrap_or((0.0, 0.0));
         Ok(Self {
-            layers: reader.required("block_count", MAX_LAYERS)?,
+            layers,
             width,
-            hidden: reader.required("feed_forward_length", MAX_WIDTH)?,
+            hidden: hidden.or(experts.map(|e| e.hidden)).ok_or_else(|| keys.missing("feed_forward_length"))?,
             vocabulary: vocabulary(header)?,
-            context: reader.required("context_length", MAX_CONTEXT)?,
+            context,
+            original_context,
+            mixing: mixing(&keys, architecture, layers, local_rotary.is_some())?,
             attention,
-            norm_epsilon: epsilon as f32,
-            rope_kind: architecture.rope,
-            rope_dims,
-            rope_base: reader.positive("rope.freq_base")?.unwrap_or(10_000.0),
-            rope_divisor: reader.rope_divisor()?,
-            architecture: name.to_owned(),
+            norm_epsilon: epsilon.ok_or_else(|| keys.missing("attention.layer_norm_rms_epsilon"))? as f32,
+            activation: activation(&keys, architecture)?,
+            rotary,
+            local_rotary,
+            embedding_scale: match keys.factor("embedding_scale")? {
+                None if architecture.root_width => Some((width as f64).sqrt() as f32),
+                scale => scale.map(|s| s as f32),
+            },
+            residual_scale: keys.factor("residual_scale")?.map(|s| s as f32),
+            logit_scale: keys.factor("logit_scale")?.map(|s| (1.0 / s) as f32),
+            logit_cap: cap(&keys, "final_logit_softcapping", caps.1)?,
+            experts,
+            taps: if architecture.short_conv { keys.required("shortconv.l_cache", MAX_TAPS)? } else { 0 },
+            architecture,
         })
     }
 
@@ -158,66 +161,141 @@ impl Config {
         self.attention.heads * self.attention.head_dim
     }
 
-    /// The (context, rope_dims / 2, 2) table of cosines and sines for positions 0 .. `context`.
-    ///
-    /// Angle i of position p is p / divisor * base^(-2i / dims) / factors\[i\]. Computed in f64, rounded once, so that
-    /// every backend rotates by the same numbers whatever its sine is worth.
-    pub fn rope_table(&self, context: usize, factors: Option<&[f32]>) -> Result<Vec<f32>> {
-        let half = self.rope_dims / 2;
-        if let Some(f) = factors
-            && (f.len() != half || f.iter().any(|f| !(f.is_finite() && *f > 0.0)))
-        {
-            return Err(invalid(format!("rope_freqs.weight has {} factors; {half} positive ones are needed", f.len())));
-        }
-        let frequency = |i: usize| {
-            let exponent = -2.0 * i as f64 / self.rope_dims as f64;
-            self.rope_base.powf(exponent) / self.rope_divisor / f64::from(factors.map_or(1.0, |f| f[i]))
+    /// What the cache holds of each layer.
+    pub fn cache(&self) -> Vec<CacheShape> {
+        let shape = |mixing: &Mixing| match mixing {
+            Mixing::Attention { .. } => CacheShape::KeysValues(self.kv_width()),
+            Mixing::ShortConv => CacheShape::Rows(self.width),
         };
-        let frequencies: Vec<f64> = (0..half).map(frequency).collect();
-        let mut table = crate::kernels::cpu::zeroed(context as u64 * self.rope_dims as u64, "the rope table")?;
-        for (p, row) in table.chunks_exact_mut(self.rope_dims).enumerate() {
-            for (pair, f) in row.as_chunks_mut::<2>().0.iter_mut().zip(&frequencies) {
-                let (sin, cos) = (p as f64 * f).sin_cos();
-                *pair = [cos as f32, sin as f32];
-            }
-        }
-        Ok(table)
+        self.mixing.iter().map(shape).collect()
     }
 }
 
-impl Reader<'_> {
-    fn attention(&self, width: usize) -> Result<Attention> {
-        let heads = self.required("attention.head_count", MAX_HEADS)?;
-        let kv_heads = self.optional("attention.head_count_kv", MAX_HEADS)?.unwrap_or(heads);
-        let head_dim = self.optional("attention.key_length", MAX_HEAD_DIM)?.unwrap_or(width / heads);
-        let value_dim = self.optional("attention.value_length", MAX_HEAD_DIM)?.unwrap_or(head_dim);
-        let name = self.architecture;
-        if heads % kv_heads != 0 {
-            return Err(invalid(format!(
-                "{name}: {heads} query heads are not whole groups of {kv_heads} key/value heads"
-            )));
-        }
-        if value_dim != head_dim {
-            return Err(invalid(format!("{name}: keys of {head_dim} and values of {value_dim} elements differ")));
-        }
-        if head_dim == 0 || head_dim % 2 != 0 || head_dim as u64 > MAX_HEAD_DIM {
-            return Err(invalid(format!(
-                "{name}: heads of {head_dim} elements; even and at most {MAX_HEAD_DIM} is needed"
-            )));
-        }
-        Ok(Attention { heads, kv_heads, head_dim, scale: 1.0 / (head_dim as f32).sqrt() })
+fn attention(keys: &Keys<'_>, architecture: &Architecture, layers: usize, width: usize) -> Result<Attention> {
+    let missing = || keys.missing("attention.head_count");
+    let heads = keys.uniform("attention.head_count", layers, MAX_HEADS)?.ok_or_else(missing)?;
+    let kv_heads = keys.uniform("attention.head_count_kv", layers, MAX_HEADS)?.unwrap_or(heads);
+    let head_dim = keys.optional("attention.key_length", MAX_HEAD_DIM)?.unwrap_or(width / heads);
+    let value_dim = keys.optional("attention.value_length", MAX_HEAD_DIM)?.unwrap_or(head_dim);
+    let name = architecture.name;
+    if heads % kv_heads != 0 {
+        return Err(invalid(format!("{name}: {heads} query heads are not whole groups of {kv_heads} key/value heads")));
     }
+    if value_dim != head_dim {
+        return Err(invalid(format!("{name}: keys of {head_dim} and values of {value_dim} elements differ")));
+    }
+    if head_dim == 0 || head_dim % 2 != 0 || head_dim as u64 > MAX_HEAD_DIM {
+        return Err(invalid(format!(
+            "{name}: heads of {head_dim} elements; even and at most {MAX_HEAD_DIM} is needed"
+        )));
+    }
+    let divided = if architecture.rescaled_layers == Some(layers) { width / heads } else { head_dim };
+    let scale = keys.factor("attention.scale")?.map_or(1.0 / (divided as f32).sqrt(), |s| s as f32);
+    let soft_cap = cap(keys, "attn_logit_softcapping", architecture.soft_caps.map_or(0.0, |c| c.0))?;
+    Ok(Attention { heads, kv_heads, head_dim, scale, window: None, soft_cap })
+}
 
-    fn refuse_experts(&self) -> Result<()> {
-        let key = self.key("expert_count");
-        match self.metadata.u64(&key)? {
-            None | Some(0) => Ok(()),
-            Some(n) => Err(Error::new(
-                ErrorKind::UnsupportedArchitecture,
-                format!("{key} is {n}; mixtures of experts are not supported"),
-            )),
+fn rope_dims(keys: &Keys<'_>, head_dim: usize) -> Result<usize> {
+    let dims = keys.optional("rope.dimension_count", MAX_HEAD_DIM)?.unwrap_or(head_dim);
+    if dims > head_dim || dims % 2 != 0 {
+        let key = keys.key("rope.dimension_count");
+        return Err(invalid(format!("{key} is {dims}; even and at most {head_dim} is needed")));
+    }
+    Ok(dims)
+}
+
+/// A soft cap; 0 means none.
+fn cap(keys: &Keys<'_>, name: &str, default: f64) -> Result<Option<f32>> {
+    match keys.number(name)?.unwrap_or(default) {
+        0.0 => Ok(None),
+        v if v > 0.0 => Ok(Some(v as f32)),
+        v => Err(invalid(format!("{} is {v}; it must not be negative", keys.key(name)))),
+    }
+}
+
+fn activation(keys: &Keys<'_>, architecture: &Architecture) -> Result<Activation> {
+    match keys.str("hidden_activation")? {
+        None => Ok(architecture.activation),
+        Some("silu" | "swiglu") => Ok(Activation::Silu),
+        Some("relu2") => Ok(Activation::ReluSquared),
+        Some("gelu_pytorch_tanh") => Ok(Activation::GeluTanh),
+        Some(other) => {
+            let key = keys.key("hidden_activation");
+            Err(unsupported(format!("{key} is {other:?}; supported are silu, relu2 and gelu_pytorch_tanh")))
         }
     }
+}
+
+fn experts(keys: &Keys<'_>, architecture: &Architecture) -> Result<Option<Experts>> {
+    let count = keys.or_zero("expert_count", MAX_EXPERTS)?.unwrap_or(0);
+    match (architecture.experts, count) {
+        (false, 0) => return Ok(None),
+        (true, 0) => return Err(keys.missing("expert_count")),
+        (false, n) => {
+            let key = keys.key("expert_count");
+            return Err(unsupported(format!(
+                "{key} is {n}; mixtures of experts are not supported in this architecture"
+            )));
+        }
+        (true, _) => {}
+    }
+    let used = keys.required("expert_used_count", MAX_EXPERTS_USED)?;
+    if used > count {
+        return Err(invalid(format!("{} is {used} of {count} experts", keys.key("expert_used_count"))));
+    }
+    let hidden = keys.required("expert_feed_forward_length", MAX_WIDTH)?;
+    if hidden % EXPERT_ALIGN != 0 {
+        let key = keys.key("expert_feed_forward_length");
+        return Err(unsupported(format!("{key} is {hidden}; multiples of {EXPERT_ALIGN} are supported")));
+    }
+    Ok(Some(Experts { count, used, hidden }))
+}
+
+/// The embedding of windowed layers, if it is not that of the others.
+fn local_rotary(keys: &Keys<'_>, windows: Windows, global: Rotary) -> Result<Option<Rotary>> {
+    let base = keys.positive("rope.freq_base_swa")?.or(windows.base).unwrap_or(global.base);
+    let local = if windows.scaled {
+        Rotary { base, ..global }
+    } else {
+        Rotary { base, divisor: 1.0, yarn: None, magnitude: 1.0, dims: global.dims }
+    };
+    Ok(Some(local).filter(|&local| local != global))
+}
+
+fn mixing(keys: &Keys<'_>, architecture: &Architecture, layers: usize, local: bool) -> Result<Vec<Mixing>> {
+    let windows = windows(keys, architecture, layers)?;
+    let kv_heads = keys.per_layer("attention.head_count_kv", layers, MAX_HEADS)?.unwrap_or_default();
+    let mut all = Vec::new();
+    for (l, window) in windows.into_iter().enumerate() {
+        let unrotated = architecture.unrotated_period.is_some_and(|period| (l + 1) % period == 0);
+        let rotation = match window {
+            _ if unrotated => Rotation::None,
+            Some(_) if local => Rotation::Local,
+            _ => Rotation::Global,
+        };
+        all.push(match kv_heads.get(l) {
+            Some(0) if architecture.short_conv => Mixing::ShortConv,
+            Some(0) => return Err(invalid(format!("{} is 0 in layer {l}", keys.key("attention.head_count_kv")))),
+            _ => Mixing::Attention { window, rotation },
+        });
+    }
+    Ok(all)
+}
+
+/// Each layer's window.
+fn windows(keys: &Keys<'_>, architecture: &Architecture, layers: usize) -> Result<Vec<Option<usize>>> {
+    const PATTERN: &str = "attention.sliding_window_pattern";
+    // architectures without windows here have them in some files, and llama.cpp does not use them either
+    let Some(rule) = architecture.windows else { return Ok(vec![None; layers]) };
+    let length = keys.or_zero("attention.sliding_window", MAX_CONTEXT)?.or(rule.length).filter(|&w| w > 0);
+    if keys.is_array(PATTERN) {
+        let flags = keys.per_layer(PATTERN, layers, 1)?.unwrap_or_default();
+        return Ok(flags.into_iter().map(|flag| length.filter(|_| flag == 1)).collect());
+    }
+    // 0 gives every layer a window, 1 none
+    let period = keys.or_zero(PATTERN, MAX_LAYERS)?.unwrap_or(rule.period);
+    let is_windowed = |l: usize| period == 0 || l % period < period - 1;
+    Ok((0..layers).map(|l| length.filter(|_| is_windowed(l))).collect())
 }
 
 /// The embedding table says how many tokens there are; metadata may leave it out.

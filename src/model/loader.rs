@@ -1,12 +1,15 @@
 //! Streams a GGUF file into a backend, tensor by tensor, holding at most one panel of rows.
 
 use super::config::Config;
+use super::rope::{Factors, Rotary};
 use super::session::Session;
-use super::weights::{Activations, Role, Uploaded, roles};
+use super::tensors::{Role, roles};
+use super::weights::{Activations, Ropes, Uploaded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::{Header, TensorInfo};
 use crate::kernels::{Backend, MatrixId, Rope};
 use crate::quant::dequantize;
+use std::collections::VecDeque;
 
 /// Takes the bytes after the header in file order and leaves a [`Session`].
 pub struct Loader<B: Backend> {
@@ -16,15 +19,24 @@ pub struct Loader<B: Backend> {
     buffers: Activations,
     tensors: Vec<(TensorInfo, Role)>, // in the order of their data
     uploaded: Uploaded,
-    rope_factors: Option<Vec<f32>>,
+    factors: Factors,
     /// Offset in the file of the next byte to come.
     position: u64,
-    /// Index of the tensor that is being filled, and the matrix made for it.
+    /// Index of the tensor that is being filled.
     current: usize,
-    matrix: Option<MatrixId>,
-    rows_done: usize,
+    /// What of its rows is still to be filled, if it has been begun.
+    pieces: Option<VecDeque<Piece>>,
     /// Bytes of the current tensor that do not make a panel yet.
     pending: Vec<u8>,
+}
+
+/// Rows of a tensor that go to a matrix one after the other. A fused tensor has a piece for each of its matrices, experts
+/// one for each of them.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    matrix: MatrixId,
+    first_row: usize,
+    rows: usize,
 }
 
 impl<B: Backend> Loader<B> {
@@ -41,7 +53,7 @@ impl<B: Backend> Loader<B> {
             return Err(Error::new(ErrorKind::UnsupportedType, detail));
         }
         // first what does not depend on the weights: what is too large is found before they are fetched
-        backend.create_cache(config.layers, context, config.kv_width())?;
+        backend.create_cache(context, &config.cache())?;
         let buffers = Activations::create(&mut backend, &config)?;
         Ok(Self {
             buffers,
@@ -51,10 +63,9 @@ impl<B: Backend> Loader<B> {
             position,
             tensors: header.tensors.into_iter().zip(roles).collect(),
             uploaded: Uploaded::default(),
-            rope_factors: None,
+            factors: Factors::default(),
             current: 0,
-            matrix: None,
-            rows_done: 0,
+            pieces: None,
             pending: Vec::new(),
         })
     }
@@ -84,18 +95,20 @@ impl<B: Backend> Loader<B> {
             bytes = rest;
             let complete = take.len() as u64 == left;
             match role {
-                Role::Matrix(rows, cols) => self.fill_matrix(&tensor, rows, cols, take, complete)?,
-                Role::Vector(_) | Role::RopeFactors(_) => self.fill_vector(&tensor, role, take, complete)?,
+                Role::Matrices(..) | Role::Experts(..) => self.fill_matrices(&tensor, &role, take)?,
+                Role::Vector(_) | Role::Taps(..) | Role::Scale | Role::RopeFactors(_) => {
+                    self.fill_values(&tensor, &role, take, complete)?;
+                }
             }
             if complete {
-                (self.current, self.matrix, self.rows_done) = (self.current + 1, None, 0);
+                (self.current, self.pieces) = (self.current + 1, None);
             }
         }
         self.position += bytes.len() as u64;
         Ok(())
     }
 
-    fn fill_vector(&mut self, tensor: &TensorInfo, role: Role, bytes: &[u8], complete: bool) -> Result<()> {
+    fn fill_values(&mut self, tensor: &TensorInfo, role: &Role, bytes: &[u8], complete: bool) -> Result<()> {
         self.pending.extend_from_slice(bytes);
         if !complete {
             return Ok(());
@@ -103,48 +116,91 @@ impl<B: Backend> Loader<B> {
         let mut values = vec![0.0; tensor.len() as usize];
         dequantize(tensor.ty, &self.pending, &mut values)?;
         self.pending.clear();
-        if role == Role::RopeFactors(values.len()) {
-            self.rope_factors = Some(values);
-        } else {
-            let id = self.backend.create_vector(&tensor.name, &values)?;
-            self.uploaded.vectors.insert(tensor.name.clone(), id);
+        match role {
+            Role::RopeFactors(_) => match tensor.name.as_str() {
+                "rope_factors_long.weight" => self.factors.long = Some(values),
+                "rope_factors_short.weight" => self.factors.short = Some(values),
+                _ => self.factors.always = Some(values),
+            },
+            Role::Scale => {
+                self.uploaded.scales.insert(tensor.name.clone(), values[0]);
+            }
+            _ => {
+                let id = self.backend.create_vector(&tensor.name, &values)?;
+                self.uploaded.vectors.insert(tensor.name.clone(), id);
+            }
         }
         Ok(())
     }
 
-    fn fill_matrix(&mut self, t: &TensorInfo, rows: usize, cols: usize, bytes: &[u8], complete: bool) -> Result<()> {
-        let matrix = match self.matrix {
-            Some(matrix) => matrix,
-            None => self.backend.create_matrix(&t.name, t.ty, rows, cols)?,
+    /// Makes the matrices of a tensor.
+    fn begin(&mut self, t: &TensorInfo, role: &Role) -> Result<VecDeque<Piece>> {
+        let mut pieces = VecDeque::new();
+        match role {
+            Role::Experts(experts, rows, cols) => {
+                let matrix = self.backend.create_experts(&t.name, t.ty, *experts, *rows, *cols)?;
+                self.uploaded.matrices.insert(t.name.clone(), matrix);
+                pieces.extend((0..*experts).map(|e| Piece { matrix, first_row: e * rows, rows: *rows }));
+            }
+            Role::Matrices(parts, cols) => {
+                for (name, rows) in parts {
+                    let matrix = self.backend.create_matrix(name, t.ty, *rows, *cols)?;
+                    self.uploaded.matrices.insert(name.clone(), matrix);
+                    pieces.push_back(Piece { matrix, first_row: 0, rows: *rows });
+                }
+            }
+            Role::Vector(_) | Role::Taps(..) | Role::Scale | Role::RopeFactors(_) => {}
+        }
+        Ok(pieces)
+    }
+
+    fn fill_matrices(&mut self, t: &TensorInfo, role: &Role, mut bytes: &[u8]) -> Result<()> {
+        let row_bytes = (t.bytes / (t.len() / t.dims[0])) as usize; // rows are whole blocks: checked with the directory
+        let mut pieces = match self.pieces.take() {
+            Some(pieces) => pieces,
+            None => self.begin(t, role)?,
         };
-        self.matrix = Some(matrix);
-        self.uploaded.matrices.insert(t.name.clone(), matrix);
-        let panel = (t.bytes / rows as u64) as usize * B::PANEL_ROWS;
-        // first what makes the pending bytes a panel, then whole panels straight from the input, then the rest waits
-        let fill = if self.pending.is_empty() { 0 } else { (panel - self.pending.len()).min(bytes.len()) };
-        self.pending.extend_from_slice(&bytes[..fill]);
-        if self.pending.len() == panel {
-            let pending = std::mem::take(&mut self.pending);
-            self.write(matrix, t, rows, &pending)?;
-            self.pending = pending;
-            self.pending.clear();
+        while let (Some(piece), false) = (pieces.front_mut(), bytes.is_empty()) {
+            let left = (piece.rows as u64 * row_bytes as u64) - self.pending.len() as u64;
+            let (take, rest) = bytes.split_at(left.min(bytes.len() as u64) as usize);
+            self.fill_piece(piece, row_bytes, take)?;
+            bytes = rest;
+            if piece.rows == 0 {
+                pieces.pop_front();
+            }
         }
-        let rest = &bytes[fill..];
-        let (whole, tail) = rest.split_at(rest.len() / panel * panel);
-        if !whole.is_empty() {
-            self.write(matrix, t, rows, whole)?;
-        }
-        self.pending.extend_from_slice(tail);
-        if complete && !self.pending.is_empty() {
-            let pending = std::mem::take(&mut self.pending);
-            self.write(matrix, t, rows, &pending)?;
+        self.pieces = Some(pieces);
+        Ok(())
+    }
+
+    /// First what makes the pending bytes a panel or ends the piece, then whole panels straight from `bytes`; the rest
+    /// waits.
+    fn fill_piece(&mut self, piece: &mut Piece, row_bytes: usize, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let panel = row_bytes * piece.rows.min(B::PANEL_ROWS);
+            let whole = bytes.len() / panel * panel;
+            if self.pending.is_empty() && whole > 0 {
+                self.write(piece, row_bytes, &bytes[..whole])?;
+                bytes = &bytes[whole..];
+                continue;
+            }
+            let fill = (panel - self.pending.len()).min(bytes.len());
+            self.pending.extend_from_slice(&bytes[..fill]);
+            bytes = &bytes[fill..];
+            if self.pending.len() == panel {
+                let pending = std::mem::take(&mut self.pending);
+                self.write(piece, row_bytes, &pending)?;
+                self.pending = pending;
+                self.pending.clear();
+            }
         }
         Ok(())
     }
 
-    fn write(&mut self, matrix: MatrixId, t: &TensorInfo, rows: usize, bytes: &[u8]) -> Result<()> {
-        self.backend.write_rows(matrix, self.rows_done, bytes)?;
-        self.rows_done += bytes.len() / (t.bytes / rows as u64) as usize;
+    fn write(&mut self, piece: &mut Piece, row_bytes: usize, bytes: &[u8]) -> Result<()> {
+        self.backend.write_rows(piece.matrix, piece.first_row, bytes)?;
+        let rows = bytes.len() / row_bytes;
+        (piece.first_row, piece.rows) = (piece.first_row + rows, piece.rows - rows);
         Ok(())
     }
 
@@ -158,11 +214,21 @@ impl<B: Backend> Loader<B> {
             let detail = format!("the file ended at byte {} of {end}, inside {}", self.position, tensor.name);
             return Err(Error::new(ErrorKind::InvalidGguf, detail));
         }
-        let c = &self.config;
-        let table = c.rope_table(self.context, self.rope_factors.as_deref())?;
-        let table = self.backend.create_vector("rope", &table)?;
-        let rope = Rope { kind: c.rope_kind, dims: c.rope_dims, table };
-        let model = self.uploaded.model(self.config, self.context, rope, self.buffers)?;
+        let ropes = self.ropes()?;
+        let model = self.uploaded.model(self.config, self.context, ropes, self.buffers)?;
         Ok(Session::new(self.backend, model))
+    }
+
+    fn ropes(&mut self) -> Result<Ropes> {
+        let c = &self.config;
+        let kind = c.architecture.rope;
+        let factors = self.factors.choose(self.context, c.original_context)?;
+        let mut rope = |rotary: &Rotary, factors| {
+            let table = self.backend.create_vector("rope", &rotary.table(self.context, factors)?)?;
+            Ok(Rope { kind, dims: rotary.dims, table })
+        };
+        let global = rope(&c.rotary, factors)?;
+        let local = c.local_rotary.map_or(Ok(global), |local| rope(&local, None))?;
+        Ok(Ropes { global, local })
     }
 }

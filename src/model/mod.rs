@@ -1,15 +1,24 @@
 //! The model: configuration read from GGUF, weights, and the one forward pass over a [`crate::kernels::Backend`].
 //!
-//! Architectures differ by data ([`Config`]), not by a copy of [`forward()`].
+//! Architectures differ by data (a row of [`Architecture`]s and the [`Config`]), not by a copy of [`forward()`].
 
+mod architecture;
 mod config;
 mod forward;
+mod keys;
 mod loader;
+mod rope;
 mod session;
+mod tensors;
 mod weights;
 
-pub use config::Config;
+pub use architecture::{Architecture, Norms, QkNorm, Windows};
+pub use config::{Config, Experts, Mixing, Rotation};
 pub use forward::forward;
 pub use loader::Loader;
+pub use rope::{Rotary, Yarn};
 pub use session::{SCORE_ROWS, Session};
-pub use weights::{Activations, Layer, Model};
+pub use weights::{
+    Activations, AttentionWeights, Dense, ExpertActivations, FeedForward, Layer, Linear, Mixer, Mixture, Model,
+    ShortConv,
+};

@@ -1,43 +1,118 @@
-//! Which tensors a model has, and the ids under which a backend holds them.
+//! The ids under which a backend holds a model's weights and work space.
 
-use super::config::Config;
+use super::config::{Config, Mixing, Rotation};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gguf::Header;
-use crate::kernels::{Backend, BufferId, MatrixId, Rope, VectorId};
+use crate::kernels::{Attention, Backend, BufferId, MatrixId, Rope, VectorId};
 use std::collections::HashMap;
 
-/// What a tensor is to the forward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// A weight matrix (rows, cols).
-    Matrix(usize, usize),
-    /// A vector that the backend holds in f32.
-    Vector(usize),
-    /// Divisors of the rotary frequencies: goes into the rope table.
-    RopeFactors(usize),
+/// x @ Wᵀ, times a scale, plus a bias.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear {
+    /// W (rows, cols).
+    pub weight: MatrixId,
+    /// Multiplies the product.
+    pub scale: Option<f32>,
+    /// (rows).
+    pub bias: Option<VectorId>,
 }
 
-/// One block's weights.
+/// One attention's weights.
+#[derive(Clone, Debug)]
+pub struct AttentionWeights {
+    /// (heads * head_dim, width): queries.
+    pub q: Linear,
+    /// (kv_heads * head_dim, width): keys.
+    pub k: Linear,
+    /// (kv_heads * head_dim, width): values.
+    pub v: Linear,
+    /// Norm of queries: of each head or of the row, by its length.
+    pub q_norm: Option<VectorId>,
+    /// Norm of keys.
+    pub k_norm: Option<VectorId>,
+    /// Rotary embedding.
+    pub rope: Option<Rope>,
+    /// Heads, window and cap.
+    pub shape: Attention,
+    /// (heads * head_dim): norm of what the heads give.
+    pub sub_norm: Option<VectorId>,
+    /// (width, heads * head_dim): output projection.
+    pub output: Linear,
+}
+
+/// One short convolution's weights (LFM2, arXiv 2511.23404).
+#[derive(Clone, Debug)]
+pub struct ShortConv {
+    /// (width, width): what the input is multiplied with.
+    pub gate_in: MatrixId,
+    /// (width, width): what the output is multiplied with.
+    pub gate_out: MatrixId,
+    /// (width, width): the input.
+    pub value: MatrixId,
+    /// (width, taps).
+    pub taps: VectorId,
+    /// (width, width): output projection.
+    pub output: Linear,
+}
+
+/// How tokens of a block see each other.
+#[derive(Clone, Debug)]
+pub enum Mixer {
+    /// By attention.
+    Attention(AttentionWeights),
+    /// By a convolution over a few positions.
+    ShortConv(ShortConv),
+}
+
+/// A gated feed-forward.
+#[derive(Clone, Debug)]
+pub struct Dense {
+    /// (hidden, width).
+    pub gate: Linear,
+    /// (hidden, width).
+    pub up: Linear,
+    /// (hidden): norm of the inside.
+    pub sub_norm: Option<VectorId>,
+    /// (width, hidden).
+    pub down: Linear,
+}
+
+/// A mixture of gated feed-forwards.
+#[derive(Clone, Debug)]
+pub struct Mixture {
+    /// (experts, width): logits by which experts are chosen.
+    pub router: MatrixId,
+    /// (experts, hidden, width).
+    pub gate: MatrixId,
+    /// (experts, hidden, width).
+    pub up: MatrixId,
+    /// (experts, width, hidden).
+    pub down: MatrixId,
+}
+
+/// What each token goes through by itself.
+#[derive(Clone, Debug)]
+pub enum FeedForward {
+    /// The same weights for all.
+    Dense(Dense),
+    /// Some of many experts.
+    Mixture(Mixture),
+}
+
+/// One block's weights. Norms are (width), where the architecture has them.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// (width): norm before attention.
-    pub attn_norm: VectorId,
-    /// (heads * head_dim, width): queries.
-    pub attn_q: MatrixId,
-    /// (kv_heads * head_dim, width): keys.
-    pub attn_k: MatrixId,
-    /// (kv_heads * head_dim, width): values.
-    pub attn_v: MatrixId,
-    /// (width, heads * head_dim): output projection.
-    pub attn_output: MatrixId,
-    /// (width): norm before the feed-forward.
-    pub ffn_norm: VectorId,
-    /// (hidden, width): gate.
-    pub ffn_gate: MatrixId,
-    /// (hidden, width): up.
-    pub ffn_up: MatrixId,
-    /// (width, hidden): down.
-    pub ffn_down: MatrixId,
+    /// Norm before attention.
+    pub attn_norm: Option<VectorId>,
+    /// Attention, or what stands in its place.
+    pub mixer: Mixer,
+    /// Norm of what attention adds.
+    pub attn_post_norm: Option<VectorId>,
+    /// Norm before the feed-forward.
+    pub ffn_norm: Option<VectorId>,
+    /// The feed-forward.
+    pub feed_forward: FeedForward,
+    /// Norm of what the feed-forward adds.
+    pub ffn_post_norm: Option<VectorId>,
 }
 
 /// Buffers that a pass works in; all have one row a token.
@@ -57,12 +132,27 @@ pub struct Activations {
     pub mixed: BufferId,
     /// (rows, width): what a sub-block adds to x.
     pub delta: BufferId,
-    /// (rows, hidden).
+    /// (rows, hidden), or (rows, used, hidden) of experts.
     pub gate: BufferId,
-    /// (rows, hidden).
+    /// As `gate`.
     pub up: BufferId,
+    /// For mixtures.
+    pub experts: Option<ExpertActivations>,
+    /// (rows, width) twice: input and gate of a short convolution.
+    pub conv: Option<[BufferId; 2]>,
     /// (SCORE_ROWS, vocabulary).
     pub logits: BufferId,
+}
+
+/// Buffers of a mixture of experts.
+#[derive(Clone, Copy, Debug)]
+pub struct ExpertActivations {
+    /// (rows, experts): logits by which experts are chosen.
+    pub logits: BufferId,
+    /// (rows, 2 * used): which experts, and their weights.
+    pub routes: BufferId,
+    /// (rows, used, width): what each chosen expert gives.
+    pub out: BufferId,
 }
 
 /// A loaded model: its shape, and the ids of everything that the backend holds.
@@ -70,7 +160,7 @@ pub struct Activations {
 pub struct Model {
     /// The shape.
     pub config: Config,
-    /// Positions that the cache and the rope table have room for.
+    /// Positions that the cache and the rope tables have room for.
     pub context: usize,
     /// (vocabulary, width).
     pub token_embd: MatrixId,
@@ -80,69 +170,15 @@ pub struct Model {
     pub output: MatrixId,
     /// The blocks.
     pub layers: Vec<Layer>,
-    /// Rotary embedding.
-    pub rope: Rope,
     /// Work space.
     pub buffers: Activations,
 }
 
-/// Every tensor that a model of this shape may have: name, role, and whether it must be there.
-pub(super) fn expected(c: &Config) -> HashMap<String, (Role, bool)> {
-    let mut all = HashMap::new();
-    let mut add = |name: String, role: Role, required: bool| {
-        all.insert(name, (role, required));
-    };
-    add("token_embd.weight".into(), Role::Matrix(c.vocabulary, c.width), true);
-    add("output_norm.weight".into(), Role::Vector(c.width), true);
-    add("output.weight".into(), Role::Matrix(c.vocabulary, c.width), false);
-    add("rope_freqs.weight".into(), Role::RopeFactors(c.rope_dims / 2), false);
-    for l in 0..c.layers {
-        let mut add = |name: &str, role| add(format!("blk.{l}.{name}.weight"), role, true);
-        add("attn_norm", Role::Vector(c.width));
-        add("attn_q", Role::Matrix(c.q_width(), c.width));
-        add("attn_k", Role::Matrix(c.kv_width(), c.width));
-        add("attn_v", Role::Matrix(c.kv_width(), c.width));
-        add("attn_output", Role::Matrix(c.width, c.q_width()));
-        add("ffn_norm", Role::Vector(c.width));
-        add("ffn_gate", Role::Matrix(c.hidden, c.width));
-        add("ffn_up", Role::Matrix(c.hidden, c.width));
-        add("ffn_down", Role::Matrix(c.width, c.hidden));
-    }
-    all
-}
-
-/// Checks the file's tensors against the configuration: all that are needed, none that would be ignored.
-///
-/// # Errors
-/// `InvalidModel` for a missing tensor or a wrong shape; `UnsupportedArchitecture` for one with no place in the pass.
-pub(super) fn roles(header: &Header, config: &Config) -> Result<Vec<Role>> {
-    let mut expected = expected(config);
-    let mut roles = Vec::new();
-    for tensor in &header.tensors {
-        let (role, _) = expected.remove(&tensor.name).ok_or_else(|| {
-            let detail =
-                format!("the tensor {} has no place in the {} architecture here", tensor.name, config.architecture);
-            Error::new(ErrorKind::UnsupportedArchitecture, detail)
-        })?;
-        let fits = match role {
-            Role::Matrix(rows, cols) => tensor.matrix_shape()? == (rows, cols),
-            Role::Vector(len) | Role::RopeFactors(len) => tensor.len() == len as u64,
-        };
-        if !fits {
-            let detail = format!("tensor {} has the shape {:?}; {role:?} is needed", tensor.name, tensor.dims);
-            return Err(Error::new(ErrorKind::InvalidModel, detail));
-        }
-        roles.push(role);
-    }
-    let mut missing: Vec<_> = expected.into_iter().filter(|(_, (_, required))| *required).map(|(n, _)| n).collect();
-    missing.sort();
-    match missing.first() {
-        None => Ok(roles),
-        Some(name) => Err(Error::new(
-            ErrorKind::InvalidModel,
-            format!("{} tensors are missing, the first is {name}", missing.len()),
-        )),
-    }
+/// The rotary embeddings that were uploaded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ropes {
+    pub(super) global: Rope,
+    pub(super) local: Rope,
 }
 
 /// Ids of the tensors that were uploaded, by name.
@@ -150,42 +186,110 @@ pub(super) fn roles(header: &Header, config: &Config) -> Result<Vec<Role>> {
 pub(super) struct Uploaded {
     pub(super) matrices: HashMap<String, MatrixId>,
     pub(super) vectors: HashMap<String, VectorId>,
+    pub(super) scales: HashMap<String, f32>,
 }
 
 impl Uploaded {
     fn matrix(&self, name: &str) -> Result<MatrixId> {
-        self.matrices.get(name).copied().ok_or_else(|| missing(name))
+        self.matrices.get(&format!("{name}.weight")).copied().ok_or_else(|| missing(name))
     }
 
     fn vector(&self, name: &str) -> Result<VectorId> {
-        self.vectors.get(name).copied().ok_or_else(|| missing(name))
+        self.optional(name).ok_or_else(|| missing(name))
     }
 
-    pub(super) fn layer(&self, l: usize) -> Result<Layer> {
-        let matrix = |name: &str| self.matrix(&format!("blk.{l}.{name}.weight"));
-        let vector = |name: &str| self.vector(&format!("blk.{l}.{name}.weight"));
-        Ok(Layer {
-            attn_norm: vector("attn_norm")?,
-            attn_q: matrix("attn_q")?,
-            attn_k: matrix("attn_k")?,
-            attn_v: matrix("attn_v")?,
-            attn_output: matrix("attn_output")?,
-            ffn_norm: vector("ffn_norm")?,
-            ffn_gate: matrix("ffn_gate")?,
-            ffn_up: matrix("ffn_up")?,
-            ffn_down: matrix("ffn_down")?,
+    /// What the architecture or the file does not have is `None`: [`super::tensors::roles`] has seen that all else is there.
+    fn optional(&self, name: &str) -> Option<VectorId> {
+        self.vectors.get(&format!("{name}.weight")).copied()
+    }
+
+    fn linear(&self, name: &str) -> Result<Linear> {
+        Ok(Linear {
+            weight: self.matrix(name)?,
+            scale: self.scales.get(&format!("{name}.scale")).copied(),
+            bias: self.vectors.get(&format!("{name}.bias")).copied(),
         })
     }
 
-    pub(super) fn model(&self, config: Config, context: usize, rope: Rope, buffers: Activations) -> Result<Model> {
-        let token_embd = self.matrix("token_embd.weight")?;
+    fn layer(&self, l: usize, c: &Config, ropes: Ropes) -> Result<Layer> {
+        let norm = |name: &str| self.optional(&format!("blk.{l}.{name}"));
+        Ok(Layer {
+            attn_norm: norm("attn_norm"),
+            mixer: match c.mixing[l] {
+                Mixing::Attention { window, rotation } => {
+                    let rope = match rotation {
+                        Rotation::None => None,
+                        Rotation::Global => Some(ropes.global),
+                        Rotation::Local => Some(ropes.local),
+                    };
+                    Mixer::Attention(self.attention(l, Attention { window, ..c.attention }, rope)?)
+                }
+                Mixing::ShortConv => Mixer::ShortConv(self.short_conv(l)?),
+            },
+            attn_post_norm: norm("post_attention_norm"),
+            ffn_norm: norm("ffn_norm"),
+            feed_forward: match c.experts {
+                None => FeedForward::Dense(self.dense(l)?),
+                Some(_) => FeedForward::Mixture(self.mixture(l)?),
+            },
+            ffn_post_norm: norm("post_ffw_norm"),
+        })
+    }
+
+    fn attention(&self, l: usize, shape: Attention, rope: Option<Rope>) -> Result<AttentionWeights> {
+        let name = |name: &str| format!("blk.{l}.{name}");
+        Ok(AttentionWeights {
+            q: self.linear(&name("attn_q"))?,
+            k: self.linear(&name("attn_k"))?,
+            v: self.linear(&name("attn_v"))?,
+            q_norm: self.optional(&name("attn_q_norm")),
+            k_norm: self.optional(&name("attn_k_norm")),
+            rope,
+            shape,
+            sub_norm: self.optional(&name("attn_sub_norm")),
+            output: self.linear(&name("attn_output"))?,
+        })
+    }
+
+    fn short_conv(&self, l: usize) -> Result<ShortConv> {
+        let name = |name: &str| format!("blk.{l}.shortconv.{name}");
+        Ok(ShortConv {
+            gate_in: self.matrix(&name("gate_in"))?,
+            gate_out: self.matrix(&name("gate_out"))?,
+            value: self.matrix(&name("value"))?,
+            taps: self.vector(&name("conv"))?,
+            output: self.linear(&name("out_proj"))?,
+        })
+    }
+
+    fn dense(&self, l: usize) -> Result<Dense> {
+        let name = |name: &str| format!("blk.{l}.ffn_{name}");
+        Ok(Dense {
+            gate: self.linear(&name("gate"))?,
+            up: self.linear(&name("up"))?,
+            sub_norm: self.optional(&name("sub_norm")),
+            down: self.linear(&name("down"))?,
+        })
+    }
+
+    fn mixture(&self, l: usize) -> Result<Mixture> {
+        let matrix = |name: &str| self.matrix(&format!("blk.{l}.ffn_{name}"));
+        Ok(Mixture {
+            router: matrix("gate_inp")?,
+            gate: matrix("gate_exps")?,
+            up: matrix("up_exps")?,
+            down: matrix("down_exps")?,
+        })
+    }
+
+    pub(super) fn model(&self, config: Config, context: usize, ropes: Ropes, buffers: Activations) -> Result<Model> {
+        let token_embd = self.matrix("token_embd")?;
         Ok(Model {
             context,
             token_embd,
-            output_norm: self.vector("output_norm.weight")?,
-            output: self.matrix("output.weight").unwrap_or(token_embd),
-            layers: (0..config.layers).map(|l| self.layer(l)).collect::<Result<_>>()?,
-            rope,
+            output_norm: self.vector(config.architecture.output_norm)?,
+            output: self.matrix("output").unwrap_or(token_embd),
+            layers: (0..config.layers).map(|l| self.layer(l, &config, ropes)).collect::<Result<_>>()?,
             buffers,
             config,
         })
@@ -199,18 +303,30 @@ fn missing(name: &str) -> Error {
 impl Activations {
     pub(super) fn create<B: Backend>(backend: &mut B, c: &Config) -> Result<Self> {
         let rows = backend.max_rows();
-        let mut buffer = |label, rows, width| backend.create_buffer(label, rows, width);
+        let mut buffer = |label, width| backend.create_buffer(label, rows, width);
+        let inside = c.experts.map_or(c.hidden, |e| e.used * e.hidden);
+        let experts = match c.experts {
+            None => None,
+            Some(e) => Some(ExpertActivations {
+                logits: buffer("router", e.count)?,
+                routes: buffer("routes", 2 * e.used)?,
+                out: buffer("experts", e.used * c.width)?,
+            }),
+        };
+        let conv = c.mixing.contains(&Mixing::ShortConv);
         Ok(Self {
-            x: buffer("x", rows, c.width)?,
-            normed: buffer("normed", rows, c.width)?,
-            q: buffer("q", rows, c.q_width())?,
-            k: buffer("k", rows, c.kv_width())?,
-            v: buffer("v", rows, c.kv_width())?,
-            mixed: buffer("mixed", rows, c.q_width())?,
-            delta: buffer("delta", rows, c.width)?,
-            gate: buffer("gate", rows, c.hidden)?,
-            up: buffer("up", rows, c.hidden)?,
-            logits: buffer("logits", super::SCORE_ROWS, c.vocabulary)?,
+            x: buffer("x", c.width)?,
+            normed: buffer("normed", c.width)?,
+            q: buffer("q", c.q_width())?,
+            k: buffer("k", c.kv_width())?,
+            v: buffer("v", c.kv_width())?,
+            mixed: buffer("mixed", c.q_width())?,
+            delta: buffer("delta", c.width)?,
+            gate: buffer("gate", inside)?,
+            up: buffer("up", inside)?,
+            experts,
+            conv: if conv { Some([buffer("conv", c.width)?, buffer("conv_gate", c.width)?]) } else { None },
+            logits: backend.create_buffer("logits", super::SCORE_ROWS, c.vocabulary)?,
         })
     }
 }

@@ -23,6 +23,8 @@ export const limits = {
    * float16 inputs (0.015) or 8-bit ones (0.3) would give, so that neither can slip in.
    */
   fifteenBits: 0.005,
+  /** Scores of Gemma to llama.cpp's on float32 weights, which come from a table of GELU in float16. */
+  geluTable: 0.01,
 };
 
 /**

@@ -1,7 +1,7 @@
 //! The table.
 
 use super::{Case, Inputs, Op, Sabotage, Weight};
-use pagelm::kernels::RopeKind;
+use pagelm::kernels::{Activation, RopeKind};
 use pagelm::quant::{TYPES, TensorType};
 
 fn case(op: Op, seed: u64, magnitude: f32) -> Case {
@@ -62,8 +62,16 @@ pub fn elements() -> Vec<Case> {
     for width in [1, 4, 31, 64, 65, 576, 1536] {
         ops.push(Op::RmsNorm { width, first: 0 });
         ops.push(Op::RmsNorm { width, first: 2 });
-        ops.push(Op::SiluMul { width });
-        ops.push(Op::Add { width });
+        for activation in [Activation::Identity, Activation::Silu, Activation::GeluTanh, Activation::ReluSquared] {
+            ops.push(Op::Gated { width, activation });
+        }
+        ops.extend([Op::Add { width }, Op::AddBias { width }, Op::Scale { width }, Op::SoftCap { width }]);
+    }
+    for (heads, length) in [(1, 1), (1, 65), (3, 16), (2, 34), (4, 128), (1, 256), (1, 1536), (9, 5)] {
+        ops.push(Op::NormHeads { heads, length });
+    }
+    for (width, taps) in [(1, 1), (4, 3), (33, 3), (65, 4), (64, 9)] {
+        ops.push(Op::ShortConv { width, taps });
     }
     for width in [4, 63, 64, 65, 1000, 49152] {
         ops.push(Op::Argmax { width });
@@ -81,17 +89,45 @@ pub fn attention() -> Vec<Case> {
     for (heads, kv_heads) in [(2, 2), (3, 1), (9, 3), (8, 1)] {
         for head_dim in [16, 48, 64, 80, 128] {
             for (position, n) in [(0, 1), (1, 3), (17, 31), (300, 5)] {
-                ops.push(Op::Attention { heads, kv_heads, head_dim, position, n });
+                ops.push(Op::Attention { heads, kv_heads, head_dim, position, n, window: None, soft_cap: None });
             }
         }
     }
     // heads that are not whole vectors of four, the largest that is, and tiles that end exactly
     for (head_dim, position, n) in [(18, 70, 3), (250, 17, 2), (256, 65, 2), (64, 63, 1), (64, 64, 1), (16, 255, 2)] {
-        ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim, position, n });
+        ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim, position, n, window: None, soft_cap: None });
+    }
+    // windows of one, that end in a tile, on its edge, past the first position and that hide nothing; caps that bite
+    for window in [1, 2, 12, 63, 64, 65, 299, 1 << 24] {
+        for (position, n) in [(0, 1), (3, 5), (64, 3), (300, 5)] {
+            let window = Some(window);
+            ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim: 32, position, n, window, soft_cap: None });
+            ops.push(Op::Attention { heads: 2, kv_heads: 1, head_dim: 18, position, n, window, soft_cap: Some(0.1) });
+        }
+    }
+    for (soft_cap, head_dim) in [(0.1, 64), (1.0, 256), (30.0, 64)] {
+        let soft_cap = Some(soft_cap);
+        ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim, position: 70, n: 5, window: None, soft_cap });
     }
     // scores up to some tens: larger ones make the softmax a step
     let magnitude = |i: usize| [1.0, 0.01, 4.0][i % 3];
     ops.into_iter().enumerate().map(|(i, op)| case(op, 3000 + i as u64, magnitude(i))).collect()
+}
+
+/// Experts whose rows are fewer than a panel, not whole panels, and whole ones.
+pub fn experts() -> Vec<Case> {
+    let mut ops = Vec::new();
+    for (experts, used) in [(1, 1), (2, 2), (8, 2), (8, 8), (65, 3), (512, 10)] {
+        ops.push(Op::Route { experts, used });
+    }
+    for each in shapes(&[13, 64, 80], &[64, 256]) {
+        ops.push(Op::MatmulExperts { each, experts: 5, used: 2, own: false });
+        ops.push(Op::MatmulExperts { each, experts: 3, used: 3, own: true });
+    }
+    for (width, used) in [(1, 1), (33, 2), (576, 8)] {
+        ops.push(Op::MixExperts { width, used });
+    }
+    ops.into_iter().enumerate().map(|(i, op)| case(op, 6000 + i as u64, magnitude(i))).collect()
 }
 
 /// Cases that must fail.

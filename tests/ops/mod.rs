@@ -6,6 +6,7 @@
 pub mod cases;
 pub mod compare;
 pub mod data;
+mod experts;
 pub mod integers;
 mod matrix;
 mod sequence;
@@ -17,7 +18,7 @@ use compare::Tolerance;
 pub use compare::{Arithmetic, Compared};
 use pagelm::Result;
 use pagelm::kernels::reference::Reference;
-use pagelm::kernels::{Backend, Head, MatrixId, PassKey, RopeKind, Step};
+use pagelm::kernels::{Activation, Attention, Backend, Head, MatrixId, PassKey, RopeKind, Step};
 use pagelm::quant::{Form, TensorType};
 
 /// A weight matrix's shape and type.
@@ -53,9 +54,46 @@ pub enum Op {
         head_dim: usize,
         position: usize,
         n: usize,
+        window: Option<usize>,
+        /// As a multiple of the case's magnitude.
+        soft_cap: Option<f32>,
     },
-    SiluMul {
+    Gated {
         width: usize,
+        activation: Activation,
+    },
+    AddBias {
+        width: usize,
+    },
+    Scale {
+        width: usize,
+    },
+    /// Capped to half of the case's magnitude.
+    SoftCap {
+        width: usize,
+    },
+    NormHeads {
+        heads: usize,
+        length: usize,
+    },
+    ShortConv {
+        width: usize,
+        taps: usize,
+    },
+    Route {
+        experts: usize,
+        used: usize,
+    },
+    /// Experts of this shape, of which some are used; `own` if each slot has an input of its own.
+    MatmulExperts {
+        each: Weight,
+        experts: usize,
+        used: usize,
+        own: bool,
+    },
+    MixExperts {
+        width: usize,
+        used: usize,
     },
     Add {
         width: usize,
@@ -125,13 +163,19 @@ impl Case {
     pub fn tolerance(&self, arithmetic: Arithmetic) -> Tolerance {
         let quantizes = |w: Weight| arithmetic == Arithmetic::Quantized16 && matches!(w.ty.form, Form::Codes(_));
         match self.op {
-            Op::Embed(_) | Op::Add { .. } | Op::Argmax { .. } => Tolerance::EXACT,
+            Op::Embed(_) | Op::Add { .. } | Op::AddBias { .. } | Op::Scale { .. } | Op::Argmax { .. } => {
+                Tolerance::EXACT
+            }
             Op::Extreme(_, Inputs::Tiny) => Tolerance::VANISHING,
             Op::Extreme(w, Inputs::Outlier) if quantizes(w) => Tolerance::OUTLIER_QUANTIZED,
             Op::Matmul(w) | Op::Alone(w) | Op::Extreme(w, _) if quantizes(w) => Tolerance::SUM_QUANTIZED,
-            Op::Matmul(_) | Op::Alone(_) | Op::Extreme(..) => Tolerance::SUM,
-            Op::RmsNorm { .. } | Op::SiluMul { .. } | Op::Rope { .. } => Tolerance::ELEMENT,
-            Op::Attention { .. } => Tolerance::SOFTMAX,
+            Op::MatmulExperts { each, .. } if quantizes(each) => Tolerance::SUM_QUANTIZED,
+            Op::Matmul(_) | Op::Alone(_) | Op::Extreme(..) | Op::MatmulExperts { .. } => Tolerance::SUM,
+            Op::RmsNorm { .. } | Op::NormHeads { .. } | Op::Gated { .. } | Op::SoftCap { .. } | Op::Rope { .. } => {
+                Tolerance::ELEMENT
+            }
+            Op::ShortConv { .. } | Op::MixExperts { .. } => Tolerance::ELEMENT,
+            Op::Attention { .. } | Op::Route { .. } => Tolerance::SOFTMAX,
         }
     }
 
@@ -144,10 +188,32 @@ impl Case {
             Op::Extreme(w, inputs) => matrix::extreme(b, self, w, inputs).await,
             Op::RmsNorm { width, first } => sequence::rms_norm(b, self, width, first).await,
             Op::Rope { kind, heads, head_dim, dims } => sequence::rope(b, self, kind, heads, head_dim, dims).await,
-            Op::Attention { heads, kv_heads, head_dim, position, n } => {
-                sequence::attention(b, self, (heads, kv_heads, head_dim), position, n).await
+            Op::Attention { heads, kv_heads, head_dim, position, n, window, soft_cap } => {
+                let (scale, soft_cap) = (1.0 / (head_dim as f32).sqrt(), soft_cap.map(|c| c * self.magnitude));
+                let a = Attention { heads, kv_heads, head_dim, scale, window, soft_cap };
+                sequence::attention(b, self, a, position, n).await
             }
-            Op::SiluMul { width } => sequence::pair(b, self, width, |b, n, x, y| b.silu_mul(n, x, y)).await,
+            Op::Gated { width, activation } => {
+                sequence::pair(b, self, width, |b, n, x, y| b.gated(n, x, y, activation)).await
+            }
+            Op::AddBias { width } => {
+                let bias = b.create_vector("bias", &data::values(self.seed + 9, 1, width, 1.0))?;
+                sequence::pair(b, self, width, |b, n, x, _| b.add_bias(n, x, bias)).await
+            }
+            Op::Scale { width } => sequence::pair(b, self, width, |b, n, x, _| b.scale(n, x, 0.3)).await,
+            Op::SoftCap { width } => {
+                sequence::pair(b, self, width, |b, n, x, _| b.soft_cap(n, x, self.magnitude / 2.0)).await
+            }
+            Op::NormHeads { heads, length } => {
+                let weight = b.create_vector("weight", &data::values(self.seed + 9, 1, length, 2.0))?;
+                sequence::pair(b, self, heads * length, |b, n, x, _| b.norm_heads(n, x, weight, 1e-5)).await
+            }
+            Op::ShortConv { width, taps } => sequence::short_conv(b, self, width, taps).await,
+            Op::Route { experts, used } => experts::route(b, self, experts, used).await,
+            Op::MatmulExperts { each, experts, used, own } => {
+                experts::matmul(b, self, each, experts, (used, own)).await
+            }
+            Op::MixExperts { width, used } => experts::mix(b, self, width, used).await,
             Op::Add { width } => sequence::pair(b, self, width, |b, n, x, y| b.add(n, x, y)).await,
             Op::Argmax { width } => sequence::argmax(b, self, width).await,
         }
@@ -249,12 +315,23 @@ pub(crate) fn pass<B: Backend>(
 /// A matrix from GGUF bytes, written two panels at a time.
 pub(crate) fn upload<B: Backend>(b: &mut B, label: &str, w: Weight, bytes: &[u8]) -> Result<MatrixId> {
     let matrix = b.create_matrix(label, w.ty, w.rows, w.cols)?;
-    let row_bytes = bytes.len() / w.rows;
-    let step = 2 * B::PANEL_ROWS;
-    for (i, rows) in bytes.chunks(row_bytes * step).enumerate() {
-        b.write_rows(matrix, i * step, rows)?;
-    }
+    write(b, matrix, 0, bytes.len() / w.rows, bytes)?;
     Ok(matrix)
+}
+
+/// Rows from `first_row` on, two panels at a time.
+pub(crate) fn write<B: Backend>(
+    b: &mut B,
+    matrix: MatrixId,
+    first_row: usize,
+    row_bytes: usize,
+    bytes: &[u8],
+) -> Result<()> {
+    let step = 2 * B::PANEL_ROWS;
+    bytes
+        .chunks(row_bytes * step)
+        .enumerate()
+        .try_for_each(|(i, rows)| b.write_rows(matrix, first_row + i * step, rows))
 }
 
 /// A table of f32 rows, from which `embed` brings values into buffers exactly.

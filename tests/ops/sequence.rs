@@ -2,7 +2,7 @@
 
 use super::{BUFFER_ROWS, Case, Output, Part, ROW_COUNTS, assert_untouched, data, ids, pass, table};
 use pagelm::Result;
-use pagelm::kernels::{Attention, Backend, BufferId, MatrixId, Rope, RopeKind};
+use pagelm::kernels::{Attention, Backend, BufferId, CacheShape, MatrixId, Rope, RopeKind};
 
 /// A buffer of `BUFFER_ROWS` rows and the table that fills it.
 struct Filled {
@@ -116,13 +116,13 @@ pub(super) async fn argmax<B: Backend>(b: &mut B, case: &Case, width: usize) -> 
 pub(super) async fn attention<B: Backend>(
     b: &mut B,
     case: &Case,
-    (heads, kv_heads, head_dim): (usize, usize, usize),
+    a: Attention,
     position: usize,
     n: usize,
 ) -> Result<Output> {
     const BLOCK: usize = 32;
-    let (width, kv_width, context) = (heads * head_dim, kv_heads * head_dim, position + BUFFER_ROWS);
-    b.create_cache(2, context, kv_width)?;
+    let (width, kv_width, context) = (a.heads * a.head_dim, a.kv_heads * a.head_dim, position + BUFFER_ROWS);
+    b.create_cache(context, &[CacheShape::KeysValues(kv_width); 2])?;
     let keys = table(b, kv_width, &data::values(case.seed, context, kv_width, case.magnitude))?;
     let values = table(b, kv_width, &data::values(case.seed + 1, context, kv_width, 1.0))?;
     let queries = table(b, width, &data::values(case.seed + 2, context, width, case.magnitude))?;
@@ -142,11 +142,34 @@ pub(super) async fn attention<B: Backend>(
         let rows = BLOCK.min(position - start);
         pass(b, Part::Fill, &ids(start, rows), start, |b| store(b, rows))?;
     }
-    let a = Attention { heads, kv_heads, head_dim, scale: 1.0 / (head_dim as f32).sqrt() };
     pass(b, Part::Act, &ids(position, n), position, |b| {
         store(b, n)?;
         b.embed(n, queries, q)?;
         b.attention(n, 1, q, a, out.buffer)
     })?;
-    Ok(Output { values: read(b, &out, n, width).await?, width: head_dim })
+    Ok(Output { values: read(b, &out, n, width).await?, width: a.head_dim })
+}
+
+/// Runs rows through in steps of several sizes, the last again from an earlier position: as after a rewind. Layer 0 has
+/// other rows, which must not be read.
+pub(super) async fn short_conv<B: Backend>(b: &mut B, case: &Case, width: usize, taps: usize) -> Result<Output> {
+    b.create_cache(BUFFER_ROWS, &[CacheShape::Rows(width); 2])?;
+    let taps = b.create_vector("taps", &data::values(case.seed + 1, 1, width * taps, 1.0))?;
+    let rows = table(b, width, &data::values(case.seed, BUFFER_ROWS, width, case.magnitude))?;
+    let x = b.create_buffer("x", BUFFER_ROWS, width)?;
+    let out = filled(b, case.seed + 2, width, 1.0)?;
+    let mut values = Vec::new();
+    for (position, n) in [(0, 1), (1, 1), (2, 1), (3, 5), (8, 20), (28, 1), (12, 3)] {
+        fill(b, &[&out])?;
+        pass(b, Part::Act, &ids(position, n), position, |b| {
+            b.embed(n, rows, x)?;
+            b.short_conv(n, 1, x, taps, out.buffer)
+        })?;
+        values.extend(read(b, &out, n, width).await?);
+        pass(b, Part::Fill, &ids(0, n), position, |b| {
+            b.embed(n, rows, x)?;
+            b.short_conv(n, 0, x, taps, out.buffer)
+        })?;
+    }
+    Ok(Output { values, width })
 }

@@ -3,7 +3,7 @@
 use super::device::Device;
 use super::{Gpu, ROW_ALIGN, internal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::{BufferId, VectorId};
+use crate::kernels::{BufferId, CacheShape, VectorId};
 
 /// A constant vector.
 pub(super) struct Vector {
@@ -36,27 +36,50 @@ impl Activation {
     }
 }
 
-/// Keys and values of each layer, each (context, stride): a position's heads lie together.
-pub(super) struct Cache {
-    /// Keys and values of each layer.
-    pub(super) layers: Vec<(wgpu::Buffer, wgpu::Buffer)>,
-    /// Positions.
-    pub(super) context: usize,
+/// What the cache holds of one layer: keys and values, or rows; each (context, stride), a position's heads together.
+pub(super) struct LayerCache {
+    pub(super) keys: wgpu::Buffer,
+    /// Absent where there are rows.
+    pub(super) values: Option<wgpu::Buffer>,
     pub(super) width: usize,
     pub(super) stride: usize,
 }
 
+/// The cache of all layers.
+pub(super) struct Cache {
+    pub(super) layers: Vec<LayerCache>,
+    /// Positions.
+    pub(super) context: usize,
+}
+
 impl Cache {
-    pub(super) fn new(device: &Device, layers: usize, context: usize, width: usize) -> Result<Self> {
-        let stride = width.next_multiple_of(ROW_ALIGN);
-        let bytes = f32_bytes(context, stride, "cache")?;
-        let make = |label: &str| device.create_buffer(label, bytes, wgpu::BufferUsages::STORAGE);
-        let pairs = (0..layers).map(|_| Ok((make("cache.k")?, make("cache.v")?)));
-        Ok(Self { layers: pairs.collect::<Result<_>>()?, context, width, stride })
+    pub(super) fn new(device: &Device, context: usize, shapes: &[CacheShape]) -> Result<Self> {
+        let layer = |shape: &CacheShape| {
+            let (CacheShape::KeysValues(width) | CacheShape::Rows(width)) = *shape;
+            let stride = width.next_multiple_of(ROW_ALIGN);
+            let bytes = f32_bytes(context, stride, "cache")?;
+            let make = |label: &str| device.create_buffer(label, bytes, wgpu::BufferUsages::STORAGE);
+            let has_values = matches!(shape, CacheShape::KeysValues(_));
+            let values = if has_values { Some(make("cache.v")?) } else { None };
+            Ok(LayerCache { keys: make("cache.k")?, values, width, stride })
+        };
+        Ok(Self { layers: shapes.iter().map(layer).collect::<Result<_>>()?, context })
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.layers.iter().map(|(k, v)| k.size() + v.size()).sum()
+        self.layers.iter().map(|l| l.keys.size() + l.values.as_ref().map_or(0, wgpu::Buffer::size)).sum()
+    }
+
+    pub(super) fn layer(&self, layer: usize) -> Result<&LayerCache> {
+        self.layers.get(layer).ok_or_else(|| internal(format!("no cache for layer {layer}")))
+    }
+}
+
+impl LayerCache {
+    /// Keys and values.
+    pub(super) fn pair(&self) -> Result<(&wgpu::Buffer, &wgpu::Buffer)> {
+        let values = self.values.as_ref().ok_or_else(|| internal("a layer without keys and values"))?;
+        Ok((&self.keys, values))
     }
 }
 

@@ -8,6 +8,8 @@
 //! blocks of 32; no operation writes anything but zero there.
 
 mod device;
+mod elements;
+mod experts;
 mod memory;
 mod ops;
 mod packing;
@@ -19,7 +21,9 @@ mod weights;
 use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::{Attention, Backend, BufferId, MatrixId, PassKey, Rope, Step, VectorId};
+use crate::kernels::{
+    Activation as Gate, Attention, Backend, BufferId, CacheShape, MatrixId, PassKey, Rope, Step, VectorId,
+};
 use crate::quant::TensorType;
 
 pub use device::{AdapterDescription, Device, Options, Tiling};
@@ -121,6 +125,12 @@ impl Gpu {
         self.counters
     }
 
+    fn keep(&mut self, matrix: Matrix) -> MatrixId {
+        self.bytes += matrix.bytes();
+        self.matrices.push(matrix);
+        MatrixId(self.matrices.len() - 1)
+    }
+
     fn write(&mut self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
         self.device.queue.write_buffer(buffer, offset, bytes);
         self.counters.bytes_written += bytes.len() as u64;
@@ -148,9 +158,19 @@ impl Backend for Gpu {
 
     fn create_matrix(&mut self, label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<MatrixId> {
         let matrix = Matrix::new(&self.device, label, ty, rows, cols)?;
-        self.bytes += matrix.bytes();
-        self.matrices.push(matrix);
-        Ok(MatrixId(self.matrices.len() - 1))
+        Ok(self.keep(matrix))
+    }
+
+    fn create_experts(
+        &mut self,
+        label: &str,
+        ty: TensorType,
+        experts: usize,
+        rows: usize,
+        cols: usize,
+    ) -> Result<MatrixId> {
+        let matrix = Matrix::experts(&self.device, label, ty, experts, rows, cols)?;
+        Ok(self.keep(matrix))
     }
 
     fn write_rows(&mut self, matrix: MatrixId, first_row: usize, bytes: &[u8]) -> Result<()> {
@@ -175,13 +195,13 @@ impl Backend for Gpu {
         Ok(BufferId(self.buffers.len() - 1))
     }
 
-    fn create_cache(&mut self, layers: usize, context: usize, width: usize) -> Result<()> {
+    fn create_cache(&mut self, context: usize, layers: &[CacheShape]) -> Result<()> {
         // recorded programs hold on to the old cache
         self.programs = Programs::default();
         if let Some(old) = self.cache.take() {
             self.bytes -= old.bytes();
         }
-        let cache = Cache::new(&self.device, layers, context, width)?;
+        let cache = Cache::new(&self.device, context, layers)?;
         self.bytes += cache.bytes();
         self.cache = Some(cache);
         Ok(())
@@ -215,6 +235,10 @@ impl Backend for Gpu {
         self.record_rms_norm(n, x, first, weight, eps, out)
     }
 
+    fn norm_heads(&mut self, n: usize, x: BufferId, weight: VectorId, eps: f32) -> Result<()> {
+        self.record_norm_heads(n, x, weight, eps)
+    }
+
     fn matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()> {
         self.record_matmul(n, w, x, out)
     }
@@ -231,12 +255,40 @@ impl Backend for Gpu {
         self.record_attention(n, layer, q, a, out)
     }
 
-    fn silu_mul(&mut self, n: usize, gate: BufferId, up: BufferId) -> Result<()> {
-        self.record_silu_mul(n, gate, up)
+    fn gated(&mut self, n: usize, gate: BufferId, up: BufferId, activation: Gate) -> Result<()> {
+        self.record_gated(n, gate, up, activation)
     }
 
     fn add(&mut self, n: usize, x: BufferId, y: BufferId) -> Result<()> {
         self.record_add(n, x, y)
+    }
+
+    fn add_bias(&mut self, n: usize, x: BufferId, bias: VectorId) -> Result<()> {
+        self.record_add_bias(n, x, bias)
+    }
+
+    fn scale(&mut self, n: usize, x: BufferId, factor: f32) -> Result<()> {
+        self.record_scale(n, x, factor)
+    }
+
+    fn soft_cap(&mut self, n: usize, x: BufferId, cap: f32) -> Result<()> {
+        self.record_soft_cap(n, x, cap)
+    }
+
+    fn short_conv(&mut self, n: usize, layer: usize, x: BufferId, taps: VectorId, out: BufferId) -> Result<()> {
+        self.record_short_conv(n, layer, x, taps, out)
+    }
+
+    fn route(&mut self, n: usize, logits: BufferId, routes: BufferId) -> Result<()> {
+        self.record_route(n, logits, routes)
+    }
+
+    fn matmul_experts(&mut self, n: usize, w: MatrixId, x: BufferId, routes: BufferId, out: BufferId) -> Result<()> {
+        self.record_matmul_experts(n, w, x, routes, out)
+    }
+
+    fn mix_experts(&mut self, n: usize, x: BufferId, routes: BufferId, out: BufferId) -> Result<()> {
+        self.record_mix_experts(n, x, routes, out)
     }
 
     fn argmax(&mut self, x: BufferId) -> Result<()> {

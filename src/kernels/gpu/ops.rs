@@ -1,7 +1,6 @@
 //! The operations as dispatches: each picks a variant, fills its parameters and names its buffers.
 
 use super::device::Tiling;
-use super::memory::Activation;
 use super::program::Range;
 use super::variants::{Variant, params, variant, variants_of};
 use super::weights::Matrix;
@@ -12,15 +11,15 @@ use crate::kernels::{Attention, BufferId, MatrixId, Rope, RopeKind, VectorId};
 /// Below this many rows, one invocation a row leaves a large GPU idle.
 const SPLIT_BELOW_ROWS: usize = 4096;
 /// Elements in a vec4.
-const LANES: usize = 4;
+pub(super) const LANES: usize = 4;
 
 impl Gpu {
-    fn matrix(&self, id: MatrixId) -> Result<&Matrix> {
+    pub(super) fn matrix(&self, id: MatrixId) -> Result<&Matrix> {
         self.matrices.get(id.0).ok_or_else(|| internal(format!("no matrix {}", id.0)))
     }
 
     /// A two-dimensional grid of at least `groups` workgroups.
-    fn grid(&self, groups: u32) -> [u32; 3] {
+    pub(super) fn grid(&self, groups: u32) -> [u32; 3] {
         let x = groups.min(self.device.options.max_grid);
         [x, groups.div_ceil(x), 1]
     }
@@ -183,10 +182,11 @@ impl Gpu {
     pub(super) fn record_store_kv(&mut self, n: usize, layer: usize, k: BufferId, v: BufferId) -> Result<()> {
         let cache = self.cache()?;
         let context = cache.context;
-        let (keys, values) = cache.layers.get(layer).ok_or_else(|| internal(format!("no cache for layer {layer}")))?;
-        let k = self.activation_of(k, n, cache.width)?;
-        let v = self.activation_of(v, n, cache.width)?;
-        let params = params::StoreKv { n: to_u32(n, "rows")?, stride: to_u32(cache.stride / LANES, "stride")? };
+        let layer = cache.layer(layer)?;
+        let (keys, values) = layer.pair()?;
+        let k = self.activation_of(k, n, layer.width)?;
+        let v = self.activation_of(v, n, layer.width)?;
+        let params = params::StoreKv { n: to_u32(n, "rows")?, stride: to_u32(layer.stride / LANES, "stride")? };
         let variant = variant("store_kv", "", |_| true)?;
         let grid = [params.stride.div_ceil(variant.workgroup[0]), params.n, 1];
         let buffers = vec![
@@ -211,10 +211,12 @@ impl Gpu {
         let cache = self.cache()?;
         let context = cache.context;
         let grouped = a.kv_heads != 0 && a.heads.is_multiple_of(a.kv_heads);
-        if !grouped || a.head_dim == 0 || a.kv_heads.checked_mul(a.head_dim) != Some(cache.width) {
-            return Err(internal(format!("{a:?} does not fit a cache {} wide", cache.width)));
+        let layer = cache.layer(layer)?;
+        let fits = a.kv_heads.checked_mul(a.head_dim) == Some(layer.width) && a.window != Some(0);
+        if !grouped || a.head_dim == 0 || !fits {
+            return Err(internal(format!("{a:?} does not fit a cache {} wide", layer.width)));
         }
-        let (keys, values) = cache.layers.get(layer).ok_or_else(|| internal(format!("no cache for layer {layer}")))?;
+        let (keys, values) = layer.pair()?;
         let width = a.heads * a.head_dim;
         let source = self.activation_of(q, n, width)?;
         let target = self.activation_of(out, n, width)?;
@@ -228,8 +230,10 @@ impl Gpu {
             group: to_u32(a.heads / a.kv_heads, "group")?,
             lanes: to_u32(a.head_dim / lane, "lanes")?,
             stride: to_u32(source.stride / lane, "stride")?,
-            cache_stride: to_u32(cache.stride / lane, "stride")?,
+            cache_stride: to_u32(layer.stride / lane, "stride")?,
             scale: a.scale,
+            window: a.window.and_then(|w| u32::try_from(w).ok()).unwrap_or(u32::MAX),
+            cap: a.soft_cap.unwrap_or(0.0),
         };
         let buffers = vec![
             ("keys", Range::whole(keys)),
@@ -243,22 +247,39 @@ impl Gpu {
         Ok(())
     }
 
-    pub(super) fn record_silu_mul(&mut self, n: usize, gate: BufferId, up: BufferId) -> Result<()> {
-        let (gate, up) = self.pair(n, gate, up)?;
-        let params = params::SiluMul { count: vectors(n, gate)? };
-        let buffers = vec![("gate", Range::whole(&gate.buffer)), ("up", Range::whole(&up.buffer))];
-        let variant = variant("silu_mul", "", |_| true)?;
-        let grid = self.grid(params.count.div_ceil(variant.workgroup[0]));
-        self.plan(variant, params, buffers, grid)
-    }
-
-    pub(super) fn record_add(&mut self, n: usize, x: BufferId, y: BufferId) -> Result<()> {
-        let (x, y) = self.pair(n, x, y)?;
-        let params = params::Add { count: vectors(n, x)? };
-        let buffers = vec![("x", Range::whole(&x.buffer)), ("y", Range::whole(&y.buffer))];
-        let variant = variant("add", "", |_| true)?;
-        let grid = self.grid(params.count.div_ceil(variant.workgroup[0]));
-        self.plan(variant, params, buffers, grid)
+    pub(super) fn record_short_conv(
+        &mut self,
+        n: usize,
+        layer: usize,
+        x: BufferId,
+        taps: VectorId,
+        out: BufferId,
+    ) -> Result<()> {
+        let cache = self.cache()?;
+        let context = cache.context;
+        let (layer, taps) = (cache.layer(layer)?, self.vector(taps)?);
+        let source = self.activation_of(x, n, layer.width)?;
+        let target = self.activation_of(out, n, layer.width)?;
+        if taps.len == 0 || !taps.len.is_multiple_of(layer.width) {
+            return Err(internal(format!("{} taps for {} channels", taps.len, layer.width)));
+        }
+        let params = params::ShortConv {
+            n: to_u32(n, "rows")?,
+            width: to_u32(layer.width, "width")?,
+            stride: to_u32(layer.stride, "stride")?,
+            count: to_u32(taps.len / layer.width, "taps")?,
+        };
+        let variant = variant("short_conv", "", |_| true)?;
+        let grid = [params.width.div_ceil(variant.workgroup[0]), params.n, 1];
+        let buffers = vec![
+            ("taps", Range::whole(&taps.buffer)),
+            ("rows", Range::whole(&layer.keys)),
+            ("x", Range::whole(&source.buffer)),
+            ("out", Range::whole(&target.buffer)),
+        ];
+        self.plan(variant, params, buffers, grid)?;
+        self.recording()?.limit_positions(context);
+        Ok(())
     }
 
     pub(super) fn record_argmax(&mut self, x: BufferId) -> Result<()> {
@@ -268,15 +289,4 @@ impl Gpu {
         self.recording()?.leaves_best();
         self.plan(variant("argmax", "", |_| true)?, params, buffers, [1, 1, 1])
     }
-
-    /// Two activations of one width.
-    fn pair(&self, n: usize, a: BufferId, b: BufferId) -> Result<(&Activation, &Activation)> {
-        let a = self.activation(a, n)?;
-        Ok((a, self.activation_of(b, n, a.width)?))
-    }
-}
-
-/// Vectors of four in the first n rows.
-fn vectors(n: usize, of: &Activation) -> Result<u32> {
-    to_u32(n * of.stride / LANES, "elements")
 }

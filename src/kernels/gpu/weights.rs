@@ -32,8 +32,11 @@ pub(super) struct Chunk {
 /// A packed matrix W (rows, cols).
 pub(super) struct Matrix {
     pub(super) chunks: Vec<Chunk>,
+    /// All rows; those of experts begin at whole panels.
     pub(super) rows: usize,
     pub(super) cols: usize,
+    /// Rows of an expert; all rows if there is one matrix.
+    pub(super) each: usize,
     /// The shaders' name of its format.
     pub(super) format: String,
     ty: TensorType,
@@ -78,6 +81,20 @@ fn overrides_of(form: Form) -> Overrides {
 
 impl Matrix {
     pub(super) fn new(device: &Device, label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<Self> {
+        Self::experts(device, label, ty, 1, rows, cols)
+    }
+
+    /// `experts` matrices (each, cols) below each other.
+    pub(super) fn experts(
+        device: &Device,
+        label: &str,
+        ty: TensorType,
+        experts: usize,
+        each: usize,
+        cols: usize,
+    ) -> Result<Self> {
+        let rows = if experts == 1 { Some(each) } else { experts.checked_mul(each.next_multiple_of(PANEL_ROWS)) };
+        let rows = rows.ok_or_else(|| internal(format!("{label}: {experts} x {each} rows overflow")))?;
         let format = format_name(ty.form);
         if variants_of("matmul", &format).next().is_none() {
             let detail = format!("{label} is {}, which has no WebGPU kernel; use the CPU backend", ty.name);
@@ -97,7 +114,7 @@ impl Matrix {
             chunks.push(Chunk::new(device, label, &panel, first_row, chunk_rows)?);
             first_row += chunk_rows;
         }
-        Ok(Self { chunks, rows, cols, format, ty, panel, panels_a_chunk })
+        Ok(Self { chunks, rows, cols, each, format, ty, panel, panels_a_chunk })
     }
 
     /// Blocks in a row.
@@ -119,17 +136,24 @@ impl Matrix {
         planes.map(|(plane, &(at, bytes))| (plane.name, Range::part(&chunk.buffer, at, bytes))).collect()
     }
 
-    /// Packs whole rows from GGUF bytes, a panel at a time, and hands them to the queue. Returns bytes written.
+    /// Rows from one expert to the next.
+    pub(super) fn expert_stride(&self) -> usize {
+        self.each.next_multiple_of(PANEL_ROWS)
+    }
+
+    /// Packs whole rows from GGUF bytes, a panel at a time, and hands them to the queue. Returns bytes written. Experts'
+    /// rows are counted without what pads them.
     pub(super) fn write_rows(&self, queue: &wgpu::Queue, first_row: usize, bytes: &[u8]) -> Result<u64> {
         let row_bytes = self.ty.bytes_of(self.cols as u64).and_then(|b| usize::try_from(b).ok()).unwrap_or(0);
         let whole = row_bytes != 0 && bytes.len().is_multiple_of(row_bytes);
         let rows = bytes.len().checked_div(row_bytes).unwrap_or(0);
+        let first_row = first_row / self.each * self.expert_stride() + first_row % self.each;
         let last = first_row.checked_add(rows).filter(|&end| end <= self.rows);
         let Some(end) = last.filter(|_| whole && first_row.is_multiple_of(PANEL_ROWS)) else {
             let (have, ty) = (bytes.len(), self.ty.name);
             return Err(internal(format!("{have} bytes of {ty} are not rows from {first_row} of {}", self.rows)));
         };
-        if end != self.rows && !end.is_multiple_of(PANEL_ROWS) {
+        if end % self.expert_stride() != self.each && !end.is_multiple_of(PANEL_ROWS) {
             return Err(internal(format!("rows {first_row} to {end} of {} are not whole panels", self.rows)));
         }
         let mut packer = Packer::new(self.ty, &self.panel);

@@ -7,13 +7,19 @@ mod add;
 mod argmax;
 mod attention;
 mod embed;
+mod gated;
 mod matmul;
+mod mix_experts;
+mod norm_heads;
 mod rms_norm;
 mod rope;
-mod silu_mul;
+mod route;
+mod scale;
+mod short_conv;
+mod soft_cap;
 
 use super::cpu::{Cache, Cpu, Kernels, zeroed};
-use super::{Attention, RopeKind};
+use super::{Activation, Attention, RopeKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::TensorType;
 
@@ -92,12 +98,36 @@ impl Kernels for Scalar {
         attention::attention(q, cache, a, out);
     }
 
-    fn silu_mul(gate: &mut [f32], up: &[f32]) {
-        silu_mul::silu_mul(gate, up);
+    fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {
+        norm_heads::norm_heads(x, weight, eps);
+    }
+
+    fn gated(gate: &mut [f32], up: &[f32], activation: Activation) {
+        gated::gated(gate, up, activation);
     }
 
     fn add(x: &mut [f32], y: &[f32]) {
         add::add(x, y);
+    }
+
+    fn scale(x: &mut [f32], factor: f32) {
+        scale::scale(x, factor);
+    }
+
+    fn soft_cap(x: &mut [f32], cap: f32) {
+        soft_cap::soft_cap(x, cap);
+    }
+
+    fn short_conv(rows: &[f32], taps: &[f32], out: &mut [f32]) {
+        short_conv::short_conv(rows, taps, out);
+    }
+
+    fn route(logits: &[f32], routes: &mut [f32]) {
+        route::route(logits, routes);
+    }
+
+    fn mix_experts(x: &[f32], weights: &[f32], out: &mut [f32]) {
+        mix_experts::mix_experts(x, weights, out);
     }
 
     fn argmax(x: &[f32]) -> usize {

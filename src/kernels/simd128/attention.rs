@@ -1,6 +1,6 @@
 //! Grouped-query attention: the query heads that share a key/value head go through its rows together.
 
-use super::exp::exp;
+use super::exp::{exp, tanh};
 use super::lanes::{load, splat, store, sum};
 use crate::kernels::Attention;
 use crate::kernels::cpu::Cache;
@@ -9,17 +9,22 @@ use core::arch::wasm32::*;
 /// out = softmax(scale * q kᵀ) v, causal; q and out (n, heads * head_dim).
 pub(super) fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]) {
     let q_width = a.heads * a.head_dim;
-    let group = a.heads / a.kv_heads;
+    let (group, kv_width) = (a.heads / a.kv_heads, a.kv_heads * a.head_dim);
     let rows = q.len() / q_width;
     let most = (cache.position + rows).next_multiple_of(4);
     let mut scores = vec![0.0; group * most]; // (group, positions)
     for row in 0..rows {
-        let seen = cache.position + row + 1;
+        let first = (cache.position + row + 1).saturating_sub(a.window.unwrap_or(usize::MAX));
+        let (keys, values) = (&cache.keys[first * kv_width..], &cache.values[first * kv_width..]);
+        let seen = cache.position + row + 1 - first;
         for h in 0..a.kv_heads {
             let heads = row * q_width + h * group * a.head_dim..row * q_width + (h + 1) * group * a.head_dim;
-            let view = Head { keys: cache.keys, values: cache.values, offset: h * a.head_dim, seen, a };
+            let view = Head { keys, values, offset: h * a.head_dim, seen, a };
             view.score(&q[heads.clone()], &mut scores, most);
             for (scores, out) in scores.chunks_exact_mut(most).zip(out[heads].chunks_exact_mut(a.head_dim)) {
+                if let Some(cap) = a.soft_cap {
+                    soft_cap(&mut scores[..seen], cap);
+                }
                 let total = softmax(scores, seen);
                 view.mix(scores, 1.0 / total, out);
             }
@@ -27,7 +32,21 @@ pub(super) fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f3
     }
 }
 
-/// One key/value head, up to the position that a query sees.
+/// x = cap * tanh(x / cap).
+pub(super) fn soft_cap(x: &mut [f32], cap: f32) {
+    let cap = f32x4_splat(cap);
+    let capped = |x: v128| f32x4_mul(cap, tanh(f32x4_div(x, cap)));
+    let vectors = x.len() / 4 * 4;
+    for i in (0..vectors).step_by(4) {
+        let v = capped(load(x, i));
+        store(x, i, v);
+    }
+    for x in &mut x[vectors..] {
+        *x = f32x4_extract_lane::<0>(capped(f32x4_splat(*x)));
+    }
+}
+
+/// One key/value head, over the positions that a query sees.
 struct Head<'a> {
     keys: &'a [f32],
     values: &'a [f32],

@@ -12,11 +12,13 @@ mod attention;
 mod codes;
 mod dense;
 mod exp;
+mod gated;
 mod lanes;
+mod norm_heads;
 mod rms_norm;
 
 use super::cpu::{Cache, Cpu, Kernels};
-use super::{Attention, RopeKind, reference::Scalar};
+use super::{Activation, Attention, RopeKind, reference::Scalar};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::{Form, TensorType};
 use activation::Quantized;
@@ -107,12 +109,37 @@ impl Kernels for Simd128 {
         attention::attention(q, cache, a, out);
     }
 
-    fn silu_mul(gate: &mut [f32], up: &[f32]) {
-        exp::silu_mul(gate, up);
+    fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {
+        norm_heads::norm_heads(x, weight, eps);
+    }
+
+    fn gated(gate: &mut [f32], up: &[f32], activation: Activation) {
+        gated::gated(gate, up, activation);
     }
 
     fn add(x: &mut [f32], y: &[f32]) {
         Scalar::add(x, y); // the compiler vectorises it
+    }
+
+    fn scale(x: &mut [f32], factor: f32) {
+        Scalar::scale(x, factor); // so it does this
+    }
+
+    fn soft_cap(x: &mut [f32], cap: f32) {
+        attention::soft_cap(x, cap);
+    }
+
+    // The rest is a few multiplications an element of one row: not worth second versions.
+    fn short_conv(rows: &[f32], taps: &[f32], out: &mut [f32]) {
+        Scalar::short_conv(rows, taps, out);
+    }
+
+    fn route(logits: &[f32], routes: &mut [f32]) {
+        Scalar::route(logits, routes);
+    }
+
+    fn mix_experts(x: &[f32], weights: &[f32], out: &mut [f32]) {
+        Scalar::mix_experts(x, weights, out);
     }
 
     fn argmax(x: &[f32]) -> usize {
