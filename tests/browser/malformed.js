@@ -93,7 +93,7 @@ export const groups = {
     ...[0, -1, NaN, Infinity].map((value) => keyIs('llama.attention.layer_norm_rms_epsilon', meta.f32(value), invalidModel)),
     ...[0, -1, NaN, Infinity].map((value) => keyIs('llama.rope.freq_base', meta.f32(value), invalidModel)),
     ...[0, 15, 18, 2 ** 31].map((value) => keyIs('llama.rope.dimension_count', meta.u32(value), invalidModel)),
-    keyIs('llama.rope.scaling.type', meta.string('yarn'), ['unsupported-architecture', 'invalid-model']),
+    keyIs('llama.rope.scaling.type', meta.string('elastic'), ['unsupported-architecture', 'invalid-model']),
     keyIs('llama.expert_count', meta.u32(8), ['unsupported-architecture', 'invalid-model']),
     // positions x rotated elements x 4 bytes; keys and values take no memory before they are there
     changed('a table of rotations of 16 GiB', ['out-of-memory', 'limit-exceeded'], (parts) => {
