@@ -153,11 +153,14 @@ fn qwen2_equals_llama_cpp() {
 #[test]
 fn tiny_models_equal_llama_cpp() {
     let folders = std::fs::read_dir(project("tests/goldens/tiny")).unwrap().map(|entry| entry.unwrap().path());
-    let mut count = 0;
+    let (mut models, mut count) = (0, 0);
     for folder in folders.filter(|path| path.is_dir()) {
         let tokenizer = tokenizer(&read(&folder.join("model.gguf")));
         let expected: Value = serde_json::from_slice(&read(&folder.join("expected.json"))).unwrap();
-        for sample in expected["tokenizer"]["samples"].as_array().unwrap() {
+        // models of our own were never in llama.cpp
+        let Some(samples) = expected["tokenizer"]["samples"].as_array() else { continue };
+        models += 1;
+        for sample in samples {
             let flag = |name: &str| sample[name].as_bool().unwrap();
             let text = sample["text"].as_str().unwrap();
             let got = tokenizer.encode(text, flag("add_special"), flag("parse_special")).unwrap();
@@ -173,7 +176,7 @@ fn tiny_models_equal_llama_cpp() {
             count += 1;
         }
     }
-    assert!(count >= 3 * 29, "only {count} samples");
+    assert!(models >= 22 && count >= models * 29, "only {count} samples of {models} models");
 }
 
 #[test]
