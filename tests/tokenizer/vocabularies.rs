@@ -1,4 +1,5 @@
 //! Where the vocabularies of the tests come from.
+#![allow(dead_code)] // each test uses a part
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
