@@ -273,10 +273,6 @@ pub const FAMILIES: &[Family] = &[
     family(&["ufakzeka"], &[Pass::Rules(&[WORD, NUMBER, SIGNS_AND_BREAKS, Rule::LineBreaks, Rule::Spaces])]),
     family(&["laguna"], &[LINES, QWEN2]),
     family(
-        &["bailingmoe", "bailingmoe2", "llada-moe"],
-        &[Pass::Rules(&[Rule::ContractionAnyCase, WORD, NUMBER, SIGNS_AND_BREAKS, Rule::LineBreaks, Rule::Spaces])],
-    ),
-    family(
         &["seed-coder"],
         &[Pass::Rules(&[Rule::ContractionAnyCase, WORD, NUMBER, SIGNS, Rule::LineBreaks, Rule::Spaces])],
     ),
