@@ -43,12 +43,10 @@ pub enum Pass {
 /// Which numbers are cut into threes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threes {
-    /// `\d{1,3}(?=(?:\d{3})*\b)`: of ASCII digits, unless a letter or an underscore follows.
-    OfWholeWords,
     /// `(?=(\d{3})+(?!\d))`: of ASCII digits; what comes before the first three stays with the text before it.
     Full,
-    /// The same of `\p{N}`; the first group, of one to three, stays with the text before it.
-    Afmoe,
+    /// The same of `\p{N}`, but the first group, of one to three, stays with the text before it.
+    AfterFirst,
 }
 
 const NUMBER: Rule = Run::of(Set::Number).times(1, 1).rule();
@@ -197,7 +195,8 @@ const MARKS: &[(char, char)] =
 const ASIAN: &[(char, char)] = &[
     ('一', '\u{9fff}'),
     ('\u{3400}', '\u{4dbf}'),
-    ('\u{f900}', '\u{faff}'),
+    // written as U+F900, which normalisation has made U+8C48
+    ('\u{8c48}', '\u{faff}'),
     ('\u{3040}', '\u{30ff}'),
     ('\u{ff65}', '\u{ff9f}'),
     ('\u{2f00}', '\u{2fdf}'),
@@ -274,10 +273,6 @@ pub const FAMILIES: &[Family] = &[
     family(&["ufakzeka"], &[Pass::Rules(&[WORD, NUMBER, SIGNS_AND_BREAKS, Rule::LineBreaks, Rule::Spaces])]),
     family(&["laguna"], &[LINES, QWEN2]),
     family(
-        &["bailingmoe", "bailingmoe2", "llada-moe"],
-        &[Pass::Rules(&[Rule::ContractionAnyCase, WORD, NUMBER, SIGNS_AND_BREAKS, Rule::LineBreaks, Rule::Spaces])],
-    ),
-    family(
         &["seed-coder"],
         &[Pass::Rules(&[Rule::ContractionAnyCase, WORD, NUMBER, SIGNS, Rule::LineBreaks, Rule::Spaces])],
     ),
@@ -315,7 +310,7 @@ pub const FAMILIES: &[Family] = &[
     family(
         &["tiny_aya", "cohere2moe"],
         &[
-            Pass::Threes(Threes::OfWholeWords),
+            Pass::Threes(Threes::AfterFirst),
             Pass::Rules(&[
                 Run::of(Set::LetterOrMark).after(Lead::NoWord).contracted().rule(),
                 NUMBERS_BY_THREE,
@@ -397,7 +392,10 @@ pub const FAMILIES: &[Family] = &[
             Pass::Rules(&[NUMBER]),
         ],
     ),
-    family(&["afmoe"], &[Pass::Threes(Threes::Afmoe), Pass::Rules(&[Run::of(Set::Ranges(ASIAN)).rule()]), DEEPSEEK3]),
+    family(
+        &["afmoe"],
+        &[Pass::Threes(Threes::AfterFirst), Pass::Rules(&[Run::of(Set::Ranges(ASIAN)).rule()]), DEEPSEEK3],
+    ),
     family(
         &["kimi-k2"],
         &[Pass::Rules(&[

@@ -84,7 +84,7 @@ pub enum Set {
     AsciiLetter,
     /// `\p{P}`
     Punctuation,
-    /// `[\p{P}\p{S}]`, without `~`, which llama.cpp's list of ASCII symbols does not have.
+    /// `[\p{P}\p{S}]`
     PunctuationOrSymbol,
     /// `\p{P}` and these.
     PunctuationOr(&'static str),
@@ -131,7 +131,7 @@ impl Set {
             Self::AsciiDigit => c.is_ascii_digit(),
             Self::AsciiLetter => c.is_ascii_alphabetic(),
             Self::Punctuation => class == Class::Punctuation,
-            Self::PunctuationOrSymbol => matches!(class, Class::Punctuation | Class::Symbol) && c != '~',
+            Self::PunctuationOrSymbol => matches!(class, Class::Punctuation | Class::Symbol),
             Self::PunctuationOr(others) => class == Class::Punctuation || others.contains(c),
             Self::NoWord => !matches!(class, Class::Space | Class::Letter | Class::Number),
             Self::NoWordOrMark => !matches!(class, Class::Space | Class::Letter | Class::Number | Class::Mark),
@@ -152,9 +152,7 @@ impl Lead {
             Self::Space => c == ' ',
             Self::AnySpace => class == Class::Space,
             Self::NoWord => !is_break && !matches!(class, Class::Letter | Class::Number),
-            Self::NoWordOrMark => {
-                !is_break && class != Class::Letter && !Set::PunctuationOrSymbol.has(Char { c, class, end: 0 })
-            }
+            Self::NoWordOrMark => !is_break && !matches!(class, Class::Letter | Class::Punctuation | Class::Symbol),
             Self::AsciiPunctuation => c.is_ascii_punctuation(),
         }
     }

@@ -19,11 +19,6 @@ impl Writer {
         self.0.extend(value.to_le_bytes());
     }
 
-    pub fn bool(&mut self, key: &str, value: bool) {
-        self.key(key, 7);
-        self.0.push(value.into());
-    }
-
     pub fn strings(&mut self, key: &str, values: &[String]) {
         self.array(key, 8, values.len());
         values.iter().for_each(|value| self.text(value));
@@ -32,16 +27,6 @@ impl Writer {
     pub fn i32s(&mut self, key: &str, values: &[i32]) {
         self.array(key, 5, values.len());
         self.0.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    }
-
-    pub fn f32s(&mut self, key: &str, values: &[f32]) {
-        self.array(key, 6, values.len());
-        self.0.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    }
-
-    pub fn bytes(&mut self, key: &str, values: &[u8]) {
-        self.array(key, 0, values.len());
-        self.0.extend(values);
     }
 
     /// The file: magic, version 3, no tensors.
