@@ -154,7 +154,10 @@ impl Engine {
     /// Ids to text, control tokens shown.
     pub fn detokenize(&self, tokens: &[u32]) -> Result<String, JsValue> {
         let tokenizer = on!(&self.any, e => e.tokenizer()).map_err(thrown)?;
-        tokenizer.decode(tokens, true).map_err(thrown)
+        // a model may have more embeddings than the tokenizer has tokens; those have no text here as in a generation
+        let known: Vec<u32> =
+            tokens.iter().copied().filter(|&id| (id as usize) < tokenizer.vocabulary_size()).collect();
+        tokenizer.decode(&known, true).map_err(thrown)
     }
 
     /// The prompt of a conversation; both arguments are JSON.

@@ -117,7 +117,7 @@ export const groups = {
       tensorIs(name, 'three dimensions', ['invalid-model', 'invalid-gguf'], (tensor) => { tensor.dims = [2, 2, 2]; }),
     ]).filter(({ name }) => name !== 'token_embd: half of it'), // then the vocabulary is smaller: the tokenizer's matter
     changed('no tensors at all', invalidModel, (parts) => { parts.tensors = []; }),
-    changed('one too many', ['unsupported-architecture', ...invalidModel], ({ tensors }) => { tensors.push({ ...tensors[1], name: 'blk.0.attn_q.bias' }); }),
+    changed('one too many', ['unsupported-architecture', ...invalidModel], ({ tensors }) => { tensors.push({ ...tensors[1], name: 'blk.0.attn_q.gamma' }); }),
     changed('one of a layer that is not there', ['unsupported-architecture', ...invalidModel], ({ tensors }) => { tensors.push({ ...tensors[1], name: 'blk.1.attn_norm.weight' }); }),
     changed('one twice', ['invalid-gguf'], ({ tensors }) => { tensors.push({ ...tensors[1] }); }),
     changed('a name of bad UTF-8', ['invalid-gguf'], ({ tensors }) => { tensors.push({ ...tensors[1], name: Uint8Array.of(0xff) }); }),
