@@ -55,8 +55,9 @@ use special::{Fragment, SpecialTokens, strip_rule};
 use spm::{SPACE, Spm};
 use vocabulary::{TokenType, invalid};
 
-/// The longest text to encode at once, in bytes: 64 MiB, some hundred times the longest context.
-pub const MAX_TEXT_BYTES: usize = 64 << 20;
+/// The longest text to encode at once, in bytes: 16 MiB, several times the longest context. A byte that is being merged
+/// takes about 50.
+pub const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// A tokenizer, ready to use. Immutable.
 #[derive(Clone, Debug)]
