@@ -22,7 +22,9 @@ HEAD = f"""//! Where a class of characters begins; it goes up to the next entry.
 //!
 //! Written by scripts/categories.py from the Unicode Character Database, version {VERSION}. Do not edit.
 
-use super::classes::Class::{{self, Letter as L, Mark as M, Number as N, Other as X, Punctuation as P, Space as W, Symbol as S}};
+use super::classes::Class::{{
+    self, Letter as L, Mark as M, Number as N, Other as X, Punctuation as P, Space as W, Symbol as S,
+}};
 
 #[rustfmt::skip]
 pub const STARTS: &[(u32, Class)] = &[

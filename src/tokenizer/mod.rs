@@ -55,8 +55,9 @@ use special::{Fragment, SpecialTokens, strip_rule};
 use spm::{SPACE, Spm};
 use vocabulary::{TokenType, invalid};
 
-/// The longest text to encode at once, in bytes: 64 MiB, some hundred times the longest context.
-pub const MAX_TEXT_BYTES: usize = 64 << 20;
+/// The longest text to encode at once, in bytes: 16 MiB, several times the longest context. A byte that is being merged
+/// takes about 50.
+pub const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// A tokenizer, ready to use. Immutable.
 #[derive(Clone, Debug)]
@@ -188,24 +189,23 @@ impl Tokenizer {
         }
         let mut ids = Vec::with_capacity(text.len() / 4 + 2);
         ids.extend(self.bos.filter(|_| add_special && self.add_bos));
-        let (mut merger, mut after_special) = (Merger::default(), true);
+        let mut merger = Merger::default();
         for fragment in self.special.partition(text, parse_special) {
             match fragment {
                 Fragment::Token(id) => ids.push(id),
-                Fragment::Text(text) => self.encode_text(text, after_special, &mut merger, &mut ids),
+                Fragment::Text(text) => self.encode_text(text, &mut merger, &mut ids),
             }
-            after_special = matches!(fragment, Fragment::Token(_));
         }
         ids.extend(self.eos.filter(|_| add_special && self.add_eos));
         Ok(ids)
     }
 
-    /// Appends the ids of `text`, which has no special tokens.
-    fn encode_text(&self, text: &str, after_special: bool, merger: &mut Merger, ids: &mut Vec<u32>) {
+    /// Appends the ids of `text`, which has no special tokens and stands at the start or behind one.
+    fn encode_text(&self, text: &str, merger: &mut Merger, ids: &mut Vec<u32>) {
         match &self.algorithm {
             Algorithm::Bpe(bpe) if bpe.spells_bytes() => bpe.encode(text, merger, ids),
             Algorithm::Bpe(bpe) => bpe.encode(&escape(text, false), merger, ids),
-            Algorithm::Spm(spm) => spm.encode(&escape(text, self.space_prefix && after_special), merger, ids),
+            Algorithm::Spm(spm) => spm.encode(&escape(text, self.space_prefix), merger, ids),
         }
     }
 
