@@ -1,4 +1,4 @@
-use super::exp::{exp, tanh};
+use super::exp::exp;
 use super::lanes::{load, store};
 use crate::kernels::Activation;
 use core::arch::wasm32::*;
