@@ -78,6 +78,9 @@ type Failure = Arc<Mutex<Option<(ErrorKind, String)>>>;
 
 type PendingScope = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 
+/// A variant's name and the bits of its overrides.
+type PipelineKey = (&'static str, Vec<u64>);
+
 /// A device with its compiled pipelines; see [`super::Gpu::on`].
 pub struct Device {
     pub(super) adapter: AdapterDescription,
@@ -85,8 +88,7 @@ pub struct Device {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) limits: wgpu::Limits,
-    /// By variant and the bits of its overrides.
-    pipelines: RefCell<HashMap<(&'static str, Vec<u64>), Rc<Pipeline>>>,
+    pipelines: RefCell<HashMap<PipelineKey, Rc<Pipeline>>>,
     failure: Failure,
     /// Error scopes whose result has not arrived; only browsers need time for it.
     pending: RefCell<Vec<PendingScope>>,
