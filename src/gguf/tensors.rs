@@ -20,7 +20,7 @@ pub struct TensorInfo {
     pub dims: Vec<u64>,
     /// Where its data starts, in bytes from the start of the file.
     pub offset: u64,
-    /// Bytes of its data.
+    /// Bytes of its data: of its blocks and of its type's trailer.
     pub bytes: u64,
 }
 
@@ -97,7 +97,7 @@ fn size(ty: TensorType, dims: &[u64]) -> Option<u64> {
     if !dims[0].is_multiple_of(ty.block_len as u64) {
         return None;
     }
-    ty.bytes_of(len).filter(|&b| b < 1 << 62)
+    ty.tensor_bytes(len).filter(|&b| b < 1 << 62)
 }
 
 /// Sorts by offset, makes offsets absolute, and refuses tensors that overlap or leave the file.

@@ -157,6 +157,19 @@ fn bad_text_types_and_duplicates() {
     fails(&good().tensor("a", &[1], 0, 96).data(128).build(), ErrorKind::InvalidGguf, "twice");
 }
 
+/// I2_S: 256 weights are 64 bytes and a trailer of 32.
+#[test]
+fn a_trailer_belongs_to_its_tensor() {
+    let with = |dims: &[u64], next, bytes| {
+        Builder::default().tensor("a", dims, 36, 0).tensor("b", &[4], 0, next).data(bytes).build()
+    };
+    let header = parse(&with(&[128, 2], 96, 112)).unwrap();
+    assert_eq!(header.tensor("a").unwrap().bytes, 96);
+    fails(&with(&[128, 2], 64, 112), ErrorKind::InvalidGguf, "overlap");
+    fails(&with(&[64, 4], 96, 112), ErrorKind::InvalidGguf, "blocks of 128");
+    fails(&Builder::default().tensor("a", &[128, 2], 36, 0).data(95).build(), ErrorKind::InvalidGguf, "truncated");
+}
+
 #[test]
 fn bad_tensors() {
     let with = |dims: &[u64], ty, offset| good().tensor("c", dims, ty, offset).data(256).build();

@@ -47,6 +47,11 @@ impl<B: Backend> Loader<B> {
     /// `InvalidModel` or `UnsupportedArchitecture` if tensors and configuration do not match.
     pub fn new(mut backend: B, header: Header, config: Config, context: usize, position: u64) -> Result<Self> {
         let roles = roles(&header, &config)?;
+        if let Some(t) = header.tensors.iter().find(|t| t.ty.trailer_bytes > 0) {
+            // refused rather than loaded without its scale
+            let detail = format!("{}: tensors of type {} can be read, but not yet run", t.name, t.ty.name);
+            return Err(Error::new(ErrorKind::UnsupportedType, detail));
+        }
         // first what does not depend on the weights: what is too large is found before they are fetched
         backend.create_cache(context, &config.cache())?;
         let buffers = Activations::create(&mut backend, &config)?;

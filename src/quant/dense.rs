@@ -5,11 +5,18 @@ use super::{Block, Form, TypeInfo};
 fn no_codes(_: &[u8], _: &mut Block) {}
 
 pub(super) const F32: TypeInfo =
-    TypeInfo { name: "F32", id: 0, block_len: 1, block_bytes: 4, form: Form::F32, unpack: no_codes };
+    TypeInfo { name: "F32", id: 0, block_len: 1, block_bytes: 4, trailer_bytes: 0, form: Form::F32, unpack: no_codes };
 pub(super) const F16: TypeInfo =
-    TypeInfo { name: "F16", id: 1, block_len: 1, block_bytes: 2, form: Form::F16, unpack: no_codes };
-pub(super) const BF16: TypeInfo =
-    TypeInfo { name: "BF16", id: 30, block_len: 1, block_bytes: 2, form: Form::Bf16, unpack: no_codes };
+    TypeInfo { name: "F16", id: 1, block_len: 1, block_bytes: 2, trailer_bytes: 0, form: Form::F16, unpack: no_codes };
+pub(super) const BF16: TypeInfo = TypeInfo {
+    name: "BF16",
+    id: 30,
+    block_len: 1,
+    block_bytes: 2,
+    trailer_bytes: 0,
+    form: Form::Bf16,
+    unpack: no_codes,
+};
 
 /// The value of an IEEE half; exact, subnormals, infinities and NaN included.
 pub fn f16_to_f32(bits: u16) -> f32 {

@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 /// A grid of `N` entries.
 pub(super) struct Grid<const N: usize> {
     distances: &'static [u8],
-    entries: OnceLock<[u16; N]>,
+    // boxed: zeros of a static can be part of the wasm
+    entries: OnceLock<Box<[u16; N]>>,
 }
 
 impl<const N: usize> Grid<N> {
@@ -20,7 +21,7 @@ impl<const N: usize> Grid<N> {
 
     /// The entries; a power of two of them, so that an index of the right width is always one.
     pub(super) fn entries(&self) -> &[u16; N] {
-        self.entries.get_or_init(|| expand(self.distances))
+        self.entries.get_or_init(|| Box::new(expand(self.distances)))
     }
 }
 

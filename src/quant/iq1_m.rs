@@ -10,6 +10,7 @@ pub(super) const IQ1_M: TypeInfo = TypeInfo {
     id: 29,
     block_len: 256,
     block_bytes: 56,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 3,
         values: Values::Table(&SHIFTED_TRITS),

@@ -9,6 +9,7 @@ pub(super) const IQ1_S: TypeInfo = TypeInfo {
     id: 19,
     block_len: 256,
     block_bytes: 50,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 3,
         values: Values::Table(&SHIFTED_TRITS),

@@ -10,6 +10,7 @@ pub(super) const IQ2_S: TypeInfo = TypeInfo {
     id: 22,
     block_len: 256,
     block_bytes: 82,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 3,
         values: Values::Table(&SIGNED_THREE),

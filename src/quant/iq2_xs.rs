@@ -9,6 +9,7 @@ pub(super) const IQ2_XS: TypeInfo = TypeInfo {
     id: 17,
     block_len: 256,
     block_bytes: 74,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 3,
         values: Values::Table(&SIGNED_THREE),

@@ -9,6 +9,7 @@ pub(super) const IQ2_XXS: TypeInfo = TypeInfo {
     id: 16,
     block_len: 256,
     block_bytes: 66,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 3,
         values: Values::Table(&SIGNED_THREE),

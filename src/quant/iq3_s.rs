@@ -13,6 +13,7 @@ pub(super) const IQ3_S: TypeInfo = TypeInfo {
     id: 21,
     block_len: 256,
     block_bytes: 110,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 4,
         values: Values::Table(&LEVELS),

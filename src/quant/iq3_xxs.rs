@@ -12,6 +12,7 @@ pub(super) const IQ3_XXS: TypeInfo = TypeInfo {
     id: 18,
     block_len: 256,
     block_bytes: 98,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 4,
         values: Values::Table(&LEVELS),

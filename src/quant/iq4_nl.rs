@@ -12,6 +12,7 @@ pub(super) const IQ4_NL: TypeInfo = TypeInfo {
     id: 20,
     block_len: 32,
     block_bytes: 18,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 4,
         values: Values::Table(&LEVELS),

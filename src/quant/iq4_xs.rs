@@ -10,6 +10,7 @@ pub(super) const IQ4_XS: TypeInfo = TypeInfo {
     id: 23,
     block_len: 256,
     block_bytes: 136,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 4,
         values: Values::Table(&LEVELS),

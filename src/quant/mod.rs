@@ -13,6 +13,7 @@
 
 mod dense;
 mod grids;
+mod i2_s;
 mod iq1_m;
 mod iq1_s;
 mod iq2_s;
@@ -41,6 +42,7 @@ mod tq2_0;
 
 use dense::half_at;
 pub use dense::{bf16_to_f32, f16_to_f32};
+pub use i2_s::tensor_scale;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -184,6 +186,9 @@ pub struct TypeInfo {
     pub block_len: usize,
     /// Bytes a block.
     pub block_bytes: usize,
+    /// Bytes behind the last block of a tensor. They hold its scale ([`tensor_scale`]), which `unpack` and [`dequantize`] leave
+    /// out; 0 for all types but I2_S.
+    pub trailer_bytes: u64,
     /// How the numbers are stored.
     pub form: Form,
     /// Decodes one block (`block_bytes` bytes) of a [`Form::Codes`] type.
@@ -245,6 +250,7 @@ pub static TYPES: &[TypeInfo] = &[
     nvfp4::NVFP4,
     q1_0::Q1_0,
     q2_0::Q2_0,
+    i2_s::I2_S,
 ];
 
 /// Names of ggml's numbers without a row, for a better message: types that were removed from it, that occur only while it
@@ -262,7 +268,6 @@ const KNOWN: &[(u32, &str)] = &[
     (31, "Q4_0_4_4"),
     (32, "Q4_0_4_8"),
     (33, "Q4_0_8_8"),
-    (36, "I2_S"),
     (37, "IQ4_NL_4_8"),
     (38, "IQ4_NL_8_8"),
 ];
@@ -283,19 +288,24 @@ impl TensorType {
         })
     }
 
+    /// Bytes of a whole tensor of `len` weights: its blocks and what is behind them. `None` as in [`TensorType::bytes_of`].
+    pub fn tensor_bytes(self, len: u64) -> Option<u64> {
+        self.bytes_of(len)?.checked_add(self.trailer_bytes)
+    }
+
     /// The type with ggml's name `name`, if it is supported.
     pub fn from_name(name: &str) -> Option<Self> {
         TYPES.iter().find(|t| t.name == name).map(TensorType)
     }
 
-    /// Bytes of `len` weights, or `None` if `len` is not whole blocks or the product overflows.
+    /// Bytes of the blocks of `len` weights, without a trailer, or `None` if `len` is not whole blocks or the product overflows.
     pub fn bytes_of(self, len: u64) -> Option<u64> {
         let block = self.block_len as u64;
         if !len.is_multiple_of(block) { None } else { (len / block).checked_mul(self.block_bytes as u64) }
     }
 }
 
-/// Dequantises `bytes` (whole blocks) into `out`: the specification of every kernel.
+/// Dequantises `bytes` (whole blocks, no trailer) into `out`: the specification of every kernel.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`] if the lengths do not match.

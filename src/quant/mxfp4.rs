@@ -13,6 +13,7 @@ pub(super) const MXFP4: TypeInfo = TypeInfo {
     id: 39,
     block_len: 32,
     block_bytes: 17,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 4,
         values: Values::Table(&DOUBLED_E2M1),

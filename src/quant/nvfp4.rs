@@ -11,6 +11,7 @@ pub(super) const NVFP4: TypeInfo = TypeInfo {
     id: 40,
     block_len: 64,
     block_bytes: 36,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 4,
         values: Values::Table(&DOUBLED_E2M1),

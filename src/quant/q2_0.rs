@@ -8,6 +8,7 @@ pub(super) const Q2_0: TypeInfo = TypeInfo {
     id: 42,
     block_len: 64,
     block_bytes: 18,
+    trailer_bytes: 0,
     form: Form::Codes(Codes { bits: 2, values: Values::Linear(1), has_min: false, group: 32, scales: Scales::Half }),
     unpack,
 };

@@ -8,6 +8,7 @@ pub(super) const Q2_K: TypeInfo = TypeInfo {
     id: 10,
     block_len: 256,
     block_bytes: 84,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 2,
         values: Values::Linear(0),

@@ -9,6 +9,7 @@ pub(super) const Q3_K: TypeInfo = TypeInfo {
     id: 11,
     block_len: 256,
     block_bytes: 110,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 3,
         values: Values::Linear(4),

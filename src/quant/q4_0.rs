@@ -7,6 +7,7 @@ pub(super) const Q4_0: TypeInfo = TypeInfo {
     id: 2,
     block_len: 32,
     block_bytes: 18,
+    trailer_bytes: 0,
     form: Form::Codes(Codes { bits: 4, values: Values::Linear(8), has_min: false, group: 32, scales: Scales::Half }),
     unpack,
 };

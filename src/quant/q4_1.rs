@@ -8,6 +8,7 @@ pub(super) const Q4_1: TypeInfo = TypeInfo {
     id: 3,
     block_len: 32,
     block_bytes: 20,
+    trailer_bytes: 0,
     form: Form::Codes(Codes { bits: 4, values: Values::Linear(0), has_min: true, group: 32, scales: Scales::Half }),
     unpack,
 };

@@ -9,6 +9,7 @@ pub(super) const Q4_K: TypeInfo = TypeInfo {
     id: 12,
     block_len: 256,
     block_bytes: 144,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 4,
         values: Values::Linear(0),

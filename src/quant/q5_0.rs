@@ -8,6 +8,7 @@ pub(super) const Q5_0: TypeInfo = TypeInfo {
     id: 6,
     block_len: 32,
     block_bytes: 22,
+    trailer_bytes: 0,
     form: Form::Codes(Codes { bits: 5, values: Values::Linear(16), has_min: false, group: 32, scales: Scales::Half }),
     unpack,
 };

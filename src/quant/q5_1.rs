@@ -8,6 +8,7 @@ pub(super) const Q5_1: TypeInfo = TypeInfo {
     id: 7,
     block_len: 32,
     block_bytes: 24,
+    trailer_bytes: 0,
     form: Form::Codes(Codes { bits: 5, values: Values::Linear(0), has_min: true, group: 32, scales: Scales::Half }),
     unpack,
 };

@@ -8,6 +8,7 @@ pub(super) const Q5_K: TypeInfo = TypeInfo {
     id: 13,
     block_len: 256,
     block_bytes: 176,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 5,
         values: Values::Linear(0),

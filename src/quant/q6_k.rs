@@ -9,6 +9,7 @@ pub(super) const Q6_K: TypeInfo = TypeInfo {
     id: 14,
     block_len: 256,
     block_bytes: 210,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 6,
         values: Values::Linear(32),

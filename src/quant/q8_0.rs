@@ -7,6 +7,7 @@ pub(super) const Q8_0: TypeInfo = TypeInfo {
     id: 8,
     block_len: 32,
     block_bytes: 34,
+    trailer_bytes: 0,
     form: Form::Codes(Codes { bits: 8, values: Values::Linear(128), has_min: false, group: 32, scales: Scales::Half }),
     unpack,
 };

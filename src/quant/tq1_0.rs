@@ -7,6 +7,7 @@ pub(super) const TQ1_0: TypeInfo = TypeInfo {
     id: 34,
     block_len: 256,
     block_bytes: 54,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 2,
         values: Values::Linear(1),

@@ -9,6 +9,7 @@ pub(super) const TQ2_0: TypeInfo = TypeInfo {
     id: 35,
     block_len: 256,
     block_bytes: 66,
+    trailer_bytes: 0,
     form: Form::Codes(Codes {
         bits: 2,
         values: Values::Linear(1),
