@@ -3,8 +3,11 @@
 use super::config::{Config, Mixing, Rotation};
 use super::rope::{Factors, Rotary};
 use super::tensors::roles;
+use super::weights::Mixer;
+use super::{Loader, Session};
 use crate::ErrorKind;
 use crate::gguf::{Array, Header, Metadata, TensorInfo, Value};
+use crate::kernels::reference::Reference;
 use crate::quant::TensorType;
 
 type Pairs = Vec<(&'static str, Value)>;
@@ -168,4 +171,61 @@ fn tensors_that_do_not_fit_are_named() {
     refuse("llama", vec![tensor("blk.0.attn_q.weight", &[64, 64, 2])], "[64, 64, 2]; [64, 64] is needed");
     refuse("phi3", vec![tensor("blk.0.attn_qkv.weight", &[64, 64])], "[64, 64]; [64, 128] is needed");
     refuse("bitnet", vec![tensor("blk.0.attn_q.scale", &[2])], "[2]; [1] is needed");
+}
+
+/// A bitnet model of one layer whose matrices are I2_S with the scale 0.5, and whose queries have a scale of 3 as well; all
+/// else is zeros. Pushed in pieces of `piece` bytes.
+fn load_i2_s(scale: f32, piece: usize) -> crate::Result<Session<Reference>> {
+    let changes = vec![
+        ("block_count", Value::U64(1)),
+        ("embedding_length", Value::U64(128)),
+        ("feed_forward_length", Value::U64(128)),
+    ];
+    let mut header = header("bitnet", &changes);
+    header.tensors[0].dims = vec![128, 100];
+    for name in ["output_norm", "blk.0.attn_norm", "blk.0.attn_sub_norm", "blk.0.ffn_norm", "blk.0.ffn_sub_norm"] {
+        header.tensors.push(tensor(&format!("{name}.weight"), &[128]));
+    }
+    header.tensors.push(tensor("blk.0.attn_q.scale", &[1]));
+    for (name, rows) in [("attn_q", 128), ("attn_k", 64), ("attn_v", 64), ("attn_output", 128)] {
+        header.tensors.push(tensor(&format!("blk.0.{name}.weight"), &[128, rows]));
+    }
+    for name in ["ffn_gate", "ffn_up", "ffn_down"] {
+        header.tensors.push(tensor(&format!("blk.0.{name}.weight"), &[128, 128]));
+    }
+    let mut data = Vec::new();
+    for t in &mut header.tensors {
+        if t.dims.len() == 2 && t.name.starts_with("blk") {
+            t.ty = TensorType::from_name("I2_S").unwrap();
+        }
+        t.offset = data.len() as u64;
+        t.bytes = t.ty.tensor_bytes(t.len()).unwrap();
+        let trailer = data.len() + (t.bytes - t.ty.trailer_bytes) as usize;
+        data.resize(data.len() + t.bytes as usize, 0);
+        if t.ty.trailer_bytes > 0 {
+            data[trailer..trailer + 4].copy_from_slice(&scale.to_le_bytes());
+        }
+        if t.name.ends_with(".scale") {
+            data[t.offset as usize..].copy_from_slice(&3f32.to_le_bytes());
+        }
+    }
+    let config = Config::from_header(&header)?;
+    let mut loader = Loader::new(Reference::new(), header, config, 8, 0)?;
+    data.chunks(piece).try_for_each(|bytes| loader.push(bytes))?;
+    loader.finish()
+}
+
+#[test]
+fn a_scale_behind_a_tensor_multiplies_its_product() {
+    for piece in [7, 32, 4096, 1 << 20] {
+        let session = load_i2_s(0.5, piece).unwrap();
+        let Mixer::Attention(w) = &session.model().layers[0].mixer else { panic!("bitnet attends") };
+        assert_eq!((w.q.scale, w.k.scale, w.output.scale), (Some(1.5), Some(0.5), Some(0.5)));
+    }
+    assert_eq!(load_i2_s(f32::NAN, 99).err().map(|e| e.kind()), Some(ErrorKind::InvalidModel));
+    // a table of embeddings is not multiplied
+    let mut header = header("bitnet", &vec![]);
+    let config = Config::from_header(&header).unwrap();
+    header.tensors[0].ty = TensorType::from_name("I2_S").unwrap();
+    assert_eq!(roles(&header, &config).unwrap_err().kind(), ErrorKind::UnsupportedType);
 }
