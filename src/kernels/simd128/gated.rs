@@ -33,7 +33,7 @@ fn silu(x: v128) -> v128 {
 /// x / (1 + exp(-2 y)), which is x / 2 * (1 + tanh(y)) without 1 - 1 for large negative y.
 #[inline(always)]
 fn gelu_tanh(x: v128) -> v128 {
-    const ROOT_8_OVER_PI: f32 = 1.595_769_1;
+    const ROOT_8_OVER_PI: f32 = 1.595_769;
     let cubic = f32x4_mul(f32x4_mul(x, x), f32x4_mul(x, f32x4_splat(0.044715)));
     let twice = f32x4_mul(f32x4_splat(ROOT_8_OVER_PI), f32x4_add(x, cubic));
     f32x4_div(x, f32x4_add(f32x4_splat(1.0), exp(f32x4_neg(twice))))
