@@ -8,7 +8,7 @@ use super::weights::{Activations, Ropes, Uploaded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::{Header, TensorInfo};
 use crate::kernels::{Backend, MatrixId, Rope};
-use crate::quant::dequantize;
+use crate::quant::{dequantize, tensor_scale};
 use std::collections::VecDeque;
 
 /// Takes the bytes after the header in file order and leaves a [`Session`].
@@ -47,11 +47,6 @@ impl<B: Backend> Loader<B> {
     /// `InvalidModel` or `UnsupportedArchitecture` if tensors and configuration do not match.
     pub fn new(mut backend: B, header: Header, config: Config, context: usize, position: u64) -> Result<Self> {
         let roles = roles(&header, &config)?;
-        if let Some(t) = header.tensors.iter().find(|t| t.ty.trailer_bytes > 0) {
-            // refused rather than loaded without its scale
-            let detail = format!("{}: tensors of type {} can be read, but not yet run", t.name, t.ty.name);
-            return Err(Error::new(ErrorKind::UnsupportedType, detail));
-        }
         // first what does not depend on the weights: what is too large is found before they are fetched
         backend.create_cache(context, &config.cache())?;
         let buffers = Activations::create(&mut backend, &config)?;
@@ -95,7 +90,7 @@ impl<B: Backend> Loader<B> {
             bytes = rest;
             let complete = take.len() as u64 == left;
             match role {
-                Role::Matrices(..) | Role::Experts(..) => self.fill_matrices(&tensor, &role, take)?,
+                Role::Matrices(..) | Role::Experts(..) => self.fill_matrices(&tensor, &role, take, complete)?,
                 Role::Vector(_) | Role::Taps(..) | Role::Scale | Role::RopeFactors(_) => {
                     self.fill_values(&tensor, &role, take, complete)?;
                 }
@@ -122,9 +117,7 @@ impl<B: Backend> Loader<B> {
                 "rope_factors_short.weight" => self.factors.short = Some(values),
                 _ => self.factors.always = Some(values),
             },
-            Role::Scale => {
-                self.uploaded.scales.insert(tensor.name.clone(), values[0]);
-            }
+            Role::Scale => self.scale(&tensor.name, values[0]),
             _ => {
                 let id = self.backend.create_vector(&tensor.name, &values)?;
                 self.uploaded.vectors.insert(tensor.name.clone(), id);
@@ -154,8 +147,9 @@ impl<B: Backend> Loader<B> {
         Ok(pieces)
     }
 
-    fn fill_matrices(&mut self, t: &TensorInfo, role: &Role, mut bytes: &[u8]) -> Result<()> {
-        let row_bytes = (t.bytes / (t.len() / t.dims[0])) as usize; // rows are whole blocks: checked with the directory
+    fn fill_matrices(&mut self, t: &TensorInfo, role: &Role, mut bytes: &[u8], complete: bool) -> Result<()> {
+        // rows are whole blocks: checked with the directory
+        let row_bytes = ((t.bytes - t.ty.trailer_bytes) / (t.len() / t.dims[0])) as usize;
         let mut pieces = match self.pieces.take() {
             Some(pieces) => pieces,
             None => self.begin(t, role)?,
@@ -170,7 +164,21 @@ impl<B: Backend> Loader<B> {
             }
         }
         self.pieces = Some(pieces);
+        // behind the rows is what the type's trailer holds
+        self.pending.extend_from_slice(bytes);
+        if complete && t.ty.trailer_bytes > 0 {
+            self.scale(&t.name, tensor_scale(&self.pending)?);
+        }
+        if complete {
+            self.pending.clear();
+        }
         Ok(())
+    }
+
+    /// Notes what the product of a matrix is multiplied with: a scale of its own, a trailer, or both.
+    fn scale(&mut self, tensor: &str, by: f32) {
+        let matrix = tensor.trim_end_matches(".weight").trim_end_matches(".scale");
+        *self.uploaded.scales.entry(matrix.to_owned()).or_insert(1.0) *= by;
     }
 
     /// First what makes the pending bytes a panel or ends the piece, then whole panels straight from `bytes`; the rest

@@ -22,3 +22,6 @@ pub use weights::{
     Activations, AttentionWeights, Dense, ExpertActivations, FeedForward, Layer, Linear, Mixer, Mixture, Model,
     ShortConv,
 };
+
+#[cfg(test)]
+mod tests;

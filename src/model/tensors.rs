@@ -164,12 +164,28 @@ fn experts(all: &mut Expected, c: &Config, l: usize) {
     }
 }
 
+/// A scale behind a tensor multiplies the product of its matrix: of one that could have such a scale as a tensor.
+fn scales_have_a_place(header: &Header, expected: &HashMap<String, (Role, bool)>) -> Result<()> {
+    let has_place = |t: &TensorInfo| {
+        let name = t.name.strip_suffix(".weight");
+        name.is_some_and(|name| expected.contains_key(&format!("{name}.scale")))
+    };
+    match header.tensors.iter().find(|t| t.ty.trailer_bytes > 0 && !has_place(t)) {
+        None => Ok(()),
+        Some(t) => Err(Error::new(
+            ErrorKind::UnsupportedType,
+            format!("{} cannot be of type {}, which has a scale for the whole tensor", t.name, t.ty.name),
+        )),
+    }
+}
+
 /// Checks the file's tensors against the configuration: all that are needed, none that would be ignored.
 ///
 /// # Errors
 /// `InvalidModel` for a missing tensor or a wrong shape; `UnsupportedArchitecture` for one with no place in the pass.
 pub(super) fn roles(header: &Header, config: &Config) -> Result<Vec<Role>> {
     let mut expected = expected(config);
+    scales_have_a_place(header, &expected)?;
     let mut roles = Vec::new();
     for tensor in &header.tensors {
         let (role, _) = expected.remove(&tensor.name).ok_or_else(|| {

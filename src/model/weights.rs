@@ -186,6 +186,7 @@ pub(super) struct Ropes {
 pub(super) struct Uploaded {
     pub(super) matrices: HashMap<String, MatrixId>,
     pub(super) vectors: HashMap<String, VectorId>,
+    /// By the matrix's name without what follows the last dot.
     pub(super) scales: HashMap<String, f32>,
 }
 
@@ -206,7 +207,7 @@ impl Uploaded {
     fn linear(&self, name: &str) -> Result<Linear> {
         Ok(Linear {
             weight: self.matrix(name)?,
-            scale: self.scales.get(&format!("{name}.scale")).copied(),
+            scale: self.scales.get(name).copied(),
             bias: self.vectors.get(&format!("{name}.bias")).copied(),
         })
     }

@@ -97,21 +97,21 @@ class Pass:
         return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
 
-def copy_fields(reader, writer, old, new):
+def copy_fields(reader, writer, old, new, dropped):
     """The metadata of another architecture's file."""
     for name, field in reader.fields.items():
-        if name.startswith("GGUF.") or name == "general.architecture":
+        if name.startswith("GGUF.") or name == "general.architecture" or name.removeprefix(f"{old}.") in dropped:
             continue
         name = name.replace(f"{old}.", f"{new}.", 1) if name.startswith(f"{old}.") else name
         is_array = field.types[0] == gguf.GGUFValueType.ARRAY
         writer.add_key_value(name, field.contents(), field.types[0], field.types[-1] if is_array else None)
 
 
-def write(path, source, architecture, tensors):
+def write(path, source, architecture, tensors, dropped=()):
     path.parent.mkdir(exist_ok=True)
     reader = gguf.GGUFReader(source)
     writer = gguf.GGUFWriter(path, architecture)
-    copy_fields(reader, writer, reader.fields["general.architecture"].contents(), architecture)
+    copy_fields(reader, writer, reader.fields["general.architecture"].contents(), architecture, dropped)
     for name, data, kind in tensors:
         writer.add_tensor(name, data, raw_dtype=kind)
     for step in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file, writer.close):
@@ -128,10 +128,10 @@ def make_bitnet(path):
 
 
 def make_gemma(path):
-    """The tensors of gemma2-q5_1 without its norms after attention and feed-forward, and without its caps."""
+    """The tensors of gemma2-q5_1 without its norms after attention and feed-forward, its caps and its windows."""
     source = TINY / "gemma2-q5_1/model.gguf"
     tensors = [(t.name, t.data, t.tensor_type) for t in gguf.GGUFReader(source).tensors if ".post_" not in t.name]
-    write(path, source, "gemma", tensors)
+    write(path, source, "gemma", tensors, ["attn_logit_softcapping", "final_logit_softcapping", "attention.sliding_window"])
 
 
 def numbers(model, tokens):

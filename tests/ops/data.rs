@@ -74,6 +74,8 @@ fn fields(name: &str) -> &'static [Field] {
         "Q6_K" => &[Half(208)],
         "TQ1_0" => &[Half(52)],
         "TQ2_0" => &[Half(64)],
+        // its scale is the tensor's
+        "I2_S" => &[],
         "MXFP4" => &[E8m0(0)],
         "NVFP4" => &[Ue4m3(0), Ue4m3(1), Ue4m3(2), Ue4m3(3)],
         "IQ1_M" => &[Iq1m],

@@ -1,0 +1,265 @@
+//! The CPU backend: owns the memory and calls one set of kernels on slices.
+//!
+//! [`Kernels`] is implemented twice, by [`super::reference`] (scalar, the specification) and `super::simd128`.
+
+mod backend;
+
+use super::{Activation, Attention, BufferId, MatrixId, RopeKind, VectorId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::quant::TensorType;
+
+/// Where a row of queries stands, for [`Kernels::attention`].
+#[derive(Clone, Copy, Debug)]
+pub struct Cache<'a> {
+    /// Keys (positions, kv_heads * head_dim).
+    pub keys: &'a [f32],
+    /// Values (positions, kv_heads * head_dim).
+    pub values: &'a [f32],
+    /// The position of the first query row; row i sees positions 0 ..= position + i.
+    pub position: usize,
+}
+
+/// One operation a function, on slices whose lengths [`Cpu`] has checked.
+pub trait Kernels {
+    /// A packed weight matrix.
+    type Matrix;
+    /// What `matmul` wants of its input beside the numbers: made once for all matrices that read it.
+    type Input: Default;
+    /// See [`Backend::PANEL_ROWS`].
+    const PANEL_ROWS: usize;
+    /// See [`Backend::max_rows`].
+    const MAX_ROWS: usize;
+
+    /// An empty matrix (rows, cols).
+    fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Self::Matrix>;
+    /// Packs whole rows from `first_row` on.
+    fn write_rows(matrix: &mut Self::Matrix, first_row: usize, bytes: &[u8]) -> Result<()>;
+    /// (rows, cols).
+    fn shape(matrix: &Self::Matrix) -> (usize, usize);
+    /// Bytes held.
+    fn bytes(matrix: &Self::Matrix) -> u64;
+
+    /// out (cols) = row `token` of the table.
+    fn embed(table: &Self::Matrix, token: usize, out: &mut [f32]);
+    /// out (width) = x (width) / sqrt(mean(x²) + eps) * weight.
+    fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]);
+    /// Prepares x (n, cols) for `matmul`.
+    fn prepare(n: usize, x: &[f32], input: &mut Self::Input);
+    /// out (n, rows) = x (n, cols) @ Wᵀ; `input` was prepared from x.
+    fn matmul(w: &Self::Matrix, n: usize, x: &[f32], input: &Self::Input, out: &mut [f32]);
+    /// Rotates one head by `angles` (dims / 2, 2): cosine, sine.
+    fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]);
+    /// out (n, heads * head_dim): causal attention of q (same shape) over the cache.
+    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]);
+    /// Each run of `weight`'s length in x, in place, divided by sqrt(mean(x²) + eps) and multiplied by `weight`.
+    fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32);
+    /// gate = activation(gate) * up.
+    fn gated(gate: &mut [f32], up: &[f32], activation: Activation);
+    /// x += y.
+    fn add(x: &mut [f32], y: &[f32]);
+    /// x *= factor.
+    fn scale(x: &mut [f32], factor: f32);
+    /// x = cap * tanh(x / cap).
+    fn soft_cap(x: &mut [f32], cap: f32);
+    /// out (width) = the convolution's output at the last of `rows` (positions, width); taps (width, count).
+    fn short_conv(rows: &[f32], taps: &[f32], out: &mut [f32]);
+    /// routes (2 * used) = the indices of the largest of logits (experts), then the softmax over those.
+    fn route(logits: &[f32], routes: &mut [f32]);
+    /// out (width) = the sum of x (used, width), each by its weight.
+    fn mix_experts(x: &[f32], weights: &[f32], out: &mut [f32]);
+    /// The index of the largest element, the lowest on a tie; NaN is never the largest.
+    fn argmax(x: &[f32]) -> usize;
+}
+
+struct Buffer {
+    width: usize,
+    data: Vec<f32>, // (rows, width)
+}
+
+struct LayerCache {
+    width: usize,
+    keys: Vec<f32>,   // (positions so far, width); the rows of a short convolution
+    values: Vec<f32>, // (positions so far, width)
+}
+
+impl LayerCache {
+    fn empty(width: usize) -> Self {
+        Self { width, keys: Vec::new(), values: Vec::new() }
+    }
+}
+
+/// A weight matrix, or experts below each other.
+struct Stack<M> {
+    rows: usize, // of each
+    each: Vec<M>,
+}
+
+/// A [`Backend`] that runs [`Kernels`] at once, on this thread.
+pub struct Cpu<K: Kernels> {
+    matrices: Vec<Stack<K::Matrix>>,
+    vectors: Vec<Vec<f32>>,
+    buffers: Vec<Buffer>,
+    layers: Vec<LayerCache>,
+    context: usize,
+    tokens: Vec<u32>,
+    position: usize,
+    input: K::Input,
+    /// The buffer and row count that `input` was prepared from, while they are unchanged.
+    prepared: Option<(BufferId, usize)>,
+    best: (u32, f32),
+}
+
+impl<K: Kernels> Default for Cpu<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn mismatch(what: &str) -> Error {
+    Error::new(ErrorKind::Internal, format!("{what}: shapes do not match"))
+}
+
+fn ensure(ok: bool, what: &str) -> Result<()> {
+    if ok { Ok(()) } else { Err(mismatch(what)) }
+}
+
+/// A zeroed vector, or `OutOfMemory`: an allocation that fails must not trap. `len` is 64-bit because products of a
+/// file's dimensions need not fit the address space.
+pub(crate) fn zeroed<T: Clone + Default>(len: u64, what: &str) -> Result<Vec<T>> {
+    let mib = len.saturating_mul(size_of::<T>() as u64) >> 20;
+    let refused = || {
+        Error::new(ErrorKind::OutOfMemory, format!("no room for {mib} MiB of {what}; try a smaller model or context"))
+    };
+    let len = usize::try_from(len).map_err(|_| refused())?;
+    let mut v = Vec::new();
+    v.try_reserve_exact(len).map_err(|e| refused().with_source(e))?;
+    v.resize(len, T::default());
+    Ok(v)
+}
+
+impl<K: Kernels> Cpu<K> {
+    /// A backend without weights.
+    pub fn new() -> Self {
+        Self {
+            matrices: Vec::new(),
+            vectors: Vec::new(),
+            buffers: Vec::new(),
+            layers: Vec::new(),
+            context: 0,
+            tokens: Vec::new(),
+            position: 0,
+            input: K::Input::default(),
+            prepared: None,
+            best: (0, 0.0),
+        }
+    }
+
+    fn matrix(&self, id: MatrixId) -> Result<&K::Matrix> {
+        let stack = self.matrices.get(id.0).ok_or_else(|| mismatch("matrix id"))?;
+        if let [only] = stack.each.as_slice() { Ok(only) } else { Err(mismatch("one matrix")) }
+    }
+
+    fn layer(&self, layer: usize) -> Result<&LayerCache> {
+        self.layers.get(layer).ok_or_else(|| mismatch("layer"))
+    }
+
+    fn vector(&self, id: VectorId) -> Result<&[f32]> {
+        self.vectors.get(id.0).map(Vec::as_slice).ok_or_else(|| mismatch("vector id"))
+    }
+
+    fn rows(&self, id: BufferId, first: usize, n: usize) -> Result<&[f32]> {
+        let b = self.buffers.get(id.0).ok_or_else(|| mismatch("buffer id"))?;
+        b.data.get(first * b.width..(first + n) * b.width).ok_or_else(|| mismatch("buffer rows"))
+    }
+
+    /// Takes a buffer's storage to write to it while others are read; [`Self::put`] gives it back.
+    fn take(&mut self, id: BufferId, n: usize) -> Result<Buffer> {
+        let b = self.buffers.get_mut(id.0).ok_or_else(|| mismatch("buffer id"))?;
+        ensure(n * b.width <= b.data.len(), "buffer rows")?;
+        if self.prepared.is_some_and(|p| p.0 == id) {
+            self.prepared = None;
+        }
+        Ok(std::mem::replace(b, Buffer { width: b.width, data: Vec::new() }))
+    }
+
+    fn put(&mut self, id: BufferId, buffer: Buffer) {
+        self.buffers[id.0] = buffer;
+    }
+
+    /// Writes rows to the keys or values of a layer at the step's positions.
+    fn store(
+        &mut self,
+        n: usize,
+        layer: usize,
+        from: BufferId,
+        part: fn(&mut LayerCache) -> &mut Vec<f32>,
+    ) -> Result<()> {
+        let empty = LayerCache::empty(self.layer(layer)?.width);
+        let mut cache = std::mem::replace(&mut self.layers[layer], empty);
+        let (start, end) = (self.position * cache.width, (self.position + n) * cache.width);
+        let most = self.context * cache.width;
+        let to = part(&mut cache);
+        let stored = self.rows(from, 0, n).and_then(|from| {
+            ensure(from.len() == end - start && to.len() >= start, "store")?;
+            grow(to, end, most)?;
+            to[start..end].copy_from_slice(from);
+            Ok(())
+        });
+        self.layers[layer] = cache;
+        stored
+    }
+
+    /// Runs `f` on the first `n` rows of `out` with the rest of the backend readable.
+    fn write(&mut self, out: BufferId, n: usize, f: impl FnOnce(&Self, usize, &mut [f32]) -> Result<()>) -> Result<()> {
+        let mut buffer = self.take(out, n)?;
+        let width = buffer.width;
+        let done = f(self, width, &mut buffer.data[..n * width]);
+        self.put(out, buffer);
+        done
+    }
+}
+
+/// Makes `v` hold `len` elements, growing by a quarter and never beyond `most`.
+fn grow(v: &mut Vec<f32>, len: usize, most: usize) -> Result<()> {
+    if len > v.capacity() {
+        let capacity = (len + len / 4).min(most).max(len);
+        v.try_reserve_exact(capacity - v.len()).map_err(|e| {
+            Error::new(ErrorKind::OutOfMemory, "no room for more of the key/value cache; start a new conversation")
+                .with_source(e)
+        })?;
+    }
+    if len > v.len() {
+        v.resize(len, 0.0);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{Backend, CacheShape, Head, PassKey, Step, reference::Scalar};
+
+    #[test]
+    fn a_changed_input_is_prepared_again() {
+        // `prepared` must not survive a write to the buffer it was made from.
+        let mut b = Cpu::<Scalar>::new();
+        let x = b.create_buffer("x", 1, 4).unwrap();
+        b.prepared = Some((x, 1));
+        b.write(x, 1, |_, _, x| {
+            x.fill(1.0);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(b.prepared, None);
+    }
+
+    #[test]
+    fn a_step_outside_the_context_is_refused() {
+        let mut b = Cpu::<Scalar>::new();
+        b.create_cache(8, &[CacheShape::KeysValues(4)]).unwrap();
+        let key = PassKey { rows: 2, head: Head::None };
+        let step = |position| Step { tokens: &[0, 0], position };
+        assert!(b.pass(step(6), key, &mut |_| Ok(())).is_ok());
+        assert!(b.pass(step(7), key, &mut |_| Ok(())).is_err());
+    }
+}
