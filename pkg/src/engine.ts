@@ -6,6 +6,8 @@
  * a string property `code`, one of the engine's codes in `errors.ts`.
  */
 
+import type { Fit, Inspection } from './types.js';
+
 /** Which kernels run the model. */
 export type Backend = 'webgpu' | 'cpu';
 
@@ -31,6 +33,8 @@ export interface LoaderOptions {
 export interface Loader {
   /** True exactly once: the header is complete, and `prepare` must be awaited before the next push. */
   push(bytes: Uint8Array): boolean;
+  /** Whether the model fits, once the header is complete. */
+  fits(adapter?: AdapterLimits): EngineFits;
   /** Checks the model, gets the device, allocates. */
   prepare(): Promise<void>;
   /** Waits for the GPU's uploads. */
@@ -39,6 +43,32 @@ export interface Loader {
   finish(): Promise<Engine>;
   free(): void;
 }
+
+/** Of a WebGPU adapter's `limits`, in bytes. */
+export interface AdapterLimits {
+  maxBufferSize: number;
+  maxStorageBufferBindingSize: number;
+}
+
+/** What each backend says. */
+export interface EngineFits {
+  cpu: Fit;
+  /** Null without an adapter. */
+  webgpu: Fit | null;
+}
+
+/** Takes the beginning of a GGUF file. */
+export interface Inspector {
+  /** As the loader's. */
+  addPart(prefix: Uint8Array, bytes: number): number;
+  /** True exactly once: the header is complete. */
+  push(bytes: Uint8Array): boolean;
+  report(adapter?: AdapterLimits): EngineInspection;
+  free(): void;
+}
+
+/** `Inspection` without what JavaScript adds. */
+export type EngineInspection = Omit<Inspection, 'fits' | 'backend' | 'reason' | 'storage'>;
 
 /** `ModelInfo` without what JavaScript adds. */
 export interface EngineInfo {
@@ -121,6 +151,7 @@ export interface Engine {
 export interface EngineModule {
   Hasher: new () => Hasher;
   Loader: new (options: LoaderOptions) => Loader;
+  Inspector: new (options: { fileBytes: number; contextLength?: number; chatTemplate?: string }) => Inspector;
 }
 
 /** The module's default export: fetches and starts the WebAssembly beside it. */

@@ -2,6 +2,7 @@
 import { type BackendChoice, fallBack } from './backend.js';
 import type { ByteStream } from './byte-stream.js';
 import type { Engine, EngineModule, Loader } from './engine.js';
+import { fitting } from './fit.js';
 import type { Progress } from './progress.js';
 import type { LoadSettings } from './protocol.js';
 import { nextTask } from './queue.js';
@@ -53,7 +54,7 @@ export async function ingest(
   }
 }
 
-/** A loader that is replaced by one for the CPU when WebGPU does not take the model. */
+/** A loader that is replaced by one for the other backend when only that has room, or when WebGPU does not take the model. */
 class Intake {
   loader: Loader;
   choice: BackendChoice;
@@ -71,15 +72,17 @@ class Intake {
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
     this.choice = choice;
-    this.#replay = choice.mayFallBack ? [] : undefined;
+    this.#replay = choice.mayFallBack || choice.isAuto ? [] : undefined;
     this.loader = this.#create(choice);
   }
 
   async push(piece: Uint8Array): Promise<void> {
     this.#replay?.push(piece.slice());
     if (!this.loader.push(piece)) return;
+    const choice = fitting(this.choice, this.loader.fits(this.choice.adapter));
     try {
-      await this.loader.prepare();
+      if (choice === this.choice) await this.loader.prepare();
+      else await this.#startAgain(choice, this.#replay ?? []);
     } catch (error) {
       const other = fallBack(this.choice, error);
       if (other === undefined || this.#replay === undefined) throw error;

@@ -1,8 +1,8 @@
 /** Checks of everything that a caller passes: an option that is not understood or not honoured is an error. */
 import type { SamplingOptions } from './engine.js';
 import { PagelmError } from './errors.js';
-import type { LoadSettings, TemplateSettings, TemplateVariables } from './protocol.js';
-import type { ChatMessage, ChatOptions, GenerateOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
+import type { InspectSettings, LoadSettings, TemplateSettings, TemplateVariables } from './protocol.js';
+import type { ChatMessage, ChatOptions, GenerateOptions, InspectOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
 
 /** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
 type Keys<T> = Record<keyof T, true>;
@@ -10,6 +10,7 @@ type Keys<T> = Record<keyof T, true>;
 const LOAD_KEYS = {
   backend: true, contextLength: true, kvCacheType: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
 } satisfies Keys<LoadOptions>;
+const INSPECT_KEYS = { contextLength: true, chatTemplate: true, signal: true } satisfies Keys<InspectOptions>;
 const GENERATE_KEYS = {
   maxTokens: true, temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, presencePenalty: true,
   frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, signal: true,
@@ -53,6 +54,18 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
     }),
     signal: abortSignal(given['signal']),
     onProgress: onProgress as CheckedLoadOptions['onProgress'],
+  };
+}
+
+/** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
+export function checkInspectOptions(options: unknown): { settings: InspectSettings; signal: AbortSignal | undefined } {
+  const given = record('inspect options', options, INSPECT_KEYS);
+  return {
+    settings: present<InspectSettings>({
+      contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
+      chatTemplate: text('chatTemplate', given['chatTemplate']),
+    }),
+    signal: abortSignal(given['signal']),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
-import type { FinishReason, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
+import type { FinishReason, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its address absolute. */
 export type SourceData =
@@ -25,6 +25,12 @@ export interface LoadSettings {
   chatTemplate?: string;
 }
 
+/** `InspectOptions` after validation, without what stays on the page. */
+export interface InspectSettings {
+  contextLength?: number;
+  chatTemplate?: string;
+}
+
 export type Prompt =
   | { kind: 'text'; text: string }
   | { kind: 'tokens'; tokens: Uint32Array }
@@ -33,6 +39,7 @@ export type Prompt =
 /** The calls with one answer: their arguments and what they give. */
 export interface Calls {
   load: { arguments: { source: SourceData; settings: LoadSettings }; result: LoadResult };
+  inspect: { arguments: { source: SourceData; settings: InspectSettings }; result: Inspection };
   tokenize: { arguments: { text: string; addSpecial: boolean; parseSpecial: boolean }; result: Uint32Array };
   detokenize: { arguments: { tokens: Uint32Array }; result: string };
   applyChatTemplate: { arguments: { messages: string; options: TemplateSettings }; result: string };

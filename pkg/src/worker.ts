@@ -2,9 +2,10 @@
 import { type Gpu, chooseBackend } from './backend.js';
 import { PagelmError } from './errors.js';
 import { ingest } from './ingest.js';
+import { inspectSource } from './inspection.js';
 import { Progress } from './progress.js';
 import type { FromWorker, ToWorker } from './protocol.js';
-import { type LoadModel, Session } from './session.js';
+import { type InspectModel, type LoadModel, Session } from './session.js';
 import { openSource } from './source.js';
 import init, * as wasm from './wasm/pagelm.js';
 
@@ -20,6 +21,11 @@ const loadModel: LoadModel = async ({ source, settings }, emit, signal) => {
   return { engine: ingested.engine, result: { info, fromCache: stream.fromCache, loadMs: performance.now() - started } };
 };
 
+const inspectModel: InspectModel = async ({ source, settings }, signal) => {
+  await startEngine();
+  return inspectSource(wasm, source, settings, navigator.gpu as Gpu | undefined, signal);
+};
+
 async function startEngine(): Promise<void> {
   try {
     await init();
@@ -28,5 +34,5 @@ async function startEngine(): Promise<void> {
   }
 }
 
-const session = new Session((message: FromWorker, transfer: Transferable[] = []) => scope.postMessage(message, transfer), loadModel);
+const session = new Session((message: FromWorker, transfer: Transferable[] = []) => scope.postMessage(message, transfer), loadModel, inspectModel);
 scope.onmessage = (event: MessageEvent<ToWorker>) => session.receive(event.data);

@@ -1,5 +1,7 @@
 /** Checked by `tsc`, never run: what must compile does, and what must not does not. */
-import { type ErrorCode, type Generation, type LoadEvent, type Model, type ModelInfo, PagelmError, type Part, type Result, load } from 'pagelm';
+import {
+  type ErrorCode, type Fit, type Generation, type Inspection, type LoadEvent, type Model, type ModelInfo, PagelmError, type Part, type Result, inspect, load,
+} from 'pagelm';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<_ extends true>(): void {}
@@ -24,6 +26,15 @@ load('model.gguf', { backend: 'webgl' });
 load({ url: 'model.gguf', sha512: '' });
 // @ts-expect-error a source without url
 load({ sha256: '' });
+
+// inspect
+same<Equal<ReturnType<typeof inspect>, Promise<Inspection>>>();
+inspect('model.gguf', { contextLength: 4096, chatTemplate: '', signal: new AbortController().signal });
+// @ts-expect-error an inspection is of no backend
+inspect('model.gguf', { backend: 'cpu' });
+same<Equal<Inspection['backends'], { cpu: Fit; webgpu: Fit | null }>>();
+same<Equal<Inspection['quantisation'], string>>();
+same<Equal<Fit['needs']['heap'], number>>();
 
 // progress
 declare const event: LoadEvent;

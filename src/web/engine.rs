@@ -111,7 +111,8 @@ impl From<Event> for StepObject {
     }
 }
 
-fn object(value: &impl Serialize) -> Result<JsValue, JsValue> {
+/// As a plain JavaScript object.
+pub(super) fn object(value: &impl Serialize) -> Result<JsValue, JsValue> {
     value
         .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
         .map_err(|e| thrown(Error::new(ErrorKind::Internal, e.to_string())))

@@ -13,7 +13,7 @@ use super::variants::{Overrides, Pipeline, Variant};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The largest buffer for a chunk of weights: what WebGPU guarantees of a storage binding.
-const MAX_CHUNK_BYTES: u64 = 128 << 20;
+pub(super) const MAX_CHUNK_BYTES: u64 = 128 << 20;
 
 /// How a matrix product is divided among invocations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,8 +153,7 @@ impl Device {
             let detail = format!("{label} needs {bytes} bytes in one buffer; this device binds at most {limit}");
             return Err(Error::new(ErrorKind::OutOfMemory, detail));
         }
-        // a binding is never empty
-        let size = bytes.max(16).next_multiple_of(4);
+        let size = buffer_bytes(bytes);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
         self.scoped(|device| device.create_buffer(&descriptor))
     }
@@ -226,6 +225,11 @@ impl Device {
         let unknown = || Error::new(ErrorKind::GpuFailure, "the device dropped a request; load the model again");
         self.check().err().unwrap_or_else(unknown)
     }
+}
+
+/// What a buffer for so many bytes takes: a binding is never empty, and sizes are whole words.
+pub(super) fn buffer_bytes(bytes: u64) -> u64 {
+    bytes.max(16).next_multiple_of(4)
 }
 
 async fn request_adapter() -> Result<wgpu::Adapter> {

@@ -10,6 +10,7 @@
 mod device;
 mod elements;
 mod experts;
+mod footprint;
 mod memory;
 mod ops;
 mod packing;
@@ -27,6 +28,7 @@ use crate::kernels::{
 use crate::quant::TensorType;
 
 pub use device::{AdapterDescription, Device, Options, Tiling};
+pub use footprint::GpuFootprint;
 use memory::{Activation, Cache, Vector};
 use program::{Programs, Recording};
 use weights::Matrix;
