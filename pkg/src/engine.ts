@@ -6,6 +6,8 @@
  * a string property `code`, one of the engine's codes in `errors.ts`.
  */
 
+import type { GpuCounters } from './types.js';
+
 /** Which kernels run the model. */
 export type Backend = 'webgpu' | 'cpu';
 
@@ -114,6 +116,7 @@ export interface Engine {
   logits(tokens: Uint32Array): Promise<Float32Array>;
   /** (tokens.length - 1) */
   score(tokens: Uint32Array): Promise<Float32Array>;
+  counters(): GpuCounters | null;
   free(): void;
 }
 

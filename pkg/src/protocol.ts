@@ -4,7 +4,7 @@
  */
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
-import type { FinishReason, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
+import type { FinishReason, GpuCounters, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its address absolute. */
 export type SourceData =
@@ -38,6 +38,7 @@ export interface Calls {
   applyChatTemplate: { arguments: { messages: string; options: TemplateSettings }; result: string };
   logits: { arguments: { tokens: Uint32Array }; result: Float32Array };
   score: { arguments: { tokens: Uint32Array }; result: Float32Array };
+  counters: { arguments: object; result: GpuCounters | null };
 }
 
 export interface LoadResult {

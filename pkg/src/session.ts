@@ -4,7 +4,7 @@ import { PagelmError, errorToData, toPagelmError } from './errors.js';
 import type { CallMessage, FromWorker, GenerateMessage, LoadResult, ToWorker } from './protocol.js';
 import { Queue } from './queue.js';
 import { Turn, type WithEngine, renderTemplate } from './turn.js';
-import type { LoadProgress } from './types.js';
+import type { GpuCounters, LoadProgress } from './types.js';
 
 export type LoadMessage = Extract<CallMessage, { type: 'load' }>;
 
@@ -48,7 +48,7 @@ export class Session {
     this.#post({ type: 'result', id, value }, ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer ? [value.buffer] : []);
   }
 
-  #ask(message: Exclude<CallMessage, LoadMessage>): Promise<Uint32Array | Float32Array | string> {
+  #ask(message: Exclude<CallMessage, LoadMessage>): Promise<Uint32Array | Float32Array | string | GpuCounters | null> {
     switch (message.type) {
       case 'tokenize':
         return this.#withEngine((engine) => owned(engine.tokenize(message.text, message.addSpecial, message.parseSpecial)));
@@ -60,6 +60,8 @@ export class Session {
         return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.logits(message.tokens))));
       case 'score':
         return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.score(message.tokens))));
+      case 'counters':
+        return this.#withEngine((engine) => engine.counters());
     }
   }
 
