@@ -6,7 +6,7 @@
  * a string property `code`, one of the engine's codes in `errors.ts`.
  */
 
-import type { Fit, Inspection } from './types.js';
+import type { Fit, GpuCounters, Inspection } from './types.js';
 
 /** Which kernels run the model. */
 export type Backend = 'webgpu' | 'cpu';
@@ -144,6 +144,7 @@ export interface Engine {
   logits(tokens: Uint32Array): Promise<Float32Array>;
   /** (tokens.length - 1) */
   score(tokens: Uint32Array): Promise<Float32Array>;
+  counters(): GpuCounters | null;
   free(): void;
 }
 

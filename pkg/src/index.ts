@@ -3,7 +3,7 @@ export { load } from './load.js';
 export { PagelmError } from './errors.js';
 export type { ErrorCode } from './errors.js';
 export type {
-  ChatMessage, ChatOptions, Finish, FinishReason, Fit, GenerateOptions, Generation, InspectOptions, Inspection, LoadEvent, LoadOptions, LoadProgress, LoadReady, Model,
+  ChatMessage, ChatOptions, Finish, FinishReason, Fit, GenerateOptions, Generation, GpuCounters, GpuWork, InspectOptions, Inspection, LoadEvent, LoadOptions, LoadProgress, LoadReady, Model,
   ModelInfo, ModelSource, Part, ReasoningDelta, Result, TemplateOptions, TemplateVariableOptions, TextDelta, TextPart, Timings,
   TokenizeOptions, TokenLogprob, ToolCall, UrlSource, Usage,
 } from './types.js';

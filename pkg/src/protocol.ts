@@ -4,7 +4,7 @@
  */
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
-import type { FinishReason, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
+import type { FinishReason, GpuCounters, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its address absolute. */
 export type SourceData =
@@ -45,6 +45,7 @@ export interface Calls {
   applyChatTemplate: { arguments: { messages: string; options: TemplateSettings }; result: string };
   logits: { arguments: { tokens: Uint32Array }; result: Float32Array };
   score: { arguments: { tokens: Uint32Array }; result: Float32Array };
+  counters: { arguments: object; result: GpuCounters | null };
 }
 
 export interface LoadResult {

@@ -4,7 +4,7 @@ import { PagelmError, errorToData, toPagelmError } from './errors.js';
 import type { CallMessage, Calls, FromWorker, GenerateMessage, LoadResult, ToWorker } from './protocol.js';
 import { Queue } from './queue.js';
 import { Turn, type WithEngine, renderTemplate } from './turn.js';
-import type { Inspection, LoadProgress } from './types.js';
+import type { GpuCounters, Inspection, LoadProgress } from './types.js';
 
 export type LoadMessage = Extract<CallMessage, { type: 'load' }>;
 
@@ -71,6 +71,8 @@ export class Session {
         return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.logits(message.tokens))));
       case 'score':
         return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.score(message.tokens))));
+      case 'counters':
+        return this.#withEngine((engine) => engine.counters());
     }
   }
 

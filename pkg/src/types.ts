@@ -213,8 +213,36 @@ export interface Model {
   logits(tokens: readonly number[]): Promise<Float32Array>;
   /** Natural-log probability of each of `tokens[1..]` given all tokens before it, (tokens.length - 1). */
   score(tokens: readonly number[]): Promise<Float32Array>;
+  /** What the GPU was asked to do so far; null on the CPU. Asked between a generation's tokens, it answers at once. */
+  counters(): Promise<GpuCounters | null>;
   /** Ends the worker and frees its memory. Whatever is pending rejects with `closed`. Closing twice is fine. */
   close(): Promise<void>;
+}
+
+/** Work that a model has given to the GPU. */
+export interface GpuCounters {
+  /** Since loading began. */
+  total: GpuWork;
+  /** Since the latest step began: a block of a prompt or a token. */
+  step: GpuWork;
+  /** Shaders that were compiled. */
+  pipelines: number;
+  /** Bytes of all buffers that there are now. */
+  bufferBytes: number;
+}
+
+/** Counted where WebGPU is called. */
+export interface GpuWork {
+  /** Compute passes, one a step. */
+  passes: number;
+  dispatches: number;
+  submits: number;
+  /** Bytes that were written to buffers. */
+  bytesWritten: number;
+  /** Bytes that were mapped for reading. */
+  bytesRead: number;
+  /** Bytes of packed weights that the dispatches read: of the embedding table a row a token, of experts the used ones. */
+  weightBytes: number;
 }
 
 export interface TokenizeOptions {
