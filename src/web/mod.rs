@@ -6,6 +6,7 @@ mod engine;
 mod hasher;
 mod loader;
 mod options;
+mod threads;
 
 use crate::error::Error;
 use wasm_bindgen::JsValue;

@@ -5,3 +5,5 @@ declare const init: InitEngine;
 export default init;
 export declare const Hasher: EngineModule['Hasher'];
 export declare const Loader: EngineModule['Loader'];
+export declare const setThreads: EngineModule['setThreads'];
+export declare const setRowThreads: EngineModule['setRowThreads'];
