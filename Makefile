@@ -76,7 +76,7 @@ size: build ## what a page downloads for a first chat, against the budget
 	@node scripts/size.mjs
 
 clean: ## remove what was built; keep the model and the tools
-	rm -rf pkg/dist tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
+	rm -rf pkg/dist tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,relaxed,threads,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
 
 distclean: clean ## remove everything that was downloaded or installed here as well
 	rm -rf target models node_modules pkg/node_modules tests/bundlers/node_modules

@@ -80,6 +80,7 @@ export interface EngineInfo {
   vocabularySize: number;
   backend: Backend;
   device: string;
+  kernels: 'baseline' | 'relaxed' | 'wgsl';
   threads: number;
   bytes: number;
   memoryBytes: number;
@@ -153,9 +154,25 @@ export interface EngineModule {
   Hasher: new () => Hasher;
   Loader: new (options: LoaderOptions) => Loader;
   Inspector: new (options: { fileBytes: number; contextLength?: number; chatTemplate?: string }) => Inspector;
+  /** How many threads a CPU loader that is prepared from now on has; the others are there, or about to be. */
+  setThreads(count: number): void;
+  /** How many of them share the work of a single token, at most. */
+  setRowThreads(count: number): void;
 }
 
-/** The module's default export: fetches and starts the WebAssembly beside it. */
-export type InitEngine = (input?: {
+/** What the build with threads has beside that. */
+export interface ThreadedModule extends EngineModule {
+  /** This module, for the other workers. */
+  compiledModule(): WebAssembly.Module;
+  /** The life of thread `index`, from 1 on: it does not return. */
+  help(index: number): void;
+  /** Says that a thread ended for an error, so that nobody waits for it. */
+  helpFailed(): void;
+}
+
+/** The module's default export: fetches and starts the WebAssembly. */
+export type InitEngine = (input: {
   module_or_path: URL | string | WebAssembly.Module | Response | Promise<Response>;
+  /** That of the other threads. */
+  memory?: WebAssembly.Memory;
 }) => Promise<{ memory: WebAssembly.Memory }>;

@@ -23,6 +23,10 @@ export interface LoadSettings {
   cache?: 'opfs' | 'none';
   contextLength?: number;
   chatTemplate?: string;
+  /** Of the CPU backend. Absent: the fastest that this browser can run. */
+  kernels?: 'auto' | 'baseline' | 'relaxed';
+  /** Of the CPU backend, at most. Absent: one a core, up to a limit. */
+  threads?: number;
 }
 
 /** `InspectOptions` after validation, without what stays on the page. */

@@ -33,7 +33,17 @@ export interface LoadOptions {
   contextLength?: number | undefined;
   /** Type of the cached keys and values. Default and, in this version, only value: `'f32'`. */
   kvCacheType?: 'f32' | 'f16' | 'q8_0' | undefined;
-  /** CPU threads. Default and, in this version, only value: 1. */
+  /**
+   * Which instructions the CPU backend uses. Default `'auto'`: relaxed SIMD where the browser has it, otherwise
+   * `'baseline'`, SIMD128 on one thread, which computes a little more exactly. `'relaxed'` fails with
+   * `unsupported-environment` where it cannot run.
+   */
+  kernels?: 'auto' | 'baseline' | 'relaxed' | undefined;
+  /**
+   * CPU threads at most, 1 to 64. Default: as many as the device runs at the same time, but no more than 8. More than one
+   * need a page that is cross-origin isolated, and relaxed SIMD; elsewhere there is one, and `ModelInfo.threadsReason` says why. The
+   * model computes the same numbers with any number of threads.
+   */
   threads?: number | undefined;
   /**
    * `'opfs'` keeps the download in the origin's private file system, so that the next load makes no request; it
@@ -157,8 +167,12 @@ export interface ModelInfo {
   backendReason: string;
   /** The adapter's name, or the instruction set that the CPU runs. */
   device: string;
+  /** What runs the operations: the CPU's kernels by their instructions (see {@link LoadOptions.kernels}), or WebGPU's. */
+  kernels: 'baseline' | 'relaxed' | 'wgsl';
   /** CPU threads in use. */
   threads: number;
+  /** One sentence: why so many. */
+  threadsReason: string;
   /** Size of the GGUF file. */
   bytes: number;
   /** Bytes that the backend holds once the model is loaded: weights as packed, work space, and the cache for the whole context. */

@@ -13,6 +13,13 @@ pub(super) enum Any {
     Gpu(Core<super::Gpu>, String),
 }
 
+/// The CPU's kernels in this build, and what they run on.
+const CPU: (&str, &str) = if cfg!(target_feature = "relaxed-simd") {
+    ("relaxed", "WebAssembly relaxed SIMD")
+} else {
+    ("baseline", "WebAssembly SIMD128")
+};
+
 /// Runs the same expression on whichever engine it is.
 macro_rules! on {
     ($any:expr, $engine:ident => $body:expr) => {
@@ -37,7 +44,8 @@ struct InfoObject<'a> {
     info: &'a Info,
     backend: &'static str,
     device: &'a str,
-    threads: u32,
+    kernels: &'static str,
+    threads: usize,
     memory_bytes: u64,
 }
 
@@ -168,13 +176,13 @@ impl Engine {
 impl Engine {
     /// What was loaded, and where it runs.
     pub fn info(&self) -> Result<JsValue, JsValue> {
-        let (backend, device) = match &self.any {
-            Any::Cpu(_) => ("cpu", "WebAssembly SIMD128"),
+        let (backend, device, kernels, threads) = match &self.any {
+            Any::Cpu(_) => ("cpu", CPU.1, CPU.0, super::threads::count()),
             #[cfg(feature = "gpu")]
-            Any::Gpu(_, device) => ("webgpu", device.as_str()),
+            Any::Gpu(_, device) => ("webgpu", device.as_str(), "wgsl", 1),
         };
         let (info, memory_bytes) = on!(&self.any, e => (e.info(), e.bytes()));
-        object(&InfoObject { info, backend, device, threads: 1, memory_bytes })
+        object(&InfoObject { info, backend, device, kernels, threads, memory_bytes })
     }
 
     /// What the GPU has been asked to do; null on the CPU.

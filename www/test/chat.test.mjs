@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { launchChromium } from '../../scripts/browser.mjs';
-import { firstChatFiles } from '../../scripts/size.mjs';
+import { builds, firstChatFiles } from '../../scripts/size.mjs';
 import { projectRoot, serve } from '../../tests/server/serve.mjs';
 
 const defaultModel = JSON.parse(readFileSync(join(projectRoot, 'www/default-model.json'), 'utf8'));
@@ -108,8 +109,9 @@ describe('the chat page', () => {
     await page.keyboard.press('Enter');
     await page.waitForSelector('.turn.model .note:not(:empty)', { timeout: patience });
     const requested = server.requests.map(({ path }) => path).filter((path) => path.startsWith('/pkg/'));
-    const counted = firstChatFiles().map((file) => `/${relative(projectRoot, file)}`);
-    assert.deepEqual([...new Set(requested)].sort(), counted.sort());
+    const counted = builds.map((build) => firstChatFiles(build).map((file) => `/${relative(projectRoot, file)}`).sort());
+    // whichever build this browser gets; on this isolated page the one with threads, unless there is one core
+    assert.ok(counted.some((files) => isDeepStrictEqual(files, [...new Set(requested)].sort())), requested.join('\n'));
   });
 
   test('Escape stops an answer and keeps what is there', async () => {
