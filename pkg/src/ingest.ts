@@ -1,6 +1,6 @@
 /** In the worker: from a stream of bytes to an engine. The file is never held whole here. */
 import { type BackendChoice, fallBack } from './backend.js';
-import type { ByteStream } from './byte-stream.js';
+import type { ModelStream, OpenFile } from './byte-stream.js';
 import type { Engine, EngineModule, Loader } from './engine.js';
 import type { Progress } from './progress.js';
 import type { LoadSettings } from './protocol.js';
@@ -8,6 +8,8 @@ import { nextTask } from './queue.js';
 
 /** How much may be on its way to the GPU before it is waited for: it bounds the browser's staging memory. */
 const FLUSH_BYTES = 32 * 1024 * 1024;
+/** How much of a later file is first looked at for its header. */
+const PART_HEAD_BYTES = 256 * 1024;
 /** How long the worker may go without looking at its messages, in milliseconds. */
 const BREATH_MS = 20;
 
@@ -18,14 +20,15 @@ export interface Ingested {
 }
 
 export async function ingest(
-  wasm: Pick<EngineModule, 'Loader'>, stream: ByteStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
+  wasm: Pick<EngineModule, 'Loader'>, stream: ModelStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
 ): Promise<Ingested> {
-  const intake = new Intake(wasm, stream.total, settings, choice);
+  const intake = new Intake(wasm, stream.files, settings, choice);
   try {
+    await intake.addParts();
     let pushed = 0;
     let flushed = 0;
     let breath = performance.now();
-    for await (const piece of stream.pieces) {
+    for await (const piece of stream.pieces()) {
       await intake.push(piece);
       pushed += piece.byteLength;
       if (pushed - flushed >= FLUSH_BYTES) {
@@ -50,6 +53,8 @@ export async function ingest(
       // after a trap it cannot be freed, and the first error is the one that counts
     }
     throw error;
+  } finally {
+    await stream.close();
   }
 }
 
@@ -58,21 +63,36 @@ class Intake {
   loader: Loader;
   choice: BackendChoice;
   readonly #create: (choice: BackendChoice) => Loader;
+  readonly #later: readonly OpenFile[];
   /** Copies of what was pushed, for another loader; dropped as soon as none can follow. */
   #replay: Uint8Array[] | undefined;
   #consumed = false;
 
-  constructor(wasm: Pick<EngineModule, 'Loader'>, fileBytes: number, settings: LoadSettings, choice: BackendChoice) {
+  constructor(wasm: Pick<EngineModule, 'Loader'>, [first, ...later]: readonly OpenFile[], settings: LoadSettings, choice: BackendChoice) {
     const { contextLength, chatTemplate } = settings;
     this.#create = ({ backend }) => new wasm.Loader({
       backend,
-      fileBytes,
+      fileBytes: first?.bytes ?? 0,
       ...(contextLength !== undefined && { contextLength }),
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
+    this.#later = later;
     this.choice = choice;
     this.#replay = choice.mayFallBack ? [] : undefined;
     this.loader = this.#create(choice);
+  }
+
+  /** Shows the loader the headers of all files but the first. */
+  async addParts(): Promise<void> {
+    for (const file of this.#later) {
+      let wanted = PART_HEAD_BYTES;
+      for (;;) {
+        const needed = this.loader.addPart(await file.head(wanted), file.bytes);
+        if (needed === 0) break;
+        // at least doubling keeps the work linear
+        wanted = Math.max(needed, 2 * wanted);
+      }
+    }
   }
 
   async push(piece: Uint8Array): Promise<void> {
@@ -103,6 +123,7 @@ class Intake {
     this.loader = this.#create(choice);
     this.#consumed = false;
     this.choice = choice;
+    await this.addParts();
     for (const piece of pieces) if (this.loader.push(piece)) await this.loader.prepare();
   }
 }

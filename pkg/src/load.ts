@@ -7,7 +7,7 @@ import type { LoadResult } from './protocol.js';
 import { describeSource } from './source-data.js';
 import type { LoadEvent, LoadOptions, Model, ModelSource } from './types.js';
 
-/** How long an aborted worker may take to remove its unfinished download, in milliseconds. */
+/** How long an aborted worker may take to write down its unfinished download, in milliseconds. */
 const CLEANUP_MS = 2000;
 
 /**
@@ -20,7 +20,7 @@ const CLEANUP_MS = 2000;
  * await model.close();
  * ```
  *
- * @param source an address, a `Blob` or `{ url, sha256?, headers? }`
+ * @param source an address, a `Blob`, an array of them or `{ url, sha256?, headers? }`; see {@link ModelSource}
  * @throws {PagelmError}
  *   `invalid-argument`, `unsupported-option`: the arguments, before anything is requested;
  *   `network`, `storage`, `hash-mismatch`: getting the bytes;
@@ -35,8 +35,8 @@ export async function load(source: ModelSource, options?: LoadOptions): Promise<
 
 /** {@link load} with the worker that `spawn` gives. */
 export async function loadInto(spawn: () => WorkerPort, source: ModelSource, options?: LoadOptions): Promise<Model> {
-  const { settings, signal, onProgress } = checkLoadOptions(options);
-  const data = describeSource(source, settings.cache, baseAddress());
+  const { settings, hub, signal, onProgress } = checkLoadOptions(options);
+  const data = describeSource(source, settings.cache, baseAddress(), hub);
   if (signal?.aborted) throw aborted(signal);
   const report = onProgress && ((event: LoadEvent) => callBack(onProgress, event));
   const connection = new Connection(spawn());

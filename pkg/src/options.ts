@@ -1,15 +1,18 @@
 /** Checks of everything that a caller passes: an option that is not understood or not honoured is an error. */
 import type { SamplingOptions } from './engine.js';
 import { PagelmError } from './errors.js';
-import type { LoadSettings, TemplateSettings, TemplateVariables } from './protocol.js';
-import type { ChatMessage, ChatOptions, GenerateOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
+import { DOWNLOAD_DEFAULTS, type LoadSettings, type TemplateSettings, type TemplateVariables } from './protocol.js';
+import type { ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
 
 /** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
 type Keys<T> = Record<keyof T, true>;
 
 const LOAD_KEYS = {
   backend: true, contextLength: true, kvCacheType: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
+  hub: true, download: true,
 } satisfies Keys<LoadOptions>;
+const HUB_KEYS = { baseUrl: true, token: true } satisfies Keys<HubOptions>;
+const DOWNLOAD_KEYS = { connections: true, retries: true, stallMs: true } satisfies Keys<DownloadOptions>;
 const GENERATE_KEYS = {
   maxTokens: true, temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, presencePenalty: true,
   frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, signal: true,
@@ -28,9 +31,21 @@ const MAX_U32 = 0xffff_ffff;
 const MAX_COUNT = 0x7fff_ffff;
 /** As many alternatives as OpenAI's API gives. */
 const MAX_LOGPROBS = 20;
+/** Browsers open no more to one server over HTTP/1.1 than 6; a few more help where there are several. */
+const MAX_CONNECTIONS = 16;
+const MAX_RETRIES = 1000;
+/** A day. */
+const MAX_STALL_MS = 86_400_000;
+
+/** What `hf:` addresses need to know. */
+export interface CheckedHub {
+  baseUrl?: string;
+  token?: string;
+}
 
 export interface CheckedLoadOptions {
   settings: LoadSettings;
+  hub: CheckedHub;
   signal: AbortSignal | undefined;
   onProgress: ((event: LoadEvent) => void) | undefined;
 }
@@ -50,10 +65,31 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
       cache: oneOf('cache', given['cache'], ['opfs', 'none']),
       contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
       chatTemplate: text('chatTemplate', given['chatTemplate']),
+      download: downloadSettings(given['download']),
     }),
+    hub: checkHub(given['hub']),
     signal: abortSignal(given['signal']),
     onProgress: onProgress as CheckedLoadOptions['onProgress'],
   };
+}
+
+function downloadSettings(options: unknown): LoadSettings['download'] {
+  const given = record('download', options, DOWNLOAD_KEYS);
+  return {
+    connections: integer('download.connections', given['connections'], 1, MAX_CONNECTIONS) ?? DOWNLOAD_DEFAULTS.connections,
+    retries: integer('download.retries', given['retries'], 0, MAX_RETRIES) ?? DOWNLOAD_DEFAULTS.retries,
+    stallMs: integer('download.stallMs', given['stallMs'], 1, MAX_STALL_MS) ?? DOWNLOAD_DEFAULTS.stallMs,
+  };
+}
+
+/** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
+export function checkHub(options: unknown): CheckedHub {
+  const given = record('hub', options, HUB_KEYS);
+  const baseUrl = text('hub.baseUrl', given['baseUrl']);
+  if (baseUrl !== undefined && !/^https?:\/\/[^/?#]+[^?#]*$/i.test(baseUrl)) invalid('hub.baseUrl', baseUrl, 'an http(s) address without query');
+  const token = text('hub.token', given['token']);
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new PagelmError('invalid-argument', 'hub.token is no access token; it must be of printable ASCII characters without spaces.');
+  return present<CheckedHub>({ baseUrl, token });
 }
 
 export interface CheckedGenerateOptions {

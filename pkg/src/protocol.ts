@@ -6,14 +6,20 @@ import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
 import type { FinishReason, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
-/** A `ModelSource` as plain data, its address absolute. */
+/** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =
-  | { kind: 'blob'; blob: Blob }
-  | { kind: 'url'; url: string; sha256?: string; headers?: Record<string, string> };
+  | { kind: 'blobs'; blobs: Blob[] }
+  | { kind: 'urls'; parts: RemotePart[]; headers?: Record<string, string> };
+
+export interface RemotePart {
+  url: string;
+  /** What its bytes must have. */
+  sha256?: string;
+}
 
 /** True when the bytes come over the network, so that keeping them saves something. */
-export function isDownload(source: SourceData): source is SourceData & { kind: 'url' } {
-  return source.kind === 'url' && /^https?:/.test(source.url);
+export function isDownload(source: SourceData): source is SourceData & { kind: 'urls' } {
+  return source.kind === 'urls' && source.parts.every(({ url }) => /^https?:/.test(url));
 }
 
 /** `LoadOptions` after validation, without what stays on the page. */
@@ -23,7 +29,18 @@ export interface LoadSettings {
   cache?: 'opfs' | 'none';
   contextLength?: number;
   chatTemplate?: string;
+  download: DownloadSettings;
 }
+
+export interface DownloadSettings {
+  connections: number;
+  /** Of one request, without progress in between. */
+  retries: number;
+  stallMs: number;
+}
+
+/** 20 s without a byte is no pause of a server's that works; five retries take about 16 s of waiting. */
+export const DOWNLOAD_DEFAULTS: Readonly<DownloadSettings> = { connections: 4, retries: 5, stallMs: 20_000 };
 
 export type Prompt =
   | { kind: 'text'; text: string }

@@ -2,21 +2,25 @@
  * Where a GGUF file comes from.
  *
  * - a string or `URL`: fetched with GET; a relative one is resolved against the page's `document.baseURI`.
+ *   `hf:owner/repo/path/file.gguf@revision` is a file on the hub, of branch `main` without a revision; see {@link HubOptions}.
  * - an object with `url`: the same, with request `headers`, and `sha256` (64 hexadecimal digits) that the bytes must
  *   have. With it, the cached copy is found by its content instead of its address.
  * - a `Blob` or `File`: read in pieces, never copied whole, never cached.
  *
- * A list is for a model in several parts. This version reads one part: a list of one is that part, a longer one is
- * refused with `unsupported-option`, as are `hf:` addresses.
+ * A model in several files (split GGUF) is an array of its Blobs or addresses, in their order, or the address of the first file
+ * if they are called `…-00001-of-00003.gguf` and so on.
  */
 export type ModelSource = string | URL | Blob | readonly Blob[] | UrlSource;
 
 /** A model behind an address; see {@link ModelSource}. */
 export interface UrlSource {
   url: string | readonly string[];
-  /** SHA-256 of the whole file, 64 hexadecimal digits. Other bytes are deleted and fail with `hash-mismatch`. */
-  sha256?: string | undefined;
-  /** Sent with the request, e.g. `{ Authorization: 'Bearer …' }`. They are no part of the cache's key. */
+  /**
+   * SHA-256 of the whole file, 64 hexadecimal digits; of a model in several files, an array of one for each. Other bytes are
+   * deleted and fail with `hash-mismatch`.
+   */
+  sha256?: string | readonly string[] | undefined;
+  /** Sent with each request, e.g. `{ Authorization: 'Bearer …' }`. They are no part of the cache's key. */
   headers?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -42,10 +46,36 @@ export interface LoadOptions {
   cache?: 'opfs' | 'none' | undefined;
   /** Jinja source that is used instead of the model's own chat template. */
   chatTemplate?: string | undefined;
-  /** Stops loading: `load` rejects with `aborted`, the worker ends, and an unfinished download is removed. */
+  /** Stops loading: `load` rejects with `aborted` and the worker ends; the next load goes on with an unfinished download. */
   signal?: AbortSignal | undefined;
   /** Called about 20 times a second at most; the last event of each type always comes. */
   onProgress?: ((event: LoadEvent) => void) | undefined;
+  /** For `hf:` addresses. */
+  hub?: HubOptions | undefined;
+  /** How files are fetched. */
+  download?: DownloadOptions | undefined;
+}
+
+/** Where `hf:` addresses lead. */
+export interface HubOptions {
+  /** The hub or a mirror of it. Default: `'https://huggingface.co'`. */
+  baseUrl?: string | undefined;
+  /** An access token, for models that need one; sent to `baseUrl` as `Authorization: Bearer …`. */
+  token?: string | undefined;
+}
+
+/** How files are fetched. */
+export interface DownloadOptions {
+  /** Byte ranges that are fetched at the same time, 1 to 16. Default: 4. A server without ranges is asked once, for all. */
+  connections?: number | undefined;
+  /**
+   * How often a request is made again after a dropped connection, a stall, a short body, or a status of 408, 425, 429 or 5xx,
+   * 0 to 1000. Waits grow from a quarter of a second to eight, unless the server names one. Progress resets the count.
+   * Default: 5.
+   */
+  retries?: number | undefined;
+  /** After so many milliseconds without a byte a request counts as failed. Default: 20000. */
+  stallMs?: number | undefined;
 }
 
 /** What {@link LoadOptions.onProgress} is told. */

@@ -14,7 +14,7 @@ const loadModel: LoadModel = async ({ source, settings }, emit, signal) => {
   const started = performance.now();
   const progress = new Progress(emit);
   const [choice] = await Promise.all([chooseBackend(settings.backend, navigator.gpu as Gpu | undefined), startEngine()]);
-  const stream = await openSource(source, settings.cache, { wasm, progress, signal });
+  const stream = await openSource(source, settings, { wasm, progress, signal });
   const ingested = await ingest(wasm, stream, settings, choice, progress, signal);
   const info = { ...ingested.engine.info(), backendReason: ingested.choice.reason };
   return { engine: ingested.engine, result: { info, fromCache: stream.fromCache, loadMs: performance.now() - started } };

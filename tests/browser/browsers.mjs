@@ -62,12 +62,13 @@ function whatIsMissing(engine) {
  * @param {EngineName} options.engine
  * @param {boolean} [options.isolated]  cross-origin isolated: COOP and COEP
  * @param {boolean} [options.webgpu]    WebGPU, by a software adapter if need be
+ * @param {boolean} [options.strict]    with a content security policy that lets the page talk to its own server only
  * @param {Record<string, string>} [options.serves]  the server's roots
  * @param {string} [options.path]       the page
  * @returns {Promise<Session>}
  */
-export async function open({ engine, isolated = true, webgpu = false, serves = roots, path = '/blank.html' }) {
-  const server = await serve({ roots: serves, isolated });
+export async function open({ engine, isolated = true, webgpu = false, strict = true, serves = roots, path = '/blank.html' }) {
+  const server = await serve({ roots: serves, isolated, strict });
   try {
     const page = await launch[engine](webgpu);
     try {
