@@ -24,6 +24,14 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+/** What a list of stored models shows. */
+export interface ModelFacts {
+  architecture: string;
+  name: string;
+  parameters: number;
+  quantisation: string;
+}
+
 /** The files of a model, end to end. */
 export interface ModelStream {
   readonly files: readonly OpenFile[];
@@ -32,6 +40,8 @@ export interface ModelStream {
   readonly fromCache: boolean;
   /** Once. */
   pieces(): AsyncIterable<Uint8Array>;
+  /** Tells the store what the model turned out to be. */
+  describe?(info: ModelFacts): Promise<void>;
   /** Gives back what it holds, read or not. */
   close(): Promise<void>;
 }

@@ -219,7 +219,7 @@ export async function closeSink(sink: Sink | undefined): Promise<void> {
   try {
     await sink.part.file.leave();
   } finally {
-    sink.part.release();
+    await sink.part.release();
   }
 }
 

@@ -7,15 +7,24 @@ export interface LockOptions {
   signal?: AbortSignal;
 }
 
-/** Takes a lock and gives what releases it; undefined if it was not available. */
-export async function takeLock(name: string, { mode = 'exclusive', ifAvailable = false, signal }: LockOptions = {}): Promise<(() => void) | undefined> {
+/** Gives a lock back, and resolves when others can have it. */
+export type Release = () => Promise<void>;
+
+/** Takes a lock; undefined if it was not available. */
+export async function takeLock(name: string, { mode = 'exclusive', ifAvailable = false, signal }: LockOptions = {}): Promise<Release | undefined> {
   // A signal and `ifAvailable` exclude each other.
   const options: globalThis.LockOptions = { mode, ...(ifAvailable ? { ifAvailable } : signal && { signal }) };
   return new Promise((resolve, reject) => {
-    navigator.locks.request(name, options, (lock) => {
+    const released = navigator.locks.request(name, options, (lock) => {
       if (lock === null) return resolve(undefined);
-      return new Promise<void>((release) => resolve(release));
-    }).catch(reject);
+      return new Promise<void>((release) => {
+        resolve(async () => {
+          release();
+          await released;
+        });
+      });
+    });
+    released.catch(reject);
   });
 }
 

@@ -2,14 +2,14 @@
 import type { SamplingOptions } from './engine.js';
 import { PagelmError } from './errors.js';
 import { DOWNLOAD_DEFAULTS, type LoadSettings, type TemplateSettings, type TemplateVariables } from './protocol.js';
-import type { ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
+import type { ChatMessage, ChatOptions, DownloadOptions, Evicted, GenerateOptions, HubOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
 
 /** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
 type Keys<T> = Record<keyof T, true>;
 
 const LOAD_KEYS = {
   backend: true, contextLength: true, kvCacheType: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
-  hub: true, download: true,
+  hub: true, download: true, onEvict: true,
 } satisfies Keys<LoadOptions>;
 const HUB_KEYS = { baseUrl: true, token: true } satisfies Keys<HubOptions>;
 const DOWNLOAD_KEYS = { connections: true, retries: true, stallMs: true } satisfies Keys<DownloadOptions>;
@@ -48,6 +48,7 @@ export interface CheckedLoadOptions {
   hub: CheckedHub;
   signal: AbortSignal | undefined;
   onProgress: ((event: LoadEvent) => void) | undefined;
+  onEvict: ((evicted: Evicted) => void) | undefined;
 }
 
 /** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
@@ -57,6 +58,8 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
   if (kvCacheType !== undefined && kvCacheType !== 'f32') unsupported('kvCacheType', kvCacheType, "only 'f32' in this version");
   const threads = integer('threads', given['threads'], 1, MAX_COUNT);
   if (threads !== undefined && threads !== 1) unsupported('threads', threads, 'only 1 in this version');
+  const onEvict = given['onEvict'];
+  if (onEvict !== undefined && typeof onEvict !== 'function') invalid('onEvict', onEvict, 'a function');
   const onProgress = given['onProgress'];
   if (onProgress !== undefined && typeof onProgress !== 'function') invalid('onProgress', onProgress, 'a function');
   return {
@@ -66,10 +69,12 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
       contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
       chatTemplate: text('chatTemplate', given['chatTemplate']),
       download: downloadSettings(given['download']),
+      evict: onEvict === undefined ? undefined : true,
     }),
     hub: checkHub(given['hub']),
     signal: abortSignal(given['signal']),
     onProgress: onProgress as CheckedLoadOptions['onProgress'],
+    onEvict: onEvict as CheckedLoadOptions['onEvict'],
   };
 }
 

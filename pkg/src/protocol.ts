@@ -4,7 +4,7 @@
  */
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
-import type { FinishReason, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
+import type { Evicted, FinishReason, LoadProgress, ModelCheck, ModelInfo, StoreUsage, StoredModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =
@@ -27,6 +27,8 @@ export interface LoadSettings {
   backend: 'auto' | Backend;
   /** Absent: keep the download if the browser can. */
   cache?: 'opfs' | 'none';
+  /** Whether to make room for a download; every removal is told as an event. */
+  evict?: true;
   contextLength?: number;
   chatTemplate?: string;
   download: DownloadSettings;
@@ -50,11 +52,34 @@ export type Prompt =
 /** The calls with one answer: their arguments and what they give. */
 export interface Calls {
   load: { arguments: { source: SourceData; settings: LoadSettings }; result: LoadResult };
+  store: { arguments: { request: StoreRequest }; result: StoreAnswers[keyof StoreAnswers] };
   tokenize: { arguments: { text: string; addSpecial: boolean; parseSpecial: boolean }; result: Uint32Array };
   detokenize: { arguments: { tokens: Uint32Array }; result: string };
   applyChatTemplate: { arguments: { messages: string; options: TemplateSettings }; result: string };
   logits: { arguments: { tokens: Uint32Array }; result: Float32Array };
   score: { arguments: { tokens: Uint32Array }; result: Float32Array };
+}
+
+/** What a page asks of the store of models. */
+export type StoreRequest =
+  | { method: 'list' }
+  | { method: 'inspect'; id: string }
+  | { method: 'remove'; id: string }
+  | { method: 'pin'; id: string; pinned: boolean }
+  | { method: 'verify'; id: string }
+  | { method: 'usage' }
+  | { method: 'export'; id: string }
+  | { method: 'import'; blobs: Blob[]; names: string[] };
+
+export interface StoreAnswers {
+  list: StoredModelInfo[];
+  inspect: StoredModelInfo;
+  remove: void;
+  pin: StoredModelInfo;
+  verify: ModelCheck;
+  usage: StoreUsage;
+  export: Blob[];
+  import: StoredModelInfo;
 }
 
 export interface LoadResult {
@@ -102,10 +127,13 @@ export interface FinishMessage {
   timings: Timings;
 }
 
+/** What a call tells before its answer. */
+export type WorkerEvent = LoadProgress | ({ type: 'evicted' } & Evicted);
+
 export type FromWorker =
   | { type: 'result'; id: number; value: Calls[keyof Calls]['result'] }
   | { type: 'error'; id: number; error: ErrorData }
-  | { type: 'progress'; id: number; event: LoadProgress }
+  | { type: 'progress'; id: number; event: WorkerEvent }
   | DeltaMessage
   | FinishMessage
   /** The engine is beyond use; the page ends the worker. */

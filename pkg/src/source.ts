@@ -4,12 +4,14 @@ import { Download, type DownloadContext, type Sink, checkRoom, closeSink } from 
 import type { EngineModule } from './engine.js';
 import { PagelmError } from './errors.js';
 import type { Progress } from './progress.js';
-import { type LoadSettings, type RemotePart, type SourceData, isDownload } from './protocol.js';
+import { type LoadSettings, type RemotePart, type SourceData, type WorkerEvent, isDownload } from './protocol.js';
 import { bytesIn } from './ranges.js';
 import { type RemoteContext, RemoteFile } from './remote-file.js';
 import { type OpenPart, type OpenStored, Store, storageError } from './store.js';
 import type { StoredFile } from './store-index.js';
+import { makeRoom } from './store-calls.js';
 import { Tally } from './tally.js';
+import type { Evicted } from './types.js';
 
 /** How much of a later part is asked for to see its header; most have less than a tenth of it. */
 const PART_HEAD_BYTES = 256 * 1024;
@@ -17,13 +19,17 @@ const PART_HEAD_BYTES = 256 * 1024;
 export interface SourceContext {
   wasm: Pick<EngineModule, 'Hasher'>;
   progress: Progress;
+  /** Hears of models that are removed to make room. */
+  emit?(event: WorkerEvent): void;
   signal: AbortSignal;
 }
+
+type Settings = Pick<LoadSettings, 'cache' | 'download' | 'evict'>;
 
 type RemoteSource = SourceData & { kind: 'urls' };
 
 /** @throws {PagelmError} `network`, `storage`, `aborted`; the stream also `hash-mismatch` */
-export async function openSource(source: SourceData, settings: Pick<LoadSettings, 'cache' | 'download'>, context: SourceContext): Promise<ModelStream> {
+export async function openSource(source: SourceData, settings: Settings, context: SourceContext): Promise<ModelStream> {
   if (source.kind === 'blobs') return endToEnd(source.blobs.map(openBlob));
   const store = isDownload(source) ? await Store.open(settings.cache) : undefined;
   const opener = new Opener(source, store, settings, context);
@@ -34,12 +40,18 @@ export async function openSource(source: SourceData, settings: Pick<LoadSettings
 /** The same stream; at its end the store knows the model. */
 function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: RemoteSource, store: Store | undefined): ModelStream {
   if (store === undefined) return stream;
+  let id: string | undefined;
   return {
     ...stream,
     async *pieces() {
       yield* stream.pieces();
       const stored = files.map((file) => file.stored);
-      if (stored.every((file): file is StoredFile => file !== undefined)) await store.noteModel(stored, source.parts.map(({ url }) => url));
+      if (!stored.every((file): file is StoredFile => file !== undefined)) return;
+      await store.noteModel(stored, source.parts.map(({ url }) => url));
+      id = stored[0]?.sha256;
+    },
+    async describe(info) {
+      if (id !== undefined) await store.describe(id, info);
     },
   };
 }
@@ -53,11 +65,13 @@ class Opener {
   readonly #isCopyWanted: boolean;
   readonly #remote: RemoteContext;
   readonly #download: DownloadContext;
+  readonly #evicted: ((evicted: Evicted) => void) | undefined;
 
-  constructor(source: RemoteSource, store: Store | undefined, settings: Pick<LoadSettings, 'cache' | 'download'>, { wasm, progress, signal }: SourceContext) {
+  constructor(source: RemoteSource, store: Store | undefined, settings: Settings, { wasm, progress, emit, signal }: SourceContext) {
     this.#source = source;
     this.#store = store;
     this.#isCopyWanted = settings.cache === 'opfs';
+    this.#evicted = settings.evict && ((evicted) => emit?.({ type: 'evicted', ...evicted }));
     this.#remote = { headers: source.headers ?? {}, settings: settings.download, signal };
     this.#download = { wasm, tally: new Tally(progress), settings: settings.download, signal, isCopyWanted: this.#isCopyWanted };
   }
@@ -147,7 +161,9 @@ class Opener {
     try {
       if (!remote.hasRanges) file.clear();
       file.begin({ url, total, sha256: sha256 ?? remote.sha256 ?? null, ...remote.validators });
-      await checkRoom(url, total - bytesIn(file.ranges));
+      const needed = total - bytesIn(file.ranges);
+      if (this.#evicted !== undefined) await makeRoom(sink.store, needed, this.#evicted);
+      await checkRoom(url, needed);
       return sink;
     } catch (cause) {
       if (this.#isCopyWanted) throw storageError('begun', url, cause);
@@ -213,7 +229,7 @@ function openStored(stored: OpenStored): RemoteOpenFile {
     async *pieces() {
       yield* (await stored.stream()).pieces;
     },
-    close: async () => stored.release(),
+    close: () => stored.release(),
   };
 }
 

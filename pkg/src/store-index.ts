@@ -3,6 +3,8 @@
  * order. Plain data, replayed from the records of a journal.
  */
 
+import type { ModelFacts } from './byte-stream.js';
+
 export interface StoredFile {
   sha256: string;
   bytes: number;
@@ -21,6 +23,8 @@ export interface StoredModel {
   addedAt: number;
   usedAt: number;
   pinned: boolean;
+  /** What the file says of itself; null before it was first loaded. */
+  facts: ModelFacts | null;
 }
 
 export type IndexRecord =
@@ -29,6 +33,7 @@ export type IndexRecord =
   | { model: StoredModel }
   | { used: string; at: number }
   | { pin: string; pinned: boolean }
+  | { facts: ModelFacts; of: string }
   | { removed: string }
   | { gone: string };
 
@@ -44,6 +49,7 @@ export class StoreIndex {
     else if ('model' in record) this.models.set(record.model.id, { ...record.model });
     else if ('used' in record) this.#change(record.used, { usedAt: record.at });
     else if ('pin' in record) this.#change(record.pin, { pinned: record.pinned });
+    else if ('facts' in record) this.#change(record.of, { facts: record.facts });
     else if ('removed' in record) this.models.delete(record.removed);
     else if ('gone' in record) this.#forget(record.gone);
   }

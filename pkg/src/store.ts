@@ -8,12 +8,12 @@
  * A file becomes complete in this order: its bytes, its log says that it is sealed, it gets its name, the index has it, the
  * log goes. Whatever comes in between, the next look finds every step that was done.
  */
-import { type ByteStream, PIECE_BYTES, fromBlob } from './byte-stream.js';
+import { type ByteStream, type ModelFacts, PIECE_BYTES, fromBlob } from './byte-stream.js';
 import { Directory, nameOf } from './directory.js';
 import { PagelmError } from './errors.js';
 import { withIndex } from './index-journal.js';
 import { parseJournal } from './journal.js';
-import { takeLock } from './locks.js';
+import { type Release, takeLock } from './locks.js';
 import { PartFile, hasBytes, sealedIn } from './part-file.js';
 import type { LoadSettings, RemotePart } from './protocol.js';
 import type { StoredFile, StoredModel } from './store-index.js';
@@ -25,14 +25,14 @@ export interface OpenStored {
   /** Reads it once. */
   stream(): Promise<ByteStream>;
   /** It may be removed again. */
-  release(): void;
+  release: Release;
 }
 
 /** An unfinished file that nobody else works at. */
 export interface OpenPart {
   key: string;
   file: PartFile;
-  release(): void;
+  release: Release;
 }
 
 export class Store {
@@ -63,15 +63,15 @@ export class Store {
 
   /** Undefined, and forgotten, if it is not as the index has it. */
   async openStored(file: StoredFile): Promise<OpenStored | undefined> {
-    const release = (await takeLock(useLock(file.sha256), { mode: 'shared' })) as () => void;
+    const release = (await takeLock(useLock(file.sha256), { mode: 'shared' })) as Release;
     try {
       const blob = await this.directory.file(file.name);
       if (blob?.size === file.bytes) return { file, blob, release, stream: () => this.#stream(file, blob) };
     } catch (error) {
-      release();
+      await release();
       throw error;
     }
-    release();
+    await release();
     await withIndex(this.directory, (_, append) => append({ gone: file.sha256 }));
     return undefined;
   }
@@ -86,13 +86,13 @@ export class Store {
   /** Waits for other tabs that work at the same file; what they have left is found by {@link find} then. */
   async openPart(part: RemotePart, signal: AbortSignal): Promise<OpenPart> {
     const key = part.sha256 ?? (await sha256OfText(part.url));
-    const release = (await takeLock(partLock(key), { signal })) as () => void;
+    const release = (await takeLock(partLock(key), { signal })) as Release;
     try {
       await this.#recover(key);
       const file = await PartFile.open(this.directory, key);
       return { key, file, release };
     } catch (error) {
-      release();
+      await release();
       throw error;
     }
   }
@@ -113,7 +113,7 @@ export class Store {
       try {
         await this.#recover(key);
       } finally {
-        release();
+        await release();
       }
     }
     await withIndex(this.directory, async (index) => {
@@ -174,9 +174,30 @@ export class Store {
       const known = index.models.get(id);
       if (known !== undefined) return append({ used: id, at: now });
       if (files.some(({ sha256 }) => !index.files.has(sha256))) return; // removed meanwhile
-      const model: StoredModel = { id, files: files.map(({ sha256 }) => sha256), sources: [...sources], addedAt: now, usedAt: now, pinned: false };
+      const model: StoredModel = { id, files: files.map(({ sha256 }) => sha256), sources: [...sources], addedAt: now, usedAt: now, pinned: false, facts: null };
       append({ model });
     });
+  }
+
+  /** Notes what a model turned out to be. */
+  async describe(id: string, { architecture, name, parameters, quantisation }: ModelFacts): Promise<void> {
+    const facts = { architecture, name, parameters, quantisation };
+    await withIndex(this.directory, (index, append) => {
+      const known = index.models.get(id);
+      if (known !== undefined && JSON.stringify(known.facts) !== JSON.stringify(facts)) append({ facts, of: id });
+    });
+  }
+
+  /** Removes an unfinished download, unless a tab works at it. */
+  async dropUnfinished(key: string): Promise<boolean> {
+    const release = await takeLock(partLock(key), { ifAvailable: true });
+    if (release === undefined) return false;
+    try {
+      await this.#dropPart(key);
+      return true;
+    } finally {
+      await release();
+    }
   }
 }
 
