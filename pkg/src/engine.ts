@@ -25,12 +25,17 @@ export interface LoaderOptions {
   contextLength?: number;
   /** Jinja source that replaces the file's own template. */
   chatTemplate?: string;
-  /** Size of the whole GGUF file in bytes. */
+  /** Size of the GGUF file in bytes; of a model in several, of the first. */
   fileBytes: number;
 }
 
 /** Takes a GGUF file as a stream of bytes. Nothing that was pushed is referred to after `push` returns. */
 export interface Loader {
+  /**
+   * Of a model in several files: takes the first bytes of the next one, which has `bytes` bytes, before the first push. 0, or how
+   * many of its first bytes are needed. What is pushed then is all files end to end.
+   */
+  addPart(prefix: Uint8Array, bytes: number): number;
   /** True exactly once: the header is complete, and `prepare` must be awaited before the next push. */
   push(bytes: Uint8Array): boolean;
   /** Whether the model fits, once the header is complete. */

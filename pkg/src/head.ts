@@ -1,65 +1,70 @@
-/** In the worker: the beginning of a file, without the rest. */
-import { type ByteStream, fromBlob } from './byte-stream.js';
+/** In the worker: the beginnings of a model's files, without the rest. */
+import { type OpenFile, openBlob } from './byte-stream.js';
 import { PagelmError } from './errors.js';
-import { request } from './source.js';
-import type { SourceData } from './protocol.js';
-
-/** How much is asked for at first: the headers of models with small vocabularies are shorter. */
-const FIRST_BYTES = 1024 * 1024;
-/** The engine takes no longer header (`gguf::limits::MAX_HEADER_BYTES`). */
-const HEADER_LIMIT = 64 * 1024 * 1024;
+import { PART_HEAD_BYTES } from './parts.js';
+import { DOWNLOAD_DEFAULTS, type RemotePart, type SourceData, isDownload } from './protocol.js';
+import { type RemoteContext, RemoteFile } from './remote-file.js';
+import { openStored } from './source.js';
+import { Store } from './store.js';
 
 /**
- * A stream of the file that is meant to be left as soon as the header is complete: it asks for a piece, and then for as
- * much as a header may have, of which only what is taken is transferred, but for what is on its way.
+ * Where requests end, in bytes: the first is enough for small vocabularies, the second for all that are known (the header of
+ * Llama 3.2 has 7.8 MB), the last for the longest header that the engine takes (`gguf::limits::MAX_HEADER_BYTES`).
+ */
+const ENDS = [1, 8, 16, 32, 64].map((mib) => mib * 1024 * 1024);
+
+/**
+ * The files, to be left as soon as their headers are complete; the store's where it has them. Requests are not open-ended,
+ * although leaving ends a transfer: at the speed of a network near by, tens of megabytes are then on their way.
  *
  * @throws {PagelmError} `network`, `storage`
  */
-export async function openHead(source: SourceData, signal: AbortSignal): Promise<ByteStream> {
-  if (source.kind === 'blob') return fromBlob(source.blob);
-  const first = await request(source, false, signal, { Range: `bytes=0-${FIRST_BYTES - 1}` });
-  const total = await totalOf(first, source, signal);
-  return { total, pieces: headPieces(source, first, total, signal), fromCache: false };
+export async function openHeads(source: SourceData, signal: AbortSignal): Promise<OpenFile[]> {
+  if (source.kind === 'blobs') return source.blobs.map(openBlob);
+  const store = isDownload(source) ? await Store.open(undefined) : undefined;
+  const context: RemoteContext = { headers: source.headers ?? {}, settings: DOWNLOAD_DEFAULTS, signal };
+  const opened = await Promise.allSettled(source.parts.map((part, index) => openHead(part, index, store, context)));
+  const files = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const failed = opened.find((one) => one.status === 'rejected');
+  if (failed === undefined) return files;
+  await Promise.all(files.map((file) => file.close()));
+  throw failed.reason;
 }
 
-async function* headPieces(source: SourceData & { kind: 'url' }, first: Response, total: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  yield* body(first, source.url, signal);
-  if (first.status !== 206 || total <= FIRST_BYTES) return;
-  const last = Math.min(total, HEADER_LIMIT) - 1;
-  const second = await request(source, false, signal, { Range: `bytes=${FIRST_BYTES}-${last}` });
-  if (second.status !== 206 || second.headers.get('etag') !== first.headers.get('etag')) {
-    await second.body?.cancel();
-    throw new PagelmError('network', `${source.url} changed while it was read, or its server does not keep to ranges: try again.`);
+async function openHead(part: RemotePart, index: number, store: Store | undefined, context: RemoteContext): Promise<OpenFile> {
+  const stored = await store?.find(part);
+  if (stored !== undefined) return openStored(stored);
+  const remote = await RemoteFile.open(part, index === 0 ? ENDS[0]! : PART_HEAD_BYTES, context);
+  const { head, total } = remote;
+  if (head === undefined || total === undefined) {
+    remote.close();
+    throw new PagelmError('network', `The server of ${part.url} has no byte ranges, or does not say how long the file is: what is in it cannot be told without downloading all of it.`);
   }
-  yield* body(second, source.url, signal);
+  const upTo = (end: number) => beginning(remote, head, Math.min(end, total), context.signal);
+  return {
+    bytes: total,
+    fromCache: false,
+    head: upTo,
+    async *pieces() {
+      yield head;
+      let start = head.byteLength;
+      for (const end of ENDS) {
+        if (start >= Math.min(end, total)) continue;
+        yield (await upTo(end)).subarray(start);
+        start = Math.min(end, total);
+      }
+    },
+    async close() {
+      remote.close();
+    },
+  };
 }
 
-/** The bytes of an answer; leaving the loop ends the transfer. */
-async function* body(response: Response, url: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const reader = response.body?.getReader();
-  try {
-    for (;;) {
-      const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
-      if (done) return;
-      yield value;
-    }
-  } catch (cause) {
-    signal.throwIfAborted();
-    throw new PagelmError('network', `Reading the beginning of ${url} broke off: ${String(cause)}. Try again.`, { cause });
-  } finally {
-    reader?.cancel().catch(() => {});
-  }
-}
-
-/** Size of the whole file. A server of another origin may not let `Content-Range` be read; then it is asked again. */
-async function totalOf(response: Response, source: SourceData & { kind: 'url' }, signal: AbortSignal): Promise<number> {
-  const encoding = response.headers.get('content-encoding') ?? 'identity';
-  const range = /^bytes \d+-\d+\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
-  const length = response.headers.get('content-length');
-  if (response.status === 206 && range !== null) return Number(range[1]);
-  if (response.status === 200 && length !== null && encoding === 'identity') return Number(length);
-  const whole = response.status === 206 ? (await request(source, false, signal, {}, 'HEAD')).headers.get('content-length') : null;
-  if (whole !== null) return Number(whole);
-  await response.body?.cancel();
-  throw new PagelmError('network', `The server does not say how long ${source.url} is: it must send Content-Length, without Content-Encoding.`);
+/** Bytes before `end`, of which `head` is there already. */
+async function beginning(remote: RemoteFile, head: Uint8Array, end: number, signal: AbortSignal): Promise<Uint8Array> {
+  if (end <= head.byteLength) return head.slice(0, end);
+  const bytes = new Uint8Array(end);
+  bytes.set(head);
+  await remote.range(head.byteLength, end, (chunk, at) => bytes.set(chunk, at), signal);
+  return bytes;
 }

@@ -4,21 +4,25 @@ import type { ErrorCode } from './errors.js';
  * Where a GGUF file comes from.
  *
  * - a string or `URL`: fetched with GET; a relative one is resolved against the page's `document.baseURI`.
+ *   `hf:owner/repo/path/file.gguf@revision` is a file on the hub, of branch `main` without a revision; see {@link HubOptions}.
  * - an object with `url`: the same, with request `headers`, and `sha256` (64 hexadecimal digits) that the bytes must
  *   have. With it, the cached copy is found by its content instead of its address.
  * - a `Blob` or `File`: read in pieces, never copied whole, never cached.
  *
- * A list is for a model in several parts. This version reads one part: a list of one is that part, a longer one is
- * refused with `unsupported-option`, as are `hf:` addresses.
+ * A model in several files (split GGUF) is an array of its Blobs or addresses, in their order, or the address of the first file
+ * if they are called `…-00001-of-00003.gguf` and so on.
  */
 export type ModelSource = string | URL | Blob | readonly Blob[] | UrlSource;
 
 /** A model behind an address; see {@link ModelSource}. */
 export interface UrlSource {
   url: string | readonly string[];
-  /** SHA-256 of the whole file, 64 hexadecimal digits. Other bytes are deleted and fail with `hash-mismatch`. */
-  sha256?: string | undefined;
-  /** Sent with the request, e.g. `{ Authorization: 'Bearer …' }`. They are no part of the cache's key. */
+  /**
+   * SHA-256 of the whole file, 64 hexadecimal digits; of a model in several files, an array of one for each. Other bytes are
+   * deleted and fail with `hash-mismatch`.
+   */
+  sha256?: string | readonly string[] | undefined;
+  /** Sent with each request, e.g. `{ Authorization: 'Bearer …' }`. They are no part of the cache's key. */
   headers?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -52,12 +56,44 @@ export interface LoadOptions {
    * A cached copy is never revalidated: new bytes need a new address or a `sha256`.
    */
   cache?: 'opfs' | 'none' | undefined;
+  /**
+   * Lets a download that does not fit remove what is needed least: unfinished downloads first, then models, the longest unused
+   * first, never pinned ones, and nothing at all if that would not be enough. Called for each. Without it nothing is ever
+   * removed, and a download that does not fit fails with `storage`.
+   */
+  onEvict?: ((evicted: Evicted) => void) | undefined;
   /** Jinja source that is used instead of the model's own chat template. */
   chatTemplate?: string | undefined;
-  /** Stops loading: `load` rejects with `aborted`, the worker ends, and an unfinished download is removed. */
+  /** Stops loading: `load` rejects with `aborted` and the worker ends; the next load goes on with an unfinished download. */
   signal?: AbortSignal | undefined;
   /** Called about 20 times a second at most; the last event of each type always comes. */
   onProgress?: ((event: LoadEvent) => void) | undefined;
+  /** For `hf:` addresses. */
+  hub?: HubOptions | undefined;
+  /** How files are fetched. */
+  download?: DownloadOptions | undefined;
+}
+
+/** Where `hf:` addresses lead. */
+export interface HubOptions {
+  /** The hub or a mirror of it. Default: `'https://huggingface.co'`. */
+  baseUrl?: string | undefined;
+  /** An access token, for models that need one; sent to `baseUrl` as `Authorization: Bearer …`. */
+  token?: string | undefined;
+}
+
+/** How files are fetched. */
+export interface DownloadOptions {
+  /** Byte ranges that are fetched at the same time, 1 to 16. Default: 4. A server without ranges is asked once, for all. */
+  connections?: number | undefined;
+  /**
+   * How often a request is made again after a dropped connection, a stall, a short body, or a status of 408, 425, 429 or 5xx,
+   * 0 to 1000. Waits grow from a quarter of a second to eight, unless the server names one. Progress resets the count.
+   * Default: 5.
+   */
+  retries?: number | undefined;
+  /** After so many milliseconds without a byte a request counts as failed. Default: 20000. */
+  stallMs?: number | undefined;
 }
 
 /** What {@link LoadOptions.onProgress} is told. */
@@ -74,6 +110,15 @@ export interface LoadProgress {
   total: number;
 }
 
+/** Something that was removed from the store to make room; see {@link LoadOptions.onEvict}. */
+export interface Evicted {
+  /** Of the model; null for an unfinished download. */
+  id: string | null;
+  /** Where it was from; empty for an unfinished download. */
+  source: string;
+  bytes: number;
+}
+
 export interface LoadReady {
   type: 'ready';
   info: ModelInfo;
@@ -88,6 +133,8 @@ export interface InspectOptions {
   contextLength?: number | undefined;
   /** As in {@link LoadOptions.chatTemplate}. */
   chatTemplate?: string | undefined;
+  /** As in {@link LoadOptions.hub}. */
+  hub?: HubOptions | undefined;
   /** Stops: `inspect` rejects with `aborted`. */
   signal?: AbortSignal | undefined;
 }
@@ -257,6 +304,80 @@ export interface GpuWork {
   bytesRead: number;
   /** Bytes of packed weights that the dispatches read: of the embedding table a row a token, of experts the used ones. */
   weightBytes: number;
+}
+
+/**
+ * The models that are stored on this device, in the origin private file system, by the content of their files. Each method fails
+ * with `storage` where there is none, and with `invalid-argument` for an id that is not there.
+ *
+ * ```js
+ * import { load, models } from 'pagelm';
+ * for (const { id, bytes, sources } of await models.list()) console.log(id, bytes, sources[0]);
+ * const model = await load(await models.export(id)); // without a network, and without a copy
+ * ```
+ */
+export interface Models {
+  /** All of them, the last used first. */
+  list(): Promise<StoredModelInfo[]>;
+  inspect(id: string): Promise<StoredModelInfo>;
+  /** Removes it, and its files unless another model has them, too. Fails with `storage` while a tab is reading it. */
+  remove(id: string): Promise<void>;
+  /** A pinned model is never removed to make room. */
+  pin(id: string, pinned?: boolean): Promise<StoredModelInfo>;
+  /** Reads and hashes it. Files that are not what they should be are removed: the next load gets them again. */
+  verify(id: string, options?: VerifyOptions): Promise<ModelCheck>;
+  usage(): Promise<StoreUsage>;
+  /** Its files, which `load` takes. Their bytes stay on the disk until they are read. */
+  export(id: string): Promise<Blob[]>;
+  /** Copies a model into the store; several files are one split model. */
+  import(files: Blob | readonly Blob[], options?: ImportOptions): Promise<StoredModelInfo>;
+  /** Asks the browser not to clear this site's storage by itself; some ask the user. Whether it agrees. */
+  persist(): Promise<boolean>;
+}
+
+export interface VerifyOptions {
+  signal?: AbortSignal | undefined;
+  /** Hears of `verify`: bytes hashed. */
+  onProgress?: ((event: LoadProgress) => void) | undefined;
+}
+
+export interface ImportOptions extends VerifyOptions {}
+
+/** A model in the store. */
+export interface StoredModelInfo {
+  /** SHA-256 of its first file: other bytes are another model, so versions of one live side by side. */
+  id: string;
+  files: { sha256: string; bytes: number }[];
+  bytes: number;
+  /** The address that each file was got from; the names of imported ones. */
+  sources: string[];
+  /** Milliseconds since 1970. */
+  addedAt: number;
+  usedAt: number;
+  pinned: boolean;
+  /** What the model says of itself, as in {@link ModelInfo}; null until it was first loaded. */
+  facts: { architecture: string; name: string; parameters: number; quantisation: string } | null;
+}
+
+export interface ModelCheck {
+  id: string;
+  ok: boolean;
+  /** SHA-256 of the files that did not have it any more. */
+  bad: string[];
+}
+
+/** In bytes, except `models`. */
+export interface StoreUsage {
+  /** How many. */
+  models: number;
+  modelBytes: number;
+  /** Of downloads that are not complete; the next load goes on with them. */
+  unfinishedBytes: number;
+  /** What this origin may use, and uses, by the browser's own estimate; null where it gives none. */
+  quota: number | null;
+  usage: number | null;
+  /** Whether the browser has promised not to clear it by itself. */
+  persisted: boolean;
 }
 
 export interface TokenizeOptions {

@@ -62,13 +62,14 @@ function whatIsMissing(engine) {
  * @param {EngineName} options.engine
  * @param {boolean} [options.isolated]  cross-origin isolated: COOP and COEP
  * @param {boolean} [options.webgpu]    WebGPU, by a software adapter if need be
+ * @param {boolean} [options.strict]    with a content security policy that lets the page talk to its own server only
  * @param {Record<string, string>} [options.serves]  the server's roots
  * @param {string} [options.path]       the page
  * @param {string} [options.policy]     the content security policy, where it is not the server's
  * @returns {Promise<Session>}
  */
-export async function open({ engine, isolated = true, webgpu = false, serves = roots, path = '/blank.html', policy }) {
-  const server = await serve({ roots: serves, isolated, ...(policy === undefined ? {} : { policy }) });
+export async function open({ engine, isolated = true, webgpu = false, strict = true, serves = roots, path = '/blank.html', policy }) {
+  const server = await serve({ roots: serves, isolated, strict, ...(policy === undefined ? {} : { policy }) });
   try {
     const page = await launch[engine](webgpu);
     try {
