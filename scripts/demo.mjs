@@ -7,5 +7,5 @@ if (!Number.isInteger(port) || port < 1 || port > 65_515) {
   console.error(`error: PORT is "${process.env.PORT}"; it can be 1 to 65515`);
   process.exit(1);
 }
-const server = await serve({ port, nextFree: true, roots: siteRoots(buildSite()), strict: sitePolicy });
+const server = await serve({ port, nextFree: true, roots: siteRoots(buildSite()), policy: sitePolicy });
 console.log(`pagelm: ${server.origin}/   (Ctrl-C ends it)`);

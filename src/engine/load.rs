@@ -3,7 +3,7 @@
 use super::{Engine, part};
 use crate::chat::{ChatTemplate, default_template};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gguf::{Header, Metadata, Parsed};
+use crate::gguf::{Header, Metadata, Parsed, Parts};
 use crate::kernels::Backend;
 use crate::model::{Config, Loader};
 use crate::tokenizer::{Tokenizer, Vocabulary};
@@ -73,9 +73,12 @@ pub enum ReasoningMode {
 }
 
 /// Takes a GGUF file as a stream. First [`Self::push`] until the header is complete, then [`Self::prepare`] with a
-/// backend, then the rest, then [`Self::finish`].
+/// backend, then the rest, then [`Self::finish`]. Of a model in several files, [`Self::add_part`] takes the later ones'
+/// headers before the first push, and the stream is all of them end to end.
 pub struct EngineLoader<B: Backend> {
+    /// Of the first file until the header is complete, then of all.
     file_bytes: u64,
+    parts: Parts,
     options: LoadOptions,
     /// Bytes that came before `prepare`.
     held: Vec<u8>,
@@ -93,15 +96,24 @@ struct Loading<B: Backend> {
 }
 
 impl<B: Backend> EngineLoader<B> {
-    /// A loader for a file of `file_bytes` bytes.
+    /// A loader for a file of `file_bytes` bytes, the first one if there are several.
     pub fn new(file_bytes: u64, options: LoadOptions) -> Self {
-        Self { file_bytes, options, held: Vec::new(), parse_at: 0, header: None, loading: None }
+        let (parts, held) = (Parts::default(), Vec::new());
+        Self { file_bytes, parts, options, held, parse_at: 0, header: None, loading: None }
+    }
+
+    /// Takes the first bytes of the next file of the model, which has `bytes` bytes; see [`Parts::add`].
+    ///
+    /// # Errors
+    /// Those of [`Parts::add`].
+    pub fn add_part(&mut self, prefix: &[u8], bytes: u64) -> Result<Option<u64>> {
+        self.parts.add(prefix, bytes)
     }
 
     /// Takes the next bytes of the file. `true` exactly once: when the header is complete and `prepare` is due.
     ///
     /// # Errors
-    /// Those of [`Header::parse`] and of the weights' loader.
+    /// Those of [`Header::parse`], of [`Parts::join`] and of the weights' loader.
     pub fn push(&mut self, bytes: &[u8]) -> Result<bool> {
         if let Some(loading) = &mut self.loading {
             loading.weights.push(bytes)?;
@@ -114,7 +126,8 @@ impl<B: Backend> EngineLoader<B> {
         }
         match Header::parse(&self.held, self.file_bytes)? {
             Parsed::Complete(header) => {
-                self.header = Some(header);
+                let (header, bytes) = std::mem::take(&mut self.parts).join(header, self.file_bytes)?;
+                (self.header, self.file_bytes) = (Some(header), bytes);
                 Ok(true)
             }
             Parsed::NeedMore(bytes) => {

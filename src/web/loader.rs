@@ -37,6 +37,18 @@ impl Loader {
         Ok(Loader { loading })
     }
 
+    /// Takes the first bytes of the model's next file, which has `bytes` bytes. 0, or how many of its bytes are needed.
+    #[wasm_bindgen(js_name = addPart)]
+    pub fn add_part(&mut self, prefix: &[u8], bytes: f64) -> Result<f64, JsValue> {
+        let bytes = bytes as u64; // a size of JavaScript's: below 2^53
+        let needed = match &mut self.loading {
+            Loading::Cpu(l) => l.add_part(prefix, bytes),
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, _) => l.add_part(prefix, bytes),
+        };
+        Ok(needed.map_err(thrown)?.unwrap_or(0) as f64)
+    }
+
     /// Takes the next bytes; true exactly once, when the header is complete and `prepare` is due.
     pub fn push(&mut self, bytes: &[u8]) -> Result<bool, JsValue> {
         match &mut self.loading {

@@ -21,7 +21,7 @@ export const desktop = { width: 1280, height: 800 };
 /** @param {{ isolated?: boolean }} [options]  isolated: the host sends the headers that threads need */
 export async function openSite({ isolated = true } = {}) {
   const folder = buildSite(mkdtempSync(join(tmpdir(), 'pagelm-site-')));
-  const server = await serve({ roots: siteRoots(folder), strict: sitePolicy, isolated });
+  const server = await serve({ roots: siteRoots(folder), policy: sitePolicy, isolated });
   const browser = await launchChromium({ webgpu: false });
   return {
     folder,
