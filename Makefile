@@ -9,6 +9,7 @@ SHELL := bash
 # what a target takes from the command line or the environment, passed on unread by the shell
 ask: export PROMPT := $(value PROMPT)
 export PORT BACKEND MODEL MAX_TOKENS
+shapes: export SHAPES := $(value SHAPES)
 
 # folders are listed too: theirs is the only time stamp that changes when a file is removed
 wasm := pkg/dist/wasm/pagelm_bg.wasm
@@ -16,7 +17,7 @@ js := pkg/dist/index.js
 wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
 js_sources := $(wildcard pkg/*.json) $(shell find pkg/src)
 
-.PHONY: help setup build model defaultmodel demo site ask check test test-all bench size clean distclean
+.PHONY: help setup build model defaultmodel demo site ask check test test-all bench shapes size clean distclean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -71,11 +72,15 @@ bench: build defaultmodel ## measure speed
 	@scripts/setup.sh browser
 	@node tests/bench/bench.mjs
 
+shapes: build ## models of whole sizes with random weights: memory, or why they are refused; SHAPES="qwen3-4b:Q8_0 --backends=cpu"
+	@scripts/setup.sh browser
+	@node tests/shapes/run.mjs $$SHAPES
+
 size: build ## what a page downloads for a first chat, against the budget
 	@node scripts/size.mjs
 
 clean: ## remove what was built; keep the model and the tools
-	rm -rf pkg/dist site tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
+	rm -rf pkg/dist site tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,relaxed,threads,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
 
 distclean: clean ## remove everything that was downloaded or installed here as well
 	rm -rf target models node_modules pkg/node_modules tests/bundlers/node_modules

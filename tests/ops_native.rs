@@ -140,6 +140,9 @@ fn a_pass_is_one_submit_and_is_recorded_once() {
     gpu.pass(Step { tokens: &[2, 3], position: 2 }, KEY, never).expect("a replay");
     let after = gpu.counters();
     assert_eq!((after.recorded, after.passes, after.submits, after.dispatches), (1, 2, 2, 6));
+    // what is read of weights: two rows of the table, and all of it, in panels of 64
+    assert_eq!((before.weight_bytes, after.weight_bytes), ((2 + 64) * 32 * 4, 2 * (2 + 64) * 32 * 4));
+    assert_eq!(gpu.step_counters(), after.since(&before));
     // a replay writes the position and the tokens, nothing else
     assert_eq!(after.bytes_written - before.bytes_written, 4 + 2 * 4);
     assert_eq!(device.pipelines(), pipelines);
@@ -163,6 +166,22 @@ fn a_greedy_token_is_one_submit_and_eight_bytes() {
         let after = gpu.counters();
         assert_eq!((after.passes - before.passes, after.submits - before.submits), (1, 1));
         assert_eq!(after.bytes_read - before.bytes_read, 8);
+    }
+}
+
+#[test]
+fn buffers_are_given_back() {
+    let Some(device) = device(Options::default()) else { return };
+    for _ in 0..2 {
+        let (mut gpu, mut record) = small(&device);
+        gpu.pass(Step { tokens: &[0, 1], position: 0 }, KEY, &mut record).expect("a pass");
+        let x = gpu.create_buffer("x", 2, 32).expect("a buffer");
+        block_on(gpu.read(x, 1)).expect("a small readback");
+        block_on(gpu.read(x, 2)).expect("a larger one");
+        gpu.create_cache(16, &[CacheShape::KeysValues(32)]).expect("another cache");
+        assert!(device.buffer_bytes() >= gpu.bytes() && gpu.bytes() > 0);
+        drop(gpu);
+        assert_eq!(device.buffer_bytes(), 0);
     }
 }
 

@@ -1,8 +1,9 @@
+export { inspect } from './inspect.js';
 export { load } from './load.js';
 export { PagelmError } from './errors.js';
 export type { ErrorCode } from './errors.js';
 export type {
-  ChatMessage, ChatOptions, Finish, FinishReason, GenerateOptions, Generation, LoadEvent, LoadOptions, LoadProgress, LoadReady, Model,
+  ChatMessage, ChatOptions, Finish, FinishReason, Fit, GenerateOptions, Generation, GpuCounters, GpuWork, InspectOptions, Inspection, LoadEvent, LoadOptions, LoadProgress, LoadReady, Model,
   ModelInfo, ModelSource, Part, ReasoningDelta, Result, TemplateOptions, TemplateVariableOptions, TextDelta, TextPart, Timings,
   TokenizeOptions, TokenLogprob, ToolCall, UrlSource, Usage,
 } from './types.js';

@@ -2,6 +2,7 @@
 import { type BackendChoice, fallBack } from './backend.js';
 import type { ByteStream } from './byte-stream.js';
 import type { Engine, EngineModule, Loader } from './engine.js';
+import { fitting } from './fit.js';
 import type { Progress } from './progress.js';
 import type { LoadSettings } from './protocol.js';
 import { nextTask } from './queue.js';
@@ -19,8 +20,9 @@ export interface Ingested {
 
 export async function ingest(
   wasm: Pick<EngineModule, 'Loader'>, stream: ByteStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
+  forCpu: () => Promise<Pick<EngineModule, 'Loader'>> = async () => wasm,
 ): Promise<Ingested> {
-  const intake = new Intake(wasm, stream.total, settings, choice);
+  const intake = new Intake(wasm, stream.total, settings, choice, forCpu);
   try {
     let pushed = 0;
     let flushed = 0;
@@ -53,33 +55,38 @@ export async function ingest(
   }
 }
 
-/** A loader that is replaced by one for the CPU when WebGPU does not take the model. */
+/** A loader that is replaced by one for the other backend when only that has room, or when WebGPU does not take the model. */
 class Intake {
   loader: Loader;
   choice: BackendChoice;
-  readonly #create: (choice: BackendChoice) => Loader;
+  readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
+  /** The module for the CPU: another build may be faster there. */
+  readonly #forCpu: () => Promise<Pick<EngineModule, 'Loader'>>;
   /** Copies of what was pushed, for another loader; dropped as soon as none can follow. */
   #replay: Uint8Array[] | undefined;
   #consumed = false;
 
-  constructor(wasm: Pick<EngineModule, 'Loader'>, fileBytes: number, settings: LoadSettings, choice: BackendChoice) {
+  constructor(wasm: Pick<EngineModule, 'Loader'>, fileBytes: number, settings: LoadSettings, choice: BackendChoice, forCpu: () => Promise<Pick<EngineModule, 'Loader'>>) {
     const { contextLength, chatTemplate } = settings;
-    this.#create = ({ backend }) => new wasm.Loader({
+    this.#create = ({ Loader }, { backend }) => new Loader({
       backend,
       fileBytes,
       ...(contextLength !== undefined && { contextLength }),
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
+    this.#forCpu = forCpu;
     this.choice = choice;
-    this.#replay = choice.mayFallBack ? [] : undefined;
-    this.loader = this.#create(choice);
+    this.#replay = choice.mayFallBack || choice.isAuto ? [] : undefined;
+    this.loader = this.#create(wasm, choice);
   }
 
   async push(piece: Uint8Array): Promise<void> {
     this.#replay?.push(piece.slice());
     if (!this.loader.push(piece)) return;
+    const choice = fitting(this.choice, this.loader.fits(this.choice.adapter));
     try {
-      await this.loader.prepare();
+      if (choice === this.choice) await this.loader.prepare();
+      else await this.#startAgain(choice, this.#replay ?? []);
     } catch (error) {
       const other = fallBack(this.choice, error);
       if (other === undefined || this.#replay === undefined) throw error;
@@ -100,7 +107,7 @@ class Intake {
   async #startAgain(choice: BackendChoice, pieces: Uint8Array[]): Promise<void> {
     this.loader.free();
     this.#consumed = true;
-    this.loader = this.#create(choice);
+    this.loader = this.#create(await this.#forCpu(), choice);
     this.#consumed = false;
     this.choice = choice;
     for (const piece of pieces) if (this.loader.push(piece)) await this.loader.prepare();

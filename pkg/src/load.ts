@@ -3,7 +3,6 @@ import { Connection, type WorkerPort } from './connection.js';
 import { PagelmError } from './errors.js';
 import { WorkerModel } from './model.js';
 import { checkLoadOptions } from './options.js';
-import type { LoadResult } from './protocol.js';
 import { describeSource } from './source-data.js';
 import type { LoadEvent, LoadOptions, Model, ModelSource } from './types.js';
 
@@ -26,7 +25,8 @@ const CLEANUP_MS = 2000;
  *   `network`, `storage`, `hash-mismatch`: getting the bytes;
  *   `invalid-gguf`, `invalid-model`, `limit-exceeded`, `unsupported-type`, `unsupported-architecture`:
  *   what the bytes say; `chat-template`: a `chatTemplate` that does not parse (one in the file fails when it is used);
- *   `gpu-unavailable`, `gpu-failure`, `out-of-memory`: this device;
+ *   `gpu-unavailable`, `gpu-failure`, `out-of-memory`: this device; a model that is known to be too large is refused when
+ *   its header is there, before the rest is fetched;
  *   `unsupported-environment`, `worker-failed`: this page; `aborted`: the signal.
  */
 export async function load(source: ModelSource, options?: LoadOptions): Promise<Model> {
@@ -52,7 +52,7 @@ export async function loadInto(spawn: () => WorkerPort, source: ModelSource, opt
 }
 
 /** The answer, or `aborted` once the worker has cleaned up, which it gets {@link CLEANUP_MS} for. */
-async function orAborted(signal: AbortSignal | undefined, connection: Connection, id: number, answer: Promise<LoadResult>): Promise<LoadResult> {
+export async function orAborted<T>(signal: AbortSignal | undefined, connection: Connection, id: number, answer: Promise<T>): Promise<T> {
   if (signal === undefined) return answer;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const abort = () => {
@@ -87,11 +87,11 @@ function callBack(onProgress: (event: LoadEvent) => void, event: LoadEvent): voi
   }
 }
 
-function baseAddress(): string | undefined {
+export function baseAddress(): string | undefined {
   return globalThis.document?.baseURI ?? globalThis.location?.href;
 }
 
-function spawnWorker(): WorkerPort {
+export function spawnWorker(): WorkerPort {
   if (typeof Worker === 'undefined' || typeof WebAssembly === 'undefined') {
     const missing = typeof Worker === 'undefined' ? 'Worker' : 'WebAssembly';
     throw new PagelmError('unsupported-environment', `${missing} does not exist here; call load() in a browser's page, not on a server or in a service worker.`);

@@ -1,15 +1,16 @@
 /** Checks of everything that a caller passes: an option that is not understood or not honoured is an error. */
 import type { SamplingOptions } from './engine.js';
 import { PagelmError } from './errors.js';
-import type { LoadSettings, TemplateSettings, TemplateVariables } from './protocol.js';
-import type { ChatMessage, ChatOptions, GenerateOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
+import type { InspectSettings, LoadSettings, TemplateSettings, TemplateVariables } from './protocol.js';
+import type { ChatMessage, ChatOptions, GenerateOptions, InspectOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
 
 /** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
 type Keys<T> = Record<keyof T, true>;
 
 const LOAD_KEYS = {
-  backend: true, contextLength: true, kvCacheType: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
+  backend: true, contextLength: true, kvCacheType: true, kernels: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
 } satisfies Keys<LoadOptions>;
+const INSPECT_KEYS = { contextLength: true, chatTemplate: true, signal: true } satisfies Keys<InspectOptions>;
 const GENERATE_KEYS = {
   maxTokens: true, temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, presencePenalty: true,
   frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, signal: true,
@@ -26,6 +27,8 @@ const PART_KEYS = { type: true, text: true } satisfies Keys<TextPart>;
 const MAX_U32 = 0xffff_ffff;
 /** The engine's counts are 32-bit and signed in places. */
 const MAX_COUNT = 0x7fff_ffff;
+/** As many as the engine's pool has room for. */
+const MAX_THREADS = 64;
 /** As many alternatives as OpenAI's API gives. */
 const MAX_LOGPROBS = 20;
 
@@ -40,8 +43,6 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
   const given = record('load options', options, LOAD_KEYS);
   const kvCacheType = oneOf('kvCacheType', given['kvCacheType'], ['f32', 'f16', 'q8_0']);
   if (kvCacheType !== undefined && kvCacheType !== 'f32') unsupported('kvCacheType', kvCacheType, "only 'f32' in this version");
-  const threads = integer('threads', given['threads'], 1, MAX_COUNT);
-  if (threads !== undefined && threads !== 1) unsupported('threads', threads, 'only 1 in this version');
   const onProgress = given['onProgress'];
   if (onProgress !== undefined && typeof onProgress !== 'function') invalid('onProgress', onProgress, 'a function');
   return {
@@ -50,9 +51,23 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
       cache: oneOf('cache', given['cache'], ['opfs', 'none']),
       contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
       chatTemplate: text('chatTemplate', given['chatTemplate']),
+      kernels: oneOf('kernels', given['kernels'], ['auto', 'baseline', 'relaxed']),
+      threads: integer('threads', given['threads'], 1, MAX_THREADS),
     }),
     signal: abortSignal(given['signal']),
     onProgress: onProgress as CheckedLoadOptions['onProgress'],
+  };
+}
+
+/** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
+export function checkInspectOptions(options: unknown): { settings: InspectSettings; signal: AbortSignal | undefined } {
+  const given = record('inspect options', options, INSPECT_KEYS);
+  return {
+    settings: present<InspectSettings>({
+      contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
+      chatTemplate: text('chatTemplate', given['chatTemplate']),
+    }),
+    signal: abortSignal(given['signal']),
   };
 }
 

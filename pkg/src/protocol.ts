@@ -4,7 +4,7 @@
  */
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
-import type { FinishReason, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
+import type { FinishReason, GpuCounters, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its address absolute. */
 export type SourceData =
@@ -23,6 +23,16 @@ export interface LoadSettings {
   cache?: 'opfs' | 'none';
   contextLength?: number;
   chatTemplate?: string;
+  /** Of the CPU backend. Absent: the fastest that this browser can run. */
+  kernels?: 'auto' | 'baseline' | 'relaxed';
+  /** Of the CPU backend, at most. Absent: one a core, up to a limit. */
+  threads?: number;
+}
+
+/** `InspectOptions` after validation, without what stays on the page. */
+export interface InspectSettings {
+  contextLength?: number;
+  chatTemplate?: string;
 }
 
 export type Prompt =
@@ -33,11 +43,13 @@ export type Prompt =
 /** The calls with one answer: their arguments and what they give. */
 export interface Calls {
   load: { arguments: { source: SourceData; settings: LoadSettings }; result: LoadResult };
+  inspect: { arguments: { source: SourceData; settings: InspectSettings }; result: Inspection };
   tokenize: { arguments: { text: string; addSpecial: boolean; parseSpecial: boolean }; result: Uint32Array };
   detokenize: { arguments: { tokens: Uint32Array }; result: string };
   applyChatTemplate: { arguments: { messages: string; options: TemplateSettings }; result: string };
   logits: { arguments: { tokens: Uint32Array }; result: Float32Array };
   score: { arguments: { tokens: Uint32Array }; result: Float32Array };
+  counters: { arguments: object; result: GpuCounters | null };
 }
 
 export interface LoadResult {

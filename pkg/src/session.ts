@@ -1,10 +1,10 @@
 /** In the worker: answers the page's messages. There is one model in a worker. */
 import type { Engine } from './engine.js';
 import { PagelmError, errorToData, toPagelmError } from './errors.js';
-import type { CallMessage, FromWorker, GenerateMessage, LoadResult, ToWorker } from './protocol.js';
+import type { CallMessage, Calls, FromWorker, GenerateMessage, LoadResult, ToWorker } from './protocol.js';
 import { Queue } from './queue.js';
 import { Turn, type WithEngine, renderTemplate } from './turn.js';
-import type { LoadProgress } from './types.js';
+import type { GpuCounters, Inspection, LoadProgress } from './types.js';
 
 export type LoadMessage = Extract<CallMessage, { type: 'load' }>;
 
@@ -13,11 +13,17 @@ export type LoadModel = (
   message: LoadMessage, emit: (event: LoadProgress) => void, signal: AbortSignal,
 ) => Promise<{ engine: Engine; result: LoadResult }>;
 
+export type InspectMessage = Extract<CallMessage, { type: 'inspect' }>;
+
+/** Looks at a model; as for {@link LoadModel}. */
+export type InspectModel = (message: InspectMessage, signal: AbortSignal) => Promise<Inspection>;
+
 export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 
 export class Session {
   readonly #post: Post;
   readonly #loadModel: LoadModel;
+  readonly #inspectModel: InspectModel;
   #engine: Engine | undefined;
   /** The engine's methods must not overlap. */
   readonly #engineCalls = new Queue();
@@ -26,9 +32,10 @@ export class Session {
   /** How to stop what has this id. */
   readonly #cancels = new Map<number, () => void>();
 
-  constructor(post: Post, loadModel: LoadModel) {
+  constructor(post: Post, loadModel: LoadModel, inspectModel: InspectModel) {
     this.#post = post;
     this.#loadModel = loadModel;
+    this.#inspectModel = inspectModel;
   }
 
   /** Never throws: what goes wrong is posted. */
@@ -43,13 +50,17 @@ export class Session {
 
   async #call(message: CallMessage): Promise<void> {
     const { id } = message;
-    const value = message.type === 'load' ? await this.#load(message) : await this.#ask(message);
+    const value = await this.#answer(message);
     // Copies of numbers are handed over instead of copied again.
     this.#post({ type: 'result', id, value }, ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer ? [value.buffer] : []);
   }
 
-  #ask(message: Exclude<CallMessage, LoadMessage>): Promise<Uint32Array | Float32Array | string> {
+  #answer(message: CallMessage): Promise<Calls[keyof Calls]['result']> {
     switch (message.type) {
+      case 'load':
+        return this.#load(message);
+      case 'inspect':
+        return this.#inspect(message);
       case 'tokenize':
         return this.#withEngine((engine) => owned(engine.tokenize(message.text, message.addSpecial, message.parseSpecial)));
       case 'detokenize':
@@ -60,7 +71,15 @@ export class Session {
         return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.logits(message.tokens))));
       case 'score':
         return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.score(message.tokens))));
+      case 'counters':
+        return this.#withEngine((engine) => engine.counters());
     }
+  }
+
+  #inspect(message: InspectMessage): Promise<Inspection> {
+    const controller = new AbortController();
+    this.#cancels.set(message.id, () => controller.abort());
+    return this.#inspectModel(message, controller.signal);
   }
 
   async #load(message: LoadMessage): Promise<LoadResult> {

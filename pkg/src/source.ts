@@ -52,12 +52,16 @@ function collect(pieces: AsyncIterable<Uint8Array>): Promise<Blob> {
   return new Response(body).blob();
 }
 
-async function request(source: SourceData & { kind: 'url' }, isStored: boolean, signal: AbortSignal): Promise<Response> {
-  const { url, headers } = source;
+/** The answer to a request with more headers than the source's. @throws {PagelmError} `network` */
+export async function request(
+  source: SourceData & { kind: 'url' }, isStored: boolean, signal: AbortSignal, more: Record<string, string> = {}, method = 'GET',
+): Promise<Response> {
+  const { url } = source;
+  const headers = { ...source.headers, ...more };
   let response: Response;
   try {
     // Stored bytes need not be in the HTTP cache, too.
-    response = await fetch(url, { signal, ...(headers && { headers }), ...(isStored && { cache: 'no-store' }) });
+    response = await fetch(url, { method, signal, headers, ...(isStored && { cache: 'no-store' }) });
   } catch (cause) {
     signal.throwIfAborted();
     throw new PagelmError('network', `${url} cannot be fetched: ${String(cause)}. Check the address and the connection; a server of another origin must allow this one (CORS), and so must the page's content security policy.`, { cause });

@@ -16,7 +16,7 @@ test('every file that exports names exists', () => {
 test('importing the package touches nothing of a browser', async () => {
   assert.equal(typeof Worker, 'undefined');
   const pagelm = await import('pagelm');
-  assert.deepEqual(Object.keys(pagelm).sort(), ['PagelmError', 'load']);
+  assert.deepEqual(Object.keys(pagelm).sort(), ['PagelmError', 'inspect', 'load']);
   await assert.rejects(pagelm.load('https://example.org/m.gguf'), { code: 'unsupported-environment' });
 });
 

@@ -7,6 +7,7 @@ mod config;
 mod forward;
 mod keys;
 mod loader;
+mod needs;
 mod rope;
 mod session;
 mod tensors;
@@ -16,6 +17,7 @@ pub use architecture::{Architecture, Mixtures, Norms, QkNorm, Windows};
 pub use config::{Config, Experts, Mixing, Rotation};
 pub use forward::forward;
 pub use loader::Loader;
+pub use needs::Needs;
 pub use rope::{Rotary, Yarn};
 pub use session::{SCORE_ROWS, Session};
 pub use weights::{

@@ -38,11 +38,14 @@ for (const path of paths) {
         const actual = await session.evaluate(async (args) => (await import(`${location.origin}/browser/in-page.js`)).numbers(args), {
           url: model.url,
           backend: path.backend,
+          build: path.build,
           logits: prompts.map((/** @type {any} */ { tokens }) => tokens),
           scores: scored.map((/** @type {any} */ { tokens }) => tokens),
           greedy: prompts.map((/** @type {any} */ { tokens }) => ({ tokens, maxTokens: GREEDY_TOKENS })),
         });
         assert.equal(actual.info.backend, path.backend);
+        if (path.build.threads !== undefined) assert.equal(actual.info.threads, path.build.threads);
+        if (path.build.kernels !== undefined) assert.equal(actual.info.kernels, path.build.kernels);
         assert.equal(actual.info.vocabularySize, vocabulary);
         assert.ok(prompts.length >= 5 && scored.length >= 4, 'prompts are missing');
 

@@ -13,11 +13,11 @@ export const failure = (promise) => promise.then((value) => ({ code: 'no error',
 /**
  * Everything that the golden tests want to know of one model.
  *
- * @param {{ url: string, backend: 'cpu' | 'webgpu', cache?: 'opfs' | 'none', logits?: number[][], scores?: number[][],
+ * @param {{ url: string, backend: 'cpu' | 'webgpu', build?: { kernels?: 'baseline' | 'relaxed', threads?: number }, cache?: 'opfs' | 'none', logits?: number[][], scores?: number[][],
  *           greedy?: { tokens: number[], maxTokens: number }[], texts?: string[] }} wanted
  */
-export async function numbers({ url, backend, cache = 'none', logits = [], scores = [], greedy = [], texts = [] }) {
-  const model = await load(url, { backend, cache });
+export async function numbers({ url, backend, build = {}, cache = 'none', logits = [], scores = [], greedy = [], texts = [] }) {
+  const model = await load(url, { backend, cache, ...build });
   try {
     const answer = { info: model.info, logits: [], scores: [], greedy: [], texts: [], tokens: [] };
     const out = /** @type {Record<string, any[]>} */ (/** @type {any} */ (answer));

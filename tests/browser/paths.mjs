@@ -3,14 +3,25 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../server/serve.mjs';
 
-/** @typedef {{ name: string, engine: import('./browsers.mjs').EngineName, backend: 'cpu' | 'webgpu' }} Path */
+/** @typedef {{ kernels?: 'baseline' | 'relaxed', threads?: number }} Build  options that lead to one build of the engine */
+/** @typedef {{ name: string, engine: import('./browsers.mjs').EngineName, backend: 'cpu' | 'webgpu', build: Build }} Path */
+/** @type {Record<string, Build>} */
+const builds = {
+  baseline: { kernels: 'baseline' },
+  relaxed: { kernels: 'relaxed', threads: 1 },
+  threads: { kernels: 'relaxed', threads: 2 },
+};
 /** @type {Path[]} */
 export const paths = [
-  { name: 'Chromium cpu', engine: 'chromium', backend: 'cpu' },
-  { name: 'Chromium webgpu', engine: 'chromium', backend: 'webgpu' },
-  { name: 'Firefox cpu', engine: 'firefox', backend: 'cpu' },
-  { name: 'Firefox webgpu', engine: 'firefox', backend: 'webgpu' },
-  { name: 'WebKit cpu', engine: 'webkit', backend: 'cpu' },
+  { name: 'Chromium cpu', engine: 'chromium', backend: 'cpu', build: builds.baseline },
+  { name: 'Chromium cpu, relaxed', engine: 'chromium', backend: 'cpu', build: builds.relaxed },
+  { name: 'Chromium cpu, threads', engine: 'chromium', backend: 'cpu', build: builds.threads },
+  { name: 'Chromium webgpu', engine: 'chromium', backend: 'webgpu', build: {} },
+  { name: 'Firefox cpu', engine: 'firefox', backend: 'cpu', build: builds.baseline },
+  { name: 'Firefox cpu, relaxed', engine: 'firefox', backend: 'cpu', build: builds.relaxed },
+  { name: 'Firefox cpu, threads', engine: 'firefox', backend: 'cpu', build: builds.threads },
+  { name: 'Firefox webgpu', engine: 'firefox', backend: 'webgpu', build: {} },
+  { name: 'WebKit cpu', engine: 'webkit', backend: 'cpu', build: {} },
 ];
 
 /** Largest difference of a log-probability to the reference; the classes are those of tests/goldens/README.md. */

@@ -14,8 +14,12 @@ assert.ok(prompts.length === 10 && passages.length === 2, 'prompts or passages a
 /** How much each path does: prompts, greedy ids of each, and tokens of each passage (all of both: Infinity). */
 const work = /** @type {Record<string, { prompts: number, ids: number, passages: number, tokens: number }>} */ ({
   'Chromium cpu': { prompts: 10, ids: 64, passages: 2, tokens: Infinity },
+  'Chromium cpu, relaxed': { prompts: 2, ids: 64, passages: 1, tokens: 64 },
+  'Chromium cpu, threads': { prompts: 2, ids: 64, passages: 1, tokens: 64 },
   'Chromium webgpu': { prompts: 2, ids: 8, passages: 1, tokens: 64 },
   'Firefox cpu': { prompts: 2, ids: 16, passages: 1, tokens: 64 },
+  'Firefox cpu, relaxed': { prompts: 2, ids: 16, passages: 1, tokens: 64 },
+  'Firefox cpu, threads': { prompts: 2, ids: 16, passages: 1, tokens: 64 },
   'Firefox webgpu': { prompts: 2, ids: 8, passages: 1, tokens: 64 },
   'WebKit cpu': { prompts: 2, ids: 16, passages: 1, tokens: 64 },
 });
@@ -36,6 +40,7 @@ for (const path of paths) {
         actual = await session.evaluate(async (args) => (await import(`${location.origin}/browser/in-page.js`)).numbers(args), {
           url: realModel.url,
           backend: path.backend,
+          build: path.build,
           greedy: asked.map((/** @type {any} */ { tokens }) => ({ tokens, maxTokens: todo.ids })),
           scores: scored.map((/** @type {any} */ { tokens }) => tokens),
           texts: prompts.map((/** @type {any} */ { text }) => text),
@@ -48,6 +53,8 @@ for (const path of paths) {
 
     test('is loaded for what was asked for', () => {
       assert.equal(actual.info.backend, path.backend);
+      if (path.build.threads !== undefined) assert.equal(actual.info.threads, path.build.threads);
+      if (path.build.kernels !== undefined) assert.equal(actual.info.kernels, path.build.kernels);
       assert.equal(actual.info.architecture, 'llama');
       assert.equal(actual.info.quantisation, 'Q4_1');
     });

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { relative } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { firstChatFiles } from '../../scripts/size.mjs';
+import { isDeepStrictEqual } from 'node:util';
+import { builds, firstChatFiles } from '../../scripts/size.mjs';
 import { projectRoot } from '../../tests/server/serve.mjs';
 import { answered, fitsTheScreen, loadDefault, modelFile, openPage, openSite, patience, set } from './open.mjs';
 
@@ -102,8 +103,9 @@ describe('the chat page', () => {
     await page.keyboard.press('Enter');
     await answered(page, 1);
     const requested = site.server.requests.map(({ path }) => path).filter((path) => path.startsWith('/pkg/'));
-    const counted = firstChatFiles().map((file) => `/${relative(projectRoot, file)}`);
-    assert.deepEqual([...new Set(requested)].sort(), counted.sort());
+    const counted = builds.map((build) => firstChatFiles(build).map((file) => `/${relative(projectRoot, file)}`).sort());
+    // whichever build this browser gets; on this isolated page the one with threads, unless there is one core
+    assert.ok(counted.some((files) => isDeepStrictEqual(files, [...new Set(requested)].sort())), requested.join('\n'));
   });
 
   test('Escape stops an answer and keeps what is there; the system prompt counts', async () => {
