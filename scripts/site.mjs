@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { brotliCompressSync } from 'node:zlib';
 import { projectRoot } from '../tests/server/serve.mjs';
 
 /** The libraries of the page, by the names under which it imports them; each is one module without imports. */
@@ -96,5 +97,7 @@ const sha256 = (file) => createHash('sha256').update(readFileSync(file)).digest(
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const folder = buildSite(process.argv[2] && resolve(process.argv[2]));
-  console.log(`site: ${filesOf(folder).length} files in ${relative(process.cwd(), folder) || '.'}`);
+  const page = filesOf(folder).filter((path) => !/^(?:pkg|icons|bench|measure|report|chart)|\.txt$/.test(path));
+  const bytes = page.reduce((sum, path) => sum + brotliCompressSync(readFileSync(join(folder, path))).length, 0);
+  console.log(`site: ${filesOf(folder).length} files in ${relative(process.cwd(), folder) || '.'}; the page without the engine is ${bytes} bytes of brotli`);
 }

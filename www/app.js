@@ -10,6 +10,7 @@ import { setUpOffline } from './offline.js';
 import { announce, clearError, element, hideNotice, show, showError } from './page.js';
 import { rememberModel } from './recent.js';
 import { setUpSettings } from './settings.js';
+import { modelStore } from './store.js';
 
 /** @typedef {import('./pagelm.js').ModelSource} ModelSource */
 /** @typedef {import('./conversations.js').Conversation} Conversation */
@@ -24,7 +25,7 @@ const chat = new Chat((conversation) => {
   store.keep(conversation).catch((error) => showError('The conversation is not stored.', error));
   showAddress(conversation.id);
 });
-const library = new Library(start);
+const library = new Library(start, startAgain);
 openAddress();
 setUpOffline();
 
@@ -32,16 +33,27 @@ setUpOffline();
 async function start(source, used) {
   // two models at once may be more than the device has room for
   await chat.close();
+  rememberModel(used); // a download that is paused is found there, too
   const loaded = await loading.start(source, used.name);
   if (!loaded) {
     showWayBack();
+    library.refresh();
     return;
   }
-  rememberModel(used);
   showInfo(loaded.model.info, loaded.ready);
   show('chat');
   chat.use(loaded.model, used);
   announce(`${loaded.model.info.name || used.name} is ready`);
+}
+
+/** @param {UsedModel} used  before, here */
+async function startAgain(used) {
+  try {
+    const source = used.source ?? (used.stored && await (await modelStore()).export(used.stored));
+    if (source) await start(source, used);
+  } catch (error) {
+    showError(`${used.name} is not on this device any more.`, error);
+  }
 }
 
 /** @param {Conversation} [conversation]  none: a new one */
@@ -86,7 +98,7 @@ element('choose-other', HTMLButtonElement).addEventListener('click', showLibrary
 element('back-to-chat', HTMLButtonElement).addEventListener('click', () => show('chat'));
 element('load-again', HTMLButtonElement).addEventListener('click', () => {
   const used = chat.conversation.model;
-  if (used?.source) start(used.source, used);
+  if (used) startAgain(used);
 });
 element('error-close', HTMLButtonElement).addEventListener('click', clearError);
 element('notice-close', HTMLButtonElement).addEventListener('click', hideNotice);

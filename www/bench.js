@@ -133,7 +133,7 @@ function drawTable(all) {
     .sort((a, b) => a - b).map((tokens) => ({ kind, tokens })));
   const table = document.createElement('table');
   const head = table.createTHead().insertRow();
-  for (const text of ['Tokens a second', ...columns.map(({ kind, tokens }) => `${kind === 'prefill' ? 'prompt' : 'answer at'} ${tokens}`), 'load']) {
+  for (const text of ['Tokens a second', ...columns.map(({ kind, tokens }) => `${kind === 'prefill' ? 'prompt' : 'answer at'} ${tokens}`), 'first token', 'open', 'read', 'ready', 'prompt of 16']) {
     const cell = document.createElement('th');
     cell.scope = 'col';
     cell.textContent = text;
@@ -147,11 +147,16 @@ function drawTable(all) {
     rowHead.textContent = name;
     row.append(rowHead);
     for (const { kind, tokens } of columns) row.insertCell().textContent = one[kind].find((point) => point.tokens === tokens)?.rate.toFixed(1) ?? '–';
-    row.insertCell().textContent = `${(one.loadMs / 1000).toFixed(1)} s`;
+    const { stored, openMs, readMs, readyMs, promptMs } = one.start;
+    row.insertCell().textContent = `${milliseconds(openMs + readMs + readyMs + promptMs)}${stored ? '' : ', downloaded'}`;
+    for (const part of [openMs, readMs, readyMs, promptMs]) row.insertCell().textContent = milliseconds(part);
   }
   element('table', HTMLElement).hidden = all.length === 0;
   element('table', HTMLElement).replaceChildren(table);
 }
+
+/** @param {number} ms */
+const milliseconds = (ms) => `${Math.round(ms).toLocaleString('en')} ms`;
 
 async function showMachine() {
   const { browser, system, cores, memory, adapter, isolated } = await machine;

@@ -246,7 +246,7 @@ export class Chat {
     if (ready) return;
     const used = this.#conversation.model;
     const again = element('load-again', HTMLButtonElement);
-    again.hidden = !used?.source;
+    again.hidden = !(used?.source || used?.stored);
     again.textContent = `Load ${used?.name ?? ''}`;
     element('no-model-text', HTMLElement).textContent = used ? `This chat was with ${used.name}.` : 'No model is loaded.';
   }

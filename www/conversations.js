@@ -10,6 +10,7 @@
  * @typedef {object} UsedModel  what a conversation was last continued with
  * @property {string} name
  * @property {import('./pagelm.js').UrlSource} [source]  none for a file of the user's, which has to be chosen again
+ * @property {string} [stored]  of one that was copied into the package's store: its id there
  *
  * @typedef {object} Conversation
  * @property {string} id

@@ -21,7 +21,8 @@ export function showInfo(info, ready) {
     ['Vocabulary', `${info.vocabularySize.toLocaleString('en')} tokens`],
     ['Context', `${info.contextLength.toLocaleString('en')} tokens`],
     ['Runs on', `${backendNames[info.backend]}: ${info.device}`],
-    ['CPU threads', String(info.threads)],
+    ['Kernels', info.kernels],
+    ['CPU threads', `${info.threads}. ${info.threadsReason}`],
   ];
   if (ready) rows.push(['Loaded', `in ${formatSeconds(ready.loadMs)}${ready.fromCache ? ', from the copy on this device' : ''}`]);
   fillFacts(element('facts', HTMLElement), rows);

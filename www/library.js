@@ -1,9 +1,11 @@
 // The models to choose from: the default one, a file, an address, what was loaded before, and the catalogue.
 import { fitOf, thisDevice } from './fit.js';
 import { formatBytes } from './format.js';
+import { showInspection } from './inspection.js';
 import { element, showError } from './page.js';
 import { recentModels } from './recent.js';
-import { nameOf, sourceOf, space } from './store.js';
+import { nameOf, sourceOf } from './store.js';
+import { Stored } from './stored.js';
 
 /** @typedef {import('./pagelm.js').ModelSource} ModelSource */
 /** @typedef {import('./conversations.js').UsedModel} UsedModel */
@@ -16,10 +18,12 @@ const fitNames = { fits: 'fits', tight: 'tight', 'too-large': 'too large' };
 
 export class Library {
   #start;
+  #stored;
 
-  /** @param {Start} start */
-  constructor(start) {
+  /** @param {Start} start @param {(used: UsedModel) => void} again  what was used before */
+  constructor(start, again) {
     this.#start = start;
+    this.#stored = new Stored(again);
     this.#setUpDefault();
     this.#setUpFile();
     this.#setUpAddress();
@@ -29,12 +33,7 @@ export class Library {
 
   /** What may have changed since it was last looked at. */
   async refresh() {
-    this.#drawRecent();
-    const known = await space();
-    element('space', HTMLElement).hidden = !known;
-    if (!known) return;
-    element('space-meter', HTMLMeterElement).value = known.usage / known.quota;
-    element('space-text', HTMLElement).textContent = `${formatBytes(known.usage)} of ${formatBytes(known.quota)} in use`;
+    this.#drawRecent(await this.#stored.refresh());
   }
 
   async #setUpDefault() {
@@ -73,19 +72,25 @@ export class Library {
 
   #setUpAddress() {
     const field = element('address', HTMLInputElement);
-    element('address-form', HTMLFormElement).addEventListener('submit', (event) => {
-      event.preventDefault();
+    /** @param {(source: import('./pagelm.js').UrlSource, name: string) => void} act */
+    const withAddress = (act) => {
       try {
         const source = sourceOf(field.value);
-        this.#start(source, { name: nameOf(String(source.url)), source });
+        act(source, nameOf(String(source.url)));
       } catch (error) {
         showError('This is no address of a model.', error);
       }
+    };
+    element('address-form', HTMLFormElement).addEventListener('submit', (event) => {
+      event.preventDefault();
+      withAddress((source, name) => this.#start(source, { name, source }));
     });
+    element('inspect', HTMLButtonElement).addEventListener('click', () => withAddress(showInspection));
   }
 
-  #drawRecent() {
-    const recent = recentModels();
+  /** @param {Set<string>} stored  addresses of models that are on this device */
+  #drawRecent(stored) {
+    const recent = recentModels().filter(({ source }) => !stored.has(String(source?.url)));
     element('recent', HTMLElement).hidden = recent.length === 0;
     element('recent-list', HTMLElement).replaceChildren(...recent.map((used) => {
       const item = document.createElement('li');

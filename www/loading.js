@@ -1,6 +1,6 @@
 // A model's way into the page: its stages, how fast they are, and how long they will take.
 import { formatBytes, formatSeconds } from './format.js';
-import { announce, clearError, element, show, showError } from './page.js';
+import { announce, clearError, element, show, showError, showNotice } from './page.js';
 import { loadSettings } from './settings.js';
 import { load } from './store.js';
 
@@ -89,6 +89,7 @@ export class Loading {
     const controller = new AbortController();
     this.#current = controller;
     this.#open(name);
+    element('cancel', HTMLButtonElement).textContent = isDownload(source) ? 'Pause' : 'Cancel';
     /** @type {Ready | undefined} */
     let ready;
     try {
@@ -105,7 +106,7 @@ export class Loading {
     } catch (error) {
       show('choose');
       element('load-default', HTMLElement).focus();
-      if (controller.signal.aborted) announce('Loading was cancelled');
+      if (controller.signal.aborted) showNotice(isDownload(source) ? `${name} is paused. What has arrived is kept: load it again to go on.` : 'Loading was cancelled.');
       else showError(`${name} did not load.`, error);
       return undefined;
     } finally {
@@ -123,6 +124,9 @@ export class Loading {
     announce(`Loading ${name}`);
   }
 }
+
+/** @param {ModelSource} source */
+const isDownload = (source) => !(source instanceof Blob || (Array.isArray(source) && source[0] instanceof Blob));
 
 const chosenBackend = () =>
   /** @type {'auto' | 'webgpu' | 'cpu'} */ (new FormData(element('choose-form', HTMLFormElement)).get('backend'));

@@ -6,10 +6,42 @@ import { load } from './store.js';
 /** @typedef {import('./pagelm.js').Model} Model */
 /** @typedef {{ source: ModelSource, backend: 'cpu' | 'webgpu', threads: number | undefined, prefill: number[], decode: number[], repetitions: number, signal: AbortSignal }} Plan */
 /** @typedef {{ tokens: number, rate: number }} Point  tokens: of the prompt, or in the context; rate: tokens a second */
-/** @typedef {{ backend: string, threads: number, device: string, model: string, loadMs: number, prefill: Point[], decode: Point[] }} Run */
+/**
+ * Of the way to the first token, in ms: until the first bytes reach the engine (worker, WebAssembly, header), until the last
+ * ones do, until the model is ready, and a prompt of 16 tokens.
+ * @typedef {{ stored: boolean, openMs: number, readMs: number, readyMs: number, promptMs: number }} Start
+ */
+/** @typedef {{ backend: string, threads: number, device: string, model: string, start: Start, prefill: Point[], decode: Point[] }} Run */
 
 /** Long enough that one slow token does not decide, short enough that the context hardly grows. */
 const answerTokens = 32;
+const startTokens = 16;
+
+/** Times the way from nothing to a first token. */
+class StartWatch {
+  #begun = performance.now();
+  #first = 0;
+  #last = 0;
+  #stored = false;
+
+  /** @param {import('./pagelm.js').LoadEvent} event */
+  hear(event) {
+    const now = performance.now();
+    if (event.type === 'ready') this.#stored = event.fromCache;
+    if (event.type !== 'upload') return;
+    this.#first ||= now;
+    this.#last = now;
+  }
+
+  /** @param {Model} model @param {AbortSignal} signal @returns {Promise<Start>} */
+  async firstToken(model, signal) {
+    const ready = performance.now();
+    const { timings } = await model.generate(tokenIds(model, startTokens, 1), { maxTokens: 1, ignoreEos: true, signal }).result();
+    signal.throwIfAborted();
+    const [first, last] = [this.#first || ready, this.#last || ready];
+    return { stored: this.#stored, openMs: first - this.#begun, readMs: last - first, readyMs: ready - last, promptMs: timings.promptMs };
+  }
+}
 
 /**
  * @param {Plan} plan
@@ -19,11 +51,13 @@ const answerTokens = 32;
 export async function measure(plan, onStep) {
   const { source, backend, threads, signal } = plan;
   onStep('loading');
-  const started = performance.now();
-  const model = await load(source, { backend, signal, contextLength: Math.max(...plan.prefill, ...plan.decode) + answerTokens + 1, ...(threads && { threads }) });
+  const contextLength = Math.max(startTokens, ...plan.prefill, ...plan.decode) + answerTokens + 1;
+  const watch = new StartWatch();
+  const model = await load(source, { backend, signal, contextLength, ...(threads && { threads }), onProgress: (event) => watch.hear(event) });
   try {
     const { info } = model;
-    const run = { backend: info.backend, threads: info.threads, device: info.device, model: `${info.name || 'unnamed'} ${info.quantisation}`, loadMs: performance.now() - started };
+    const start = await watch.firstToken(model, signal);
+    const run = { backend: info.backend, threads: info.threads, device: info.device, model: `${info.name || 'unnamed'} ${info.quantisation}`, start };
     const prefill = await eachPoint(plan.prefill, plan, (tokens, seed) => {
       onStep(`prompt of ${tokens}, ${seed + 1} of ${plan.repetitions}`);
       return prefillRate(model, tokens, seed, signal);

@@ -60,7 +60,10 @@ const text = (value) => (typeof value === 'string' ? value.slice(0, 200) : '');
 
 /** @param {any} run */
 const isRun = (run) => ['backend', 'device', 'model'].every((key) => typeof run?.[key] === 'string' && run[key].length <= 200)
-  && Number.isInteger(run.threads) && Number.isFinite(run.loadMs) && [run.prefill, run.decode].every(isPoints);
+  && Number.isInteger(run.threads) && isStart(run.start) && [run.prefill, run.decode].every(isPoints);
+
+/** @param {any} start */
+const isStart = (start) => typeof start?.stored === 'boolean' && ['openMs', 'readMs', 'readyMs', 'promptMs'].every((key) => Number.isFinite(start[key]));
 
 /** @param {any} points */
 const isPoints = (points) => Array.isArray(points) && points.length <= 20

@@ -63,6 +63,8 @@ export function loadSettings() {
   const options = {};
   const contextLength = numberOf('context-length');
   if (contextLength !== undefined) options.contextLength = contextLength;
+  const token = textOf('hub-token').trim();
+  if (token) options.hub = { token };
   return options;
 }
 

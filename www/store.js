@@ -6,12 +6,20 @@
 /** @typedef {import('./pagelm.js').UrlSource} UrlSource */
 /** @typedef {import('./pagelm.js').LoadOptions} LoadOptions */
 
-const hub = 'https://huggingface.co';
-
 /** @param {ModelSource} source @param {LoadOptions} options @returns {Promise<Model>} */
 export async function load(source, options) {
   const pagelm = await import('./pagelm.js');
   return pagelm.load(source, options);
+}
+
+/** The models that are kept on this device. @returns {Promise<import('./pagelm.js').Models>} */
+export async function modelStore() {
+  return (await import('./pagelm.js')).models;
+}
+
+/** @param {ModelSource} source @param {import('./pagelm.js').InspectOptions} options @returns {Promise<import('./pagelm.js').Inspection>} */
+export async function inspect(source, options) {
+  return (await import('./pagelm.js')).inspect(source, options);
 }
 
 /**
@@ -20,12 +28,10 @@ export async function load(source, options) {
  */
 export function sourceOf(text) {
   const trimmed = text.trim();
-  const hubFile = /^hf:([\w.-]+)\/([\w.-]+)\/([^@\s]+\.gguf)(?:@([\w./-]+))?$/i.exec(trimmed);
-  if (hubFile) {
-    const [, owner, repository, path, revision = 'main'] = hubFile;
-    return { url: `${hub}/${owner}/${repository}/resolve/${encodeURIComponent(revision)}/${encodeURI(path)}` };
+  if (/^hf:/i.test(trimmed)) {
+    if (/^hf:[^/\s]+\/[^/\s]+\/\S+$/i.test(trimmed)) return { url: trimmed };
+    throw new Error('An address on the hub has the form hf:owner/repository/file.gguf, with @revision behind it if need be.');
   }
-  if (/^hf:/i.test(trimmed)) throw new Error('An address on the hub has the form hf:owner/repository/file.gguf, with @revision behind it if need be.');
   const url = trimmed && URL.canParse(trimmed, document.baseURI) ? new URL(trimmed, document.baseURI) : undefined;
   if (!url || !/^https?:$/.test(url.protocol)) throw new Error('An address begins with https:// or hf: and names a .gguf file.');
   return { url: url.href };
@@ -34,12 +40,14 @@ export function sourceOf(text) {
 /** A name for what is behind an address: its last part. @param {string} address */
 export const nameOf = (address) => decodeURIComponent(address.split(/[?#]/)[0].split('/').pop() ?? '').replace(/\.gguf$/i, '') || address;
 
-/** What the browser says about this origin's space, in bytes. @returns {Promise<{ usage: number, quota: number } | undefined>} */
-export async function space() {
+/**
+ * Whether models may be stored here: the list of them costs a worker, which a first visit need not pay for.
+ * @param {number} shellBytes  what the page itself takes at most
+ */
+export async function mayHaveModels(shellBytes = 20e6) {
   try {
-    const { usage, quota } = await navigator.storage.estimate();
-    return usage !== undefined && quota ? { usage, quota } : undefined;
+    return ((await navigator.storage.estimate()).usage ?? 0) > shellBytes;
   } catch {
-    return undefined;
+    return false;
   }
 }
