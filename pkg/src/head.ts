@@ -4,34 +4,42 @@ import { PagelmError } from './errors.js';
 import { request } from './source.js';
 import type { SourceData } from './protocol.js';
 
-/** How much is asked for at first: the headers of models with small vocabularies are shorter. */
-const FIRST_BYTES = 1024 * 1024;
-/** The engine takes no longer header (`gguf::limits::MAX_HEADER_BYTES`). */
-const HEADER_LIMIT = 64 * 1024 * 1024;
+/**
+ * Where requests end, in bytes: the first is enough for small vocabularies, the second for all that are known (the header of
+ * Llama 3.2 has 7.8 MB), the last for the longest header that the engine takes (`gguf::limits::MAX_HEADER_BYTES`).
+ */
+const ENDS = [1, 8, 16, 32, 64].map((mib) => mib * 1024 * 1024);
 
 /**
- * A stream of the file that is meant to be left as soon as the header is complete: it asks for a piece, and then for as
- * much as a header may have, of which only what is taken is transferred, but for what is on its way.
+ * A stream of the file that is meant to be left as soon as the header is complete. Requests are not open-ended, although
+ * leaving the stream ends the transfer: at the speed of a network near by, tens of megabytes are then on their way.
  *
  * @throws {PagelmError} `network`, `storage`
  */
 export async function openHead(source: SourceData, signal: AbortSignal): Promise<ByteStream> {
   if (source.kind === 'blob') return fromBlob(source.blob);
-  const first = await request(source, false, signal, { Range: `bytes=0-${FIRST_BYTES - 1}` });
+  const first = await requestRange(source, 0, ENDS[0]!, signal);
   const total = await totalOf(first, source, signal);
   return { total, pieces: headPieces(source, first, total, signal), fromCache: false };
 }
 
+function requestRange(source: SourceData & { kind: 'url' }, start: number, end: number, signal: AbortSignal): Promise<Response> {
+  return request(source, false, signal, { Range: `bytes=${start}-${end - 1}` });
+}
+
 async function* headPieces(source: SourceData & { kind: 'url' }, first: Response, total: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   yield* body(first, source.url, signal);
-  if (first.status !== 206 || total <= FIRST_BYTES) return;
-  const last = Math.min(total, HEADER_LIMIT) - 1;
-  const second = await request(source, false, signal, { Range: `bytes=${FIRST_BYTES}-${last}` });
-  if (second.status !== 206 || second.headers.get('etag') !== first.headers.get('etag')) {
-    await second.body?.cancel();
-    throw new PagelmError('network', `${source.url} changed while it was read, or its server does not keep to ranges: try again.`);
+  let start = ENDS[0]!;
+  for (const end of ENDS.slice(1)) {
+    if (first.status !== 206 || total <= start) return;
+    const next = await requestRange(source, start, Math.min(end, total), signal);
+    if (next.status !== 206 || next.headers.get('etag') !== first.headers.get('etag')) {
+      await next.body?.cancel();
+      throw new PagelmError('network', `${source.url} changed while it was read, or its server does not keep to ranges: try again.`);
+    }
+    yield* body(next, source.url, signal);
+    start = end;
   }
-  yield* body(second, source.url, signal);
 }
 
 /** The bytes of an answer; leaving the loop ends the transfer. */
