@@ -17,13 +17,13 @@ js := pkg/dist/index.js
 wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
 js_sources := $(wildcard pkg/*.json) $(shell find pkg/src)
 
-.PHONY: help setup build model defaultmodel demo ask check test bench shapes size clean distclean
+.PHONY: help setup build model defaultmodel demo ask check test test-all bench shapes size clean distclean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: ## install whatever is missing for all of the others
-	@scripts/setup.sh build check browser model test
+	@scripts/setup.sh build check browser model test bundlers
 	@echo "setup: everything is there; wasm by $$(scripts/toolchain.sh)"
 
 build: ## the npm package in pkg/, ready to import from pkg/dist/index.js
@@ -54,12 +54,15 @@ ask: build defaultmodel ## one question in a headless Chromium: PROMPT="..." [BA
 	@node scripts/ask.mjs
 
 check: build ## format, lints, types
-	@scripts/setup.sh check
+	@scripts/setup.sh check bundlers
 	@scripts/check.sh
 
 test: check model ## everything: the checks, then every test on the host and in the browsers
-	@scripts/setup.sh browser test
+	@scripts/setup.sh browser test bundlers
 	@scripts/test.sh
+
+test-all: test ## the same, and the app built with every bundler
+	@CHROMIUM=$$(node scripts/browser.mjs) PAGELM_REQUIRE_BROWSER=1 node tests/bundlers/run.mjs
 
 bench: build defaultmodel ## measure speed
 	@scripts/setup.sh browser
@@ -73,7 +76,7 @@ size: build ## what a page downloads for a first chat, against the budget
 	@node scripts/size.mjs
 
 clean: ## remove what was built; keep the model and the tools
-	rm -rf pkg/dist tests/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
+	rm -rf pkg/dist tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
 
 distclean: clean ## remove everything that was downloaded or installed here as well
-	rm -rf target models node_modules pkg/node_modules
+	rm -rf target models node_modules pkg/node_modules tests/bundlers/node_modules

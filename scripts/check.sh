@@ -15,6 +15,7 @@ check 'lints, host' cargo clippy --quiet --all-targets -- -D warnings
 check "lints, $wasm_target" wasm_clippy --quiet --lib --test ops_web -- -D warnings
 check 'types of scripts, server and pages' npx --no-install tsc --project tsconfig.json
 check 'types of the browser tests' npx --no-install tsc --project tests/browser/tsconfig.json
+check 'types of the bundlers' npx --no-install tsc --project tests/bundlers/tsconfig.json
 check 'types of the package' npm --prefix pkg run --silent check
 
 if ((${#failed[@]})); then

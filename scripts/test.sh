@@ -71,10 +71,11 @@ stage package npm --prefix pkg test
 stage ops node --test --test-reporter=spec --test-concurrency=1 tests/ops/*.test.mjs
 # one at a time: they share two cores, and timing is part of what some of them check
 stage browser node --test --test-reporter=spec --test-concurrency=1 tests/browser/*.test.mjs
+stage bundlers node tests/bundlers/run.mjs --quick
 stage page node --test --test-reporter=spec www/test/*.test.mjs
 
 echo
-((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, ops, browser and page"
+((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, ops, browser, bundlers and page"
 printf '%s\n' "${summary[@]}"
 echo
 echo "$passed passed, $failed failed, $skipped skipped"

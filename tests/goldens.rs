@@ -16,6 +16,7 @@ const TINY: &[&str] = &[
     "llama-bpe-q4_k_m-untied",
     "llama-bpe-q4_1-ropelinear",
     "llama-bpe-iqmix",
+    "llama-bpe-q5_0-experts",
     "qwen2-q8_0-bias",
     "qwen2-q5_0-yarn-tied",
     "qwen3-q5_k-headdim",

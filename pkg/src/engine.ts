@@ -61,7 +61,7 @@ export interface EngineFits {
 export interface Inspector {
   /** As the loader's. */
   addPart(prefix: Uint8Array, bytes: number): number;
-  /** True exactly once: the header is complete. */
+  /** True exactly once: the header is complete. Not every piece is looked at; an empty one makes it look. */
   push(bytes: Uint8Array): boolean;
   report(adapter?: AdapterLimits): EngineInspection;
   free(): void;

@@ -10,6 +10,9 @@ import type { SourceData } from './protocol.js';
  */
 const ENDS = [1, 8, 16, 32, 64].map((mib) => mib * 1024 * 1024);
 
+/** Makes the engine look whether the header is complete before more is asked for. */
+const LOOK = new Uint8Array(0);
+
 /**
  * A stream of the file that is meant to be left as soon as the header is complete. Requests are not open-ended, although
  * leaving the stream ends the transfer: at the speed of a network near by, tens of megabytes are then on their way.
@@ -29,6 +32,7 @@ function requestRange(source: SourceData & { kind: 'url' }, start: number, end: 
 
 async function* headPieces(source: SourceData & { kind: 'url' }, first: Response, total: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   yield* body(first, source.url, signal);
+  yield LOOK;
   let start = ENDS[0]!;
   for (const end of ENDS.slice(1)) {
     if (first.status !== 206 || total <= start) return;
@@ -38,6 +42,7 @@ async function* headPieces(source: SourceData & { kind: 'url' }, first: Response
       throw new PagelmError('network', `${source.url} changed while it was read, or its server does not keep to ranges: try again.`);
     }
     yield* body(next, source.url, signal);
+    yield LOOK;
     start = end;
   }
 }

@@ -13,7 +13,7 @@ mod session;
 mod tensors;
 mod weights;
 
-pub use architecture::{Architecture, Norms, QkNorm, Windows};
+pub use architecture::{Architecture, Mixtures, Norms, QkNorm, Windows};
 pub use config::{Config, Experts, Mixing, Rotation};
 pub use forward::forward;
 pub use loader::Loader;

@@ -64,10 +64,11 @@ function whatIsMissing(engine) {
  * @param {boolean} [options.webgpu]    WebGPU, by a software adapter if need be
  * @param {Record<string, string>} [options.serves]  the server's roots
  * @param {string} [options.path]       the page
+ * @param {string} [options.policy]     the content security policy, where it is not the server's
  * @returns {Promise<Session>}
  */
-export async function open({ engine, isolated = true, webgpu = false, serves = roots, path = '/blank.html' }) {
-  const server = await serve({ roots: serves, isolated });
+export async function open({ engine, isolated = true, webgpu = false, serves = roots, path = '/blank.html', policy }) {
+  const server = await serve({ roots: serves, isolated, ...(policy === undefined ? {} : { policy }) });
   try {
     const page = await launch[engine](webgpu);
     try {
@@ -97,17 +98,24 @@ export async function open({ engine, isolated = true, webgpu = false, serves = r
  */
 const expression = (fn, args) => `Promise.resolve((${fn})(${JSON.stringify(args ?? null)})).then((value) => JSON.stringify({ value }))`;
 
+/**
+ * A page of Playwright's or Puppeteer's.
+ * @param {any} page @param {() => Promise<void>} close @returns {Page}
+ */
+export function pageOf(page, close) {
+  page.setDefaultTimeout(EVALUATE_MS);
+  return {
+    goto: (url) => page.goto(url),
+    evaluate: async (fn, args) => JSON.parse(await page.evaluate(expression(fn, args))).value,
+    close,
+  };
+}
+
 /** @type {Record<EngineName, (webgpu: boolean) => Promise<Page>>} */
 const launch = {
   async chromium(webgpu) {
     const browser = await launchChromium({ webgpu });
-    const page = await browser.newPage();
-    page.setDefaultTimeout(EVALUATE_MS);
-    return {
-      goto: (url) => page.goto(url),
-      evaluate: async (fn, args) => JSON.parse(await /** @type {Promise<any>} */ (page.evaluate(expression(fn, args)))).value,
-      close: () => browser.close(),
-    };
+    return pageOf(await browser.newPage(), () => browser.close());
   },
 
   async firefox(webgpu) {
@@ -123,13 +131,7 @@ const launch = {
       },
       env: { ...process.env, ...softwareVulkan() },
     });
-    const page = await browser.newPage();
-    page.setDefaultTimeout(EVALUATE_MS);
-    return {
-      goto: (url) => page.goto(url),
-      evaluate: async (fn, args) => JSON.parse(await /** @type {Promise<any>} */ (page.evaluate(expression(fn, args)))).value,
-      close: () => browser.close(),
-    };
+    return pageOf(await browser.newPage(), () => browser.close());
   },
 
   webkit: () => launchWebKit(EVALUATE_MS),

@@ -1,6 +1,6 @@
 //! The operations, each on slices that it takes out of the backend's memory.
 
-use super::{Buffer, Cache, Cpu, Kernels, LayerCache, Stack, ensure, mismatch, zeroed};
+use super::{Buffer, Cache, Cpu, Kernels, LayerCache, Output, Stack, ensure, mismatch, zeroed};
 use crate::error::Result;
 use crate::kernels::{Activation, Attention, Backend, BufferId, CacheShape, MatrixId, PassKey, Rope, Step, VectorId};
 use crate::quant::TensorType;
@@ -115,17 +115,11 @@ impl<K: Kernels> Backend for Cpu<K> {
     }
 
     fn matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()> {
-        if self.prepared != Some((x, n)) {
-            let mut input = std::mem::take(&mut self.input);
-            let data = self.rows(x, 0, n)?;
-            K::prepare(n, data, &mut input);
-            self.input = input;
-            self.prepared = Some((x, n));
-        }
+        self.prepare(n, w, x)?;
         self.write(out, n, |this, width, out| {
             let (w, x) = (this.matrix(w)?, this.rows(x, 0, n)?);
-            ensure(K::shape(w) == (width, x.len() / n), "matmul")?;
-            K::matmul(w, n, x, &this.input, out);
+            ensure(K::shape(w) == (width, x.len() / n) && n <= K::MAX_ROWS, "matmul")?;
+            K::matmul(w, n, x, &this.input, 0..K::panels(w), &mut Output::new(out, width));
             Ok(())
         })
     }
@@ -158,7 +152,7 @@ impl<K: Kernels> Backend for Cpu<K> {
             ensure(layer.width == a.kv_heads * a.head_dim && layer.values.len() >= end, "attention cache")?;
             ensure(a.heads.is_multiple_of(a.kv_heads) && a.window != Some(0), "attention heads")?;
             let cache = Cache { keys: &layer.keys[..end], values: &layer.values[..end], position: this.position };
-            K::attention(q, cache, a, out);
+            K::attention(q, cache, a, 0..n * a.kv_heads, &mut Output::new(out, width));
             Ok(())
         })
     }
@@ -245,8 +239,12 @@ impl<K: Kernels> Backend for Cpu<K> {
                     let from = i * x_width + if x_width == cols { 0 } else { s * cols };
                     let expert = stack.each.get(expert as usize).ok_or_else(|| mismatch("expert"))?;
                     let (x, to) = (&x[from..from + cols], i * width + s * stack.rows);
-                    K::prepare(1, x, &mut input);
-                    K::matmul(expert, 1, x, &input, &mut out[to..to + stack.rows]);
+                    if s == 0 || x_width != cols {
+                        K::forget(&mut input);
+                        K::prepare(expert, 1, x, &mut input);
+                    }
+                    let mut out = Output::new(&mut out[to..to + stack.rows], stack.rows);
+                    K::matmul(expert, 1, x, &input, 0..K::panels(expert), &mut out);
                 }
             }
             Ok(())

@@ -4,12 +4,15 @@
 
 mod backend;
 mod footprint;
+mod output;
 
 pub use footprint::CpuFootprint;
+pub use output::Output;
 
 use super::{Activation, Attention, BufferId, CacheShape, MatrixId, RopeKind, VectorId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::TensorType;
+use std::ops::Range;
 
 /// Where a row of queries stands, for [`Kernels::attention`].
 #[derive(Clone, Copy, Debug)]
@@ -41,19 +44,27 @@ pub trait Kernels {
     fn shape(matrix: &Self::Matrix) -> (usize, usize);
     /// Bytes held.
     fn bytes(matrix: &Self::Matrix) -> u64;
+    /// How many panels the rows are packed in: what [`Kernels::matmul`] can be divided by.
+    fn panels(matrix: &Self::Matrix) -> usize {
+        Self::shape(matrix).0.div_ceil(Self::PANEL_ROWS)
+    }
 
     /// out (cols) = row `token` of the table.
     fn embed(table: &Self::Matrix, token: usize, out: &mut [f32]);
     /// out (width) = x (width) / sqrt(mean(x²) + eps) * weight.
     fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]);
-    /// Prepares x (n, cols) for `matmul`.
-    fn prepare(n: usize, x: &[f32], input: &mut Self::Input);
-    /// out (n, rows) = x (n, cols) @ Wᵀ; `input` was prepared from x.
-    fn matmul(w: &Self::Matrix, n: usize, x: &[f32], input: &Self::Input, out: &mut [f32]);
+    /// Empties `input`: what it was prepared from has changed.
+    fn forget(input: &mut Self::Input);
+    /// Adds to `input` what `w` wants of x (n, cols), unless it is there already.
+    fn prepare(w: &Self::Matrix, n: usize, x: &[f32], input: &mut Self::Input);
+    /// out (n, rows) = x (n, cols) @ Wᵀ in the rows of W that are in `panels`; `input` was prepared from x for `w`. Allocates
+    /// nothing and shares nothing: panels may be divided among threads, and any division gives the same bits.
+    fn matmul(w: &Self::Matrix, n: usize, x: &[f32], input: &Self::Input, panels: Range<usize>, out: &mut Output<'_>);
     /// Rotates one head by `angles` (dims / 2, 2): cosine, sine.
     fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]);
-    /// out (n, heads * head_dim): causal attention of q (same shape) over the cache.
-    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]);
+    /// out (n, heads * head_dim): causal attention of q (same shape) over the cache, for those `groups` of query heads that
+    /// share a key/value head: group g is of row g / kv_heads. They may be divided among threads as panels may.
+    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>);
     /// Each run of `weight`'s length in x, in place, divided by sqrt(mean(x²) + eps) and multiplied by `weight`.
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32);
     /// gate = activation(gate) * up.
@@ -191,6 +202,21 @@ impl<K: Kernels> Cpu<K> {
     fn rows(&self, id: BufferId, first: usize, n: usize) -> Result<&[f32]> {
         let b = self.buffers.get(id.0).ok_or_else(|| mismatch("buffer id"))?;
         b.data.get(first * b.width..(first + n) * b.width).ok_or_else(|| mismatch("buffer rows"))
+    }
+
+    /// Makes what `w` wants of the first `n` rows of `x`, unless that was done since they were written.
+    fn prepare(&mut self, n: usize, w: MatrixId, x: BufferId) -> Result<()> {
+        let mut input = std::mem::take(&mut self.input);
+        if self.prepared != Some((x, n)) {
+            K::forget(&mut input);
+        }
+        let rows = self.rows(x, 0, n).and_then(|x| {
+            K::prepare(self.matrix(w)?, n, x, &mut input);
+            Ok(())
+        });
+        self.input = input;
+        self.prepared = rows.is_ok().then_some((x, n));
+        rows
     }
 
     /// Takes a buffer's storage to write to it while others are read; [`Self::put`] gives it back.
