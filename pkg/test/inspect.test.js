@@ -7,7 +7,7 @@ import { openHeads } from '../dist/head.js';
 import { inspectSource } from '../dist/inspection.js';
 
 const FIRST = 1024 * 1024;
-const file = new Uint8Array(3 * FIRST).map((_, i) => i);
+const file = new Uint8Array(9 * FIRST).map((_, i) => i);
 let server, base, seen;
 
 /** How the server behaves, by path. */
@@ -60,7 +60,10 @@ test('a short header is one request, a longer one two', async () => {
   assert.equal((await read('/plain', 1000)).total, file.length);
   assert.deepEqual(seen.map(({ range }) => range), [`bytes=0-${FIRST - 1}`]);
   assert.ok((await read('/plain', FIRST + 1)).got > FIRST);
-  assert.deepEqual(seen.map(({ range }) => range), [`bytes=0-${FIRST - 1}`, `bytes=${FIRST}-${file.length - 1}`]);
+  const two = [`bytes=0-${FIRST - 1}`, `bytes=${FIRST}-${8 * FIRST - 1}`];
+  assert.deepEqual(seen.map(({ range }) => range), two);
+  assert.equal((await read('/plain', file.length + 1)).got, file.length);
+  assert.deepEqual(seen.map(({ range }) => range), [...two, `bytes=${8 * FIRST}-${file.length - 1}`]);
 });
 
 test('a server without ranges: the one answer is read as far as it is needed', async () => {
