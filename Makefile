@@ -16,7 +16,7 @@ js := pkg/dist/index.js
 wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
 js_sources := $(wildcard pkg/*.json) $(shell find pkg/src)
 
-.PHONY: help setup build model defaultmodel demo ask check test bench size clean distclean
+.PHONY: help setup build model defaultmodel demo ask check test crash bench size clean distclean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -59,6 +59,10 @@ check: build ## format, lints, types
 test: check model ## everything: the checks, then every test on the host and in the browsers
 	@scripts/setup.sh browser test
 	@scripts/test.sh
+
+crash: build ## kill the browser while it stores a model (KILLS=50)
+	@scripts/setup.sh browser
+	@PAGELM_KILLS=$(or $(KILLS),50) node --test --test-reporter=spec tests/browser/crash.test.mjs
 
 bench: build defaultmodel ## measure speed
 	@scripts/setup.sh browser

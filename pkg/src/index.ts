@@ -2,8 +2,8 @@ export { load } from './load.js';
 export { models } from './models.js';
 export { PagelmError } from './errors.js';
 export type { ErrorCode } from './errors.js';
+export type { Evicted, ImportOptions, ModelCheck, Models, StoreUsage, StoredModelInfo, VerifyOptions } from './store-types.js';
 export type {
-  ChatMessage, ChatOptions, DownloadOptions, Evicted, Finish, FinishReason, GenerateOptions, Generation, HubOptions, ImportOptions, LoadEvent, LoadOptions, LoadProgress, LoadReady, Model, ModelCheck,
-  ModelInfo, Models, ModelSource, Part, ReasoningDelta, Result, StoredModelInfo, StoreUsage, TemplateOptions, TemplateVariableOptions, TextDelta, TextPart, Timings,
-  TokenizeOptions, TokenLogprob, ToolCall, UrlSource, Usage, VerifyOptions,
+  ChatMessage, ChatOptions, DownloadOptions, Finish, FinishReason, GenerateOptions, Generation, HubOptions, LoadEvent, LoadOptions, LoadProgress, LoadReady, Model, ModelInfo,
+  ModelSource, Part, ReasoningDelta, Result, TemplateOptions, TemplateVariableOptions, TextDelta, TextPart, Timings, TokenizeOptions, TokenLogprob, ToolCall, UrlSource, Usage,
 } from './types.js';

@@ -4,7 +4,8 @@
  */
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
-import type { Evicted, FinishReason, LoadProgress, ModelCheck, ModelInfo, StoreUsage, StoredModelInfo, Timings, TokenLogprob, Usage } from './types.js';
+import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './store-types.js';
+import type { FinishReason, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =

@@ -11,7 +11,7 @@ import { type OpenPart, type OpenStored, Store, storageError } from './store.js'
 import type { StoredFile } from './store-index.js';
 import { makeRoom } from './store-calls.js';
 import { Tally } from './tally.js';
-import type { Evicted } from './types.js';
+import type { Evicted } from './store-types.js';
 
 /** How much of a later part is asked for to see its header; most have less than a tenth of it. */
 const PART_HEAD_BYTES = 256 * 1024;

@@ -18,6 +18,7 @@ import { launchWebKit, webkitMissing } from './webkit.mjs';
  * @property {(url: string) => Promise<unknown>} goto
  * @property {<A, R>(fn: (args: A) => R, args: A) => Promise<Awaited<R>>} evaluate  `fn` crosses as text: it sees
  *   nothing but its one argument, and both ways are JSON, which turns NaN and infinities into null
+ * @property {(bytes: number | undefined) => Promise<void>} [setQuota]  of this origin's storage; undefined: the browser's own
  * @property {() => Promise<void>} close
  */
 /** @typedef {Page & { server: import('../server/serve.mjs').Server, origin: string }} Session */
@@ -104,9 +105,11 @@ const launch = {
     const browser = await launchChromium({ webgpu });
     const page = await browser.newPage();
     page.setDefaultTimeout(EVALUATE_MS);
+    const devtools = await page.context().newCDPSession(page);
     return {
       goto: (url) => page.goto(url),
       evaluate: async (fn, args) => JSON.parse(await /** @type {Promise<any>} */ (page.evaluate(expression(fn, args)))).value,
+      setQuota: async (bytes) => { await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin, ...(bytes !== undefined && { quotaSize: bytes }) }); },
       close: () => browser.close(),
     };
   },
