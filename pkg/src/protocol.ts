@@ -4,7 +4,8 @@
  */
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
-import type { Evicted, FinishReason, GpuCounters, Inspection, LoadProgress, ModelCheck, ModelInfo, StoredModelInfo, StoreUsage, Timings, TokenLogprob, Usage } from './types.js';
+import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './store-types.js';
+import type { FinishReason, GpuCounters, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =

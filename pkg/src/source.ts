@@ -12,7 +12,7 @@ import { type OpenPart, type OpenStored, Store, storageError } from './store.js'
 import type { StoredFile } from './store-index.js';
 import { makeRoom } from './store-calls.js';
 import { Tally } from './tally.js';
-import type { Evicted } from './types.js';
+import type { Evicted } from './store-types.js';
 
 export interface SourceContext {
   wasm: Pick<EngineModule, 'Hasher'>;

@@ -9,7 +9,7 @@ import type { Progress } from './progress.js';
 import type { StoreAnswers, StoreRequest } from './protocol.js';
 import { Store, roomLeft, storageError, useLock } from './store.js';
 import type { StoreIndex, StoredFile, StoredModel } from './store-index.js';
-import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './types.js';
+import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './store-types.js';
 
 export interface StoreContext {
   /** The engine, when it is needed: it hashes. */
