@@ -66,6 +66,11 @@ setup_rust() {
       apt_install "a Rust toolchain for $wasm_target" "${debian_rust_packages[@]}"
     fi
   fi
+  # the build with threads makes a standard library with them
+  if [[ $(wasm_toolchain) == rustup ]] && ! rustup component list --installed | grep -qx rust-src; then
+    say "setup: rustup component add rust-src"
+    rustup component add rust-src >&2 || die "rustup could not add rust-src; check its network"
+  fi
   has cargo || die "there is a toolchain for $wasm_target but no cargo in PATH; add it to PATH"
 }
 

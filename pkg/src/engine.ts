@@ -6,7 +6,7 @@
  * a string property `code`, one of the engine's codes in `errors.ts`.
  */
 
-import type { Fit, Inspection } from './types.js';
+import type { Fit, GpuCounters, Inspection } from './types.js';
 
 /** Which kernels run the model. */
 export type Backend = 'webgpu' | 'cpu';
@@ -25,12 +25,17 @@ export interface LoaderOptions {
   contextLength?: number;
   /** Jinja source that replaces the file's own template. */
   chatTemplate?: string;
-  /** Size of the whole GGUF file in bytes. */
+  /** Size of the GGUF file in bytes; of a model in several, of the first. */
   fileBytes: number;
 }
 
 /** Takes a GGUF file as a stream of bytes. Nothing that was pushed is referred to after `push` returns. */
 export interface Loader {
+  /**
+   * Of a model in several files: takes the first bytes of the next one, which has `bytes` bytes, before the first push. 0, or how
+   * many of its first bytes are needed. What is pushed then is all files end to end.
+   */
+  addPart(prefix: Uint8Array, bytes: number): number;
   /** True exactly once: the header is complete, and `prepare` must be awaited before the next push. */
   push(bytes: Uint8Array): boolean;
   /** Whether the model fits, once the header is complete. */
@@ -80,6 +85,7 @@ export interface EngineInfo {
   vocabularySize: number;
   backend: Backend;
   device: string;
+  kernels: 'baseline' | 'relaxed' | 'wgsl';
   threads: number;
   bytes: number;
   memoryBytes: number;
@@ -144,6 +150,7 @@ export interface Engine {
   logits(tokens: Uint32Array): Promise<Float32Array>;
   /** (tokens.length - 1) */
   score(tokens: Uint32Array): Promise<Float32Array>;
+  counters(): GpuCounters | null;
   free(): void;
 }
 
@@ -152,9 +159,25 @@ export interface EngineModule {
   Hasher: new () => Hasher;
   Loader: new (options: LoaderOptions) => Loader;
   Inspector: new (options: { fileBytes: number; contextLength?: number; chatTemplate?: string }) => Inspector;
+  /** How many threads a CPU loader that is prepared from now on has; the others are there, or about to be. */
+  setThreads(count: number): void;
+  /** How many of them share the work of a single token, at most. */
+  setRowThreads(count: number): void;
 }
 
-/** The module's default export: fetches and starts the WebAssembly beside it. */
-export type InitEngine = (input?: {
+/** What the build with threads has beside that. */
+export interface ThreadedModule extends EngineModule {
+  /** This module, for the other workers. */
+  compiledModule(): WebAssembly.Module;
+  /** The life of thread `index`, from 1 on: it does not return. */
+  help(index: number): void;
+  /** Says that a thread ended for an error, so that nobody waits for it. */
+  helpFailed(): void;
+}
+
+/** The module's default export: fetches and starts the WebAssembly. */
+export type InitEngine = (input: {
   module_or_path: URL | string | WebAssembly.Module | Response | Promise<Response>;
+  /** That of the other threads. */
+  memory?: WebAssembly.Memory;
 }) => Promise<{ memory: WebAssembly.Memory }>;

@@ -1,8 +1,9 @@
 /** In the worker: from a stream of bytes to an engine. The file is never held whole here. */
 import { type BackendChoice, fallBack } from './backend.js';
-import type { ByteStream } from './byte-stream.js';
+import type { ModelStream, OpenFile } from './byte-stream.js';
 import type { Engine, EngineModule, Loader } from './engine.js';
 import { fitting } from './fit.js';
+import { addParts } from './parts.js';
 import type { Progress } from './progress.js';
 import type { LoadSettings } from './protocol.js';
 import { nextTask } from './queue.js';
@@ -19,14 +20,16 @@ export interface Ingested {
 }
 
 export async function ingest(
-  wasm: Pick<EngineModule, 'Loader'>, stream: ByteStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
+  wasm: Pick<EngineModule, 'Loader'>, stream: ModelStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
+  forCpu: () => Promise<Pick<EngineModule, 'Loader'>> = async () => wasm,
 ): Promise<Ingested> {
-  const intake = new Intake(wasm, stream.total, settings, choice);
+  const intake = new Intake(wasm, stream.files, settings, choice, forCpu);
   try {
+    await intake.addParts();
     let pushed = 0;
     let flushed = 0;
     let breath = performance.now();
-    for await (const piece of stream.pieces) {
+    for await (const piece of stream.pieces()) {
       await intake.push(piece);
       pushed += piece.byteLength;
       if (pushed - flushed >= FLUSH_BYTES) {
@@ -51,6 +54,8 @@ export async function ingest(
       // after a trap it cannot be freed, and the first error is the one that counts
     }
     throw error;
+  } finally {
+    await stream.close();
   }
 }
 
@@ -58,22 +63,35 @@ export async function ingest(
 class Intake {
   loader: Loader;
   choice: BackendChoice;
-  readonly #create: (choice: BackendChoice) => Loader;
+  readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
+  /** The module for the CPU: another build may be faster there. */
+  readonly #forCpu: () => Promise<Pick<EngineModule, 'Loader'>>;
+  readonly #later: readonly OpenFile[];
   /** Copies of what was pushed, for another loader; dropped as soon as none can follow. */
   #replay: Uint8Array[] | undefined;
   #consumed = false;
 
-  constructor(wasm: Pick<EngineModule, 'Loader'>, fileBytes: number, settings: LoadSettings, choice: BackendChoice) {
+  constructor(
+    wasm: Pick<EngineModule, 'Loader'>, [first, ...later]: readonly OpenFile[], settings: LoadSettings, choice: BackendChoice,
+    forCpu: () => Promise<Pick<EngineModule, 'Loader'>>,
+  ) {
     const { contextLength, chatTemplate } = settings;
-    this.#create = ({ backend }) => new wasm.Loader({
+    this.#create = ({ Loader }, { backend }) => new Loader({
       backend,
-      fileBytes,
+      fileBytes: first?.bytes ?? 0,
       ...(contextLength !== undefined && { contextLength }),
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
+    this.#forCpu = forCpu;
+    this.#later = later;
     this.choice = choice;
     this.#replay = choice.mayFallBack || choice.isAuto ? [] : undefined;
-    this.loader = this.#create(choice);
+    this.loader = this.#create(wasm, choice);
+  }
+
+  /** Shows the loader the headers of all files but the first. */
+  addParts(): Promise<void> {
+    return addParts(this.loader, this.#later);
   }
 
   async push(piece: Uint8Array): Promise<void> {
@@ -103,9 +121,10 @@ class Intake {
   async #startAgain(choice: BackendChoice, pieces: Uint8Array[]): Promise<void> {
     this.loader.free();
     this.#consumed = true;
-    this.loader = this.#create(choice);
+    this.loader = this.#create(await this.#forCpu(), choice);
     this.#consumed = false;
     this.choice = choice;
+    await this.addParts();
     for (const piece of pieces) if (this.loader.push(piece)) await this.loader.prepare();
   }
 }

@@ -1,9 +1,10 @@
 /** On the page: looking at a model without loading it. */
 import { Connection, type WorkerPort } from './connection.js';
 import { PagelmError } from './errors.js';
-import { baseAddress, orAborted, spawnWorker } from './load.js';
+import { baseAddress, orAborted } from './load.js';
 import { checkInspectOptions } from './options.js';
 import { describeSource } from './source-data.js';
+import { spawnWorker } from './spawn.js';
 import type { InspectOptions, Inspection, ModelSource } from './types.js';
 
 /**
@@ -25,8 +26,8 @@ export async function inspect(source: ModelSource, options?: InspectOptions): Pr
 
 /** {@link inspect} with the worker that `spawn` gives. */
 export async function inspectIn(spawn: () => WorkerPort, source: ModelSource, options?: InspectOptions): Promise<Inspection> {
-  const { settings, signal } = checkInspectOptions(options);
-  const data = describeSource(source, undefined, baseAddress());
+  const { settings, hub, signal } = checkInspectOptions(options);
+  const data = describeSource(source, undefined, baseAddress(), hub);
   signal?.throwIfAborted();
   const connection = new Connection(spawn());
   try {

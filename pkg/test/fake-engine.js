@@ -75,7 +75,7 @@ export class Engine {
   info() {
     this.#alone();
     const { backend, contextLength = 64, fileBytes: bytes } = this.options;
-    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', threads: 1, bytes, memoryBytes: bytes, tokenizerError: null, chatTemplate: 'model', reasoning: 'none' };
+    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', kernels: 'relaxed', threads: 1, bytes, memoryBytes: bytes, tokenizerError: null, chatTemplate: 'model', reasoning: 'none' };
   }
   tokenize(text, addSpecial, parseSpecial) {
     this.#alone();
@@ -151,8 +151,18 @@ export class Engine {
     this.#alone();
     return Float32Array.from(tokens.slice(1), (token) => -token);
   }
+  counters() {
+    this.#alone();
+    return null;
+  }
   free() {}
 }
+
+export function setThreads() {}
+export function setRowThreads() {}
+export function compiledModule() { throw failure('internal', 'there is no module'); }
+export function help() {}
+export function helpFailed() {}
 
 export default async function init() {
   return { memory: undefined };

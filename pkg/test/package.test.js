@@ -16,7 +16,7 @@ test('every file that exports names exists', () => {
 test('importing the package touches nothing of a browser', async () => {
   assert.equal(typeof Worker, 'undefined');
   const pagelm = await import('pagelm');
-  assert.deepEqual(Object.keys(pagelm).sort(), ['PagelmError', 'inspect', 'load']);
+  assert.deepEqual(Object.keys(pagelm).sort(), ['PagelmError', 'inspect', 'load', 'models']);
   await assert.rejects(pagelm.load('https://example.org/m.gguf'), { code: 'unsupported-environment' });
 });
 
@@ -32,5 +32,5 @@ test('the built files are plain modules: relative imports with their suffix, no 
     }
     assert.doesNotMatch(text, /\beval\(|new Function\(|createObjectURL/, name);
   }
-  assert.match(readFileSync(`${dist}load.js`, 'utf8'), /new Worker\(new URL\('\.\/worker\.js', import\.meta\.url\), \{ type: 'module' \}\)/);
+  assert.match(readFileSync(`${dist}spawn.js`, 'utf8'), /new Worker\(new URL\('\.\/worker\.js', import\.meta\.url\), \{ type: 'module' \}\)/);
 });

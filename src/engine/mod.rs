@@ -49,6 +49,11 @@ impl<B: Backend> Engine<B> {
         self.session.backend()
     }
 
+    /// The model's blocks.
+    pub fn layers(&self) -> usize {
+        self.session.model().layers.len()
+    }
+
     /// Bytes that the backend holds now.
     pub fn bytes(&self) -> u64 {
         self.session.backend().bytes()

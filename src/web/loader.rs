@@ -77,7 +77,7 @@ impl Loader {
     /// Checks the model, gets the device, allocates.
     pub async fn prepare(&mut self) -> Result<(), JsValue> {
         match &mut self.loading {
-            Loading::Cpu(l) => l.prepare(Cpu::new()).await,
+            Loading::Cpu(l) => l.prepare(super::threads::cpu()).await,
             #[cfg(feature = "gpu")]
             Loading::Gpu(l, device) => {
                 l.check().map_err(thrown)?; // before a device is asked for

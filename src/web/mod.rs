@@ -8,6 +8,7 @@ mod hasher;
 mod inspector;
 mod loader;
 mod options;
+mod threads;
 
 use crate::error::Error;
 use wasm_bindgen::JsValue;

@@ -18,6 +18,7 @@ import { launchWebKit, webkitMissing } from './webkit.mjs';
  * @property {(url: string) => Promise<unknown>} goto
  * @property {<A, R>(fn: (args: A) => R, args: A) => Promise<Awaited<R>>} evaluate  `fn` crosses as text: it sees
  *   nothing but its one argument, and both ways are JSON, which turns NaN and infinities into null
+ * @property {(bytes: number | undefined) => Promise<void>} [setQuota]  of this origin's storage; undefined: the browser's own
  * @property {() => Promise<void>} close
  */
 /** @typedef {Page & { server: import('../server/serve.mjs').Server, origin: string }} Session */
@@ -62,13 +63,14 @@ function whatIsMissing(engine) {
  * @param {EngineName} options.engine
  * @param {boolean} [options.isolated]  cross-origin isolated: COOP and COEP
  * @param {boolean} [options.webgpu]    WebGPU, by a software adapter if need be
+ * @param {boolean} [options.strict]    with a content security policy that lets the page talk to its own server only
  * @param {Record<string, string>} [options.serves]  the server's roots
  * @param {string} [options.path]       the page
  * @param {string} [options.policy]     the content security policy, where it is not the server's
  * @returns {Promise<Session>}
  */
-export async function open({ engine, isolated = true, webgpu = false, serves = roots, path = '/blank.html', policy }) {
-  const server = await serve({ roots: serves, isolated, ...(policy === undefined ? {} : { policy }) });
+export async function open({ engine, isolated = true, webgpu = false, strict = true, serves = roots, path = '/blank.html', policy }) {
+  const server = await serve({ roots: serves, isolated, strict, ...(policy === undefined ? {} : { policy }) });
   try {
     const page = await launch[engine](webgpu);
     try {
@@ -115,7 +117,12 @@ export function pageOf(page, close) {
 const launch = {
   async chromium(webgpu) {
     const browser = await launchChromium({ webgpu });
-    return pageOf(await browser.newPage(), () => browser.close());
+    const page = await browser.newPage();
+    const devtools = await page.context().newCDPSession(page);
+    return {
+      ...pageOf(page, () => browser.close()),
+      setQuota: async (bytes) => { await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin, ...(bytes !== undefined && { quotaSize: bytes }) }); },
+    };
   },
 
   async firefox(webgpu) {

@@ -1,6 +1,7 @@
 //! The operations, each on slices that it takes out of the backend's memory.
 
-use super::{Buffer, Cache, Cpu, Kernels, LayerCache, Output, Stack, ensure, mismatch, zeroed};
+use super::pool;
+use super::{Buffer, Cache, Cpu, Kernels, LayerCache, Stack, ensure, mismatch, zeroed};
 use crate::error::Result;
 use crate::kernels::{Activation, Attention, Backend, BufferId, CacheShape, MatrixId, PassKey, Rope, Step, VectorId};
 use crate::quant::TensorType;
@@ -70,7 +71,10 @@ impl<K: Kernels> Backend for Cpu<K> {
         self.tokens.clear();
         self.tokens.extend_from_slice(step.tokens);
         self.position = step.position;
-        record(self)
+        self.pool.begin(key.rows);
+        let done = record(self);
+        self.pool.end();
+        done
     }
 
     fn embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()> {
@@ -98,9 +102,9 @@ impl<K: Kernels> Backend for Cpu<K> {
         self.write(out, n, |this, width, out| {
             let (x, weight) = (this.rows(x, first, n)?, this.vector(weight)?);
             ensure(weight.len() == width && x.len() == out.len(), "rms_norm")?;
-            for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-                K::rms_norm(x, weight, eps, out);
-            }
+            pool::rows(&this.pool, out, width, &|row, out| {
+                K::rms_norm(&x[row * width..][..width], weight, eps, out);
+            });
             Ok(())
         })
     }
@@ -109,7 +113,7 @@ impl<K: Kernels> Backend for Cpu<K> {
         self.write(x, n, |this, width, x| {
             let weight = this.vector(weight)?;
             ensure(!weight.is_empty() && width.is_multiple_of(weight.len()), "norm_heads")?;
-            K::norm_heads(x, weight, eps);
+            pool::rows(&this.pool, x, width, &|_, x| K::norm_heads(x, weight, eps));
             Ok(())
         })
     }
@@ -119,7 +123,7 @@ impl<K: Kernels> Backend for Cpu<K> {
         self.write(out, n, |this, width, out| {
             let (w, x) = (this.matrix(w)?, this.rows(x, 0, n)?);
             ensure(K::shape(w) == (width, x.len() / n) && n <= K::MAX_ROWS, "matmul")?;
-            K::matmul(w, n, x, &this.input, 0..K::panels(w), &mut Output::new(out, width));
+            pool::matmul::<K>(&this.pool, w, n, x, &this.input, out);
             Ok(())
         })
     }
@@ -128,13 +132,12 @@ impl<K: Kernels> Backend for Cpu<K> {
         self.write(x, n, |this, width, x| {
             let table = this.vector(rope.table)?;
             ensure(width == heads * head_dim && rope.dims <= head_dim, "rope")?;
-            for (i, row) in x.chunks_exact_mut(width).enumerate() {
-                let first = (this.position + i) * rope.dims;
-                let angles = table.get(first..first + rope.dims).ok_or_else(|| mismatch("rope table"))?;
-                for head in row.chunks_exact_mut(head_dim) {
-                    K::rope(head, rope.kind, angles);
-                }
-            }
+            let angles = table.get(this.position * rope.dims..(this.position + n) * rope.dims);
+            let angles = angles.ok_or_else(|| mismatch("rope table"))?;
+            pool::rows(&this.pool, x, width, &|row, x| {
+                let angles = &angles[row * rope.dims..][..rope.dims];
+                x.chunks_exact_mut(head_dim).for_each(|head| K::rope(head, rope.kind, angles));
+            });
             Ok(())
         })
     }
@@ -152,16 +155,16 @@ impl<K: Kernels> Backend for Cpu<K> {
             ensure(layer.width == a.kv_heads * a.head_dim && layer.values.len() >= end, "attention cache")?;
             ensure(a.heads.is_multiple_of(a.kv_heads) && a.window != Some(0), "attention heads")?;
             let cache = Cache { keys: &layer.keys[..end], values: &layer.values[..end], position: this.position };
-            K::attention(q, cache, a, 0..n * a.kv_heads, &mut Output::new(out, width));
+            pool::attention::<K>(&this.pool, n, q, cache, a, out);
             Ok(())
         })
     }
 
     fn gated(&mut self, n: usize, gate: BufferId, up: BufferId, activation: Activation) -> Result<()> {
-        self.write(gate, n, |this, _, gate| {
+        self.write(gate, n, |this, width, gate| {
             let up = this.rows(up, 0, n)?;
             ensure(up.len() == gate.len(), "gated")?;
-            K::gated(gate, up, activation);
+            pool::rows(&this.pool, gate, width, &|row, gate| K::gated(gate, &up[row * width..][..width], activation));
             Ok(())
         })
     }
@@ -243,8 +246,7 @@ impl<K: Kernels> Backend for Cpu<K> {
                         K::forget(&mut input);
                         K::prepare(expert, 1, x, &mut input);
                     }
-                    let mut out = Output::new(&mut out[to..to + stack.rows], stack.rows);
-                    K::matmul(expert, 1, x, &input, 0..K::panels(expert), &mut out);
+                    pool::matmul::<K>(&this.pool, expert, 1, x, &input, &mut out[to..to + stack.rows]);
                 }
             }
             Ok(())

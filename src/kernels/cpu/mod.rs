@@ -5,9 +5,11 @@
 mod backend;
 mod footprint;
 mod output;
+pub mod pool;
 
 pub use footprint::CpuFootprint;
 pub use output::Output;
+use pool::Pool;
 
 use super::{Activation, Attention, BufferId, CacheShape, MatrixId, RopeKind, VectorId};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,9 +30,9 @@ pub struct Cache<'a> {
 /// One operation a function, on slices whose lengths [`Cpu`] has checked.
 pub trait Kernels {
     /// A packed weight matrix.
-    type Matrix;
+    type Matrix: Sync;
     /// What `matmul` wants of its input beside the numbers: made once for all matrices that read it.
-    type Input: Default;
+    type Input: Default + Sync;
     /// See [`Backend::PANEL_ROWS`].
     const PANEL_ROWS: usize;
     /// See [`Backend::max_rows`].
@@ -120,7 +122,7 @@ struct Stack<M> {
     each: Vec<M>,
 }
 
-/// A [`Backend`] that runs [`Kernels`] at once, on this thread.
+/// A [`Backend`] that runs [`Kernels`] at once, on this thread and those of a pool.
 pub struct Cpu<K: Kernels> {
     matrices: Vec<Stack<K::Matrix>>,
     vectors: Vec<Vec<f32>>,
@@ -133,6 +135,7 @@ pub struct Cpu<K: Kernels> {
     /// The buffer and row count that `input` was prepared from, while they are unchanged.
     prepared: Option<(BufferId, usize)>,
     best: (u32, f32),
+    pool: Pool,
 }
 
 impl<K: Kernels> Default for Cpu<K> {
@@ -183,7 +186,13 @@ impl<K: Kernels> Cpu<K> {
             input: K::Input::default(),
             prepared: None,
             best: (0, 0.0),
+            pool: Pool::default(),
         }
+    }
+
+    /// Divides the operations among the threads of `pool` from now on.
+    pub fn set_pool(&mut self, pool: Pool) {
+        self.pool = pool;
     }
 
     fn matrix(&self, id: MatrixId) -> Result<&K::Matrix> {

@@ -106,7 +106,16 @@ impl Matrix {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.chunks.iter().map(|c| c.buffer.size()).sum()
+        self.buffers().map(wgpu::Buffer::size).sum()
+    }
+
+    pub(super) fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
+        self.chunks.iter().map(|c| &c.buffer)
+    }
+
+    /// Bytes of `rows` rows in all planes.
+    pub(super) fn row_bytes(&self, rows: u64) -> u64 {
+        self.panel.bytes() / PANEL_ROWS as u64 * rows
     }
 
     pub(super) fn overrides(&self) -> Overrides {

@@ -1,0 +1,46 @@
+import type { Progress } from './progress.js';
+
+/** Progress of all files of a model together. */
+export class Tally {
+  readonly #progress: Progress;
+  readonly #download = { loaded: 0, total: 0 };
+  readonly #verify = { loaded: 0, total: 0 };
+  /** Files that do not say how long they are. */
+  #unknown = 0;
+
+  constructor(progress: Progress) {
+    this.#progress = progress;
+  }
+
+  /** A file will be downloaded, of which `have` bytes are here. @param total undefined while unknown */
+  expect(total: number | undefined, have: number): void {
+    if (total === undefined) this.#unknown += 1;
+    this.#download.total += total ?? 0;
+    this.#download.loaded += have;
+  }
+
+  received(bytes: number): void {
+    this.#download.loaded += bytes;
+    this.#report('download', this.#download);
+  }
+
+  /** A file of unknown length has ended after so many bytes. */
+  ended(total: number): void {
+    this.#unknown -= 1;
+    this.#download.total += total;
+    this.#report('download', this.#download);
+  }
+
+  expectHashing(total: number): void {
+    this.#verify.total += total;
+  }
+
+  hashed(bytes: number): void {
+    this.#verify.loaded += bytes;
+    this.#report('verify', this.#verify);
+  }
+
+  #report(type: 'download' | 'verify', { loaded, total }: { loaded: number; total: number }): void {
+    this.#progress.report(type, loaded, type === 'download' && this.#unknown > 0 ? 0 : total);
+  }
+}
