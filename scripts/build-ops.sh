@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds tests/ops_web.rs for wasm32 and prints two lines: the file, and the program that serves it to a browser.
+# Builds tests/ops_web.rs for wasm32, as PAGELM_VARIANT says (see toolchain.sh), and prints two lines: the file, and the program that serves it to a browser.
 source "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 source scripts/wasm-bindgen.sh
 

@@ -1,6 +1,6 @@
 // What a page downloads before its first chat: every file that pkg/dist/index.js leads to, by import or by
-// new URL(..., import.meta.url), raw and as brotli sends it. Fails above the budget in size-budget.json, whose
-// "onDemand" names the files that a first chat does not need.
+// new URL(..., import.meta.url), raw and as brotli sends it, for each build of the engine: a page downloads one. Fails above
+// the budget in size-budget.json, whose "onDemand" names the files that a first chat does not need.
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -24,17 +24,25 @@ function referencesOf(file) {
   return references.flatMap((pattern) => [...source.matchAll(pattern)].map(([, path]) => resolve(dirname(file), path)));
 }
 
-/** Every file of a first chat; a test of the chat page holds it against what the page does request. */
-export function firstChatFiles() {
+/** @typedef {'baseline' | 'relaxed' | 'threads'} Build */
+export const builds = /** @type {Build[]} */ (Object.keys(budget.builds));
+
+/**
+ * Every file of a first chat with one of the builds; a test of the chat page holds it against what the page does request.
+ * @param {Build} build
+ */
+export function firstChatFiles(build) {
+  const others = builds.filter((other) => other !== build).map((other) => budget.builds[other]);
+  const left = [...budget.onDemand, ...others];
   const found = new Set([join(projectRoot, budget.entry)]);
   for (const file of found) {
     for (const next of referencesOf(file)) {
-      if (!budget.onDemand.includes(relative(projectRoot, next))) found.add(next);
+      if (!left.includes(relative(projectRoot, next))) found.add(next);
     }
   }
   const files = [...found];
-  if (!files.some((file) => file.endsWith('.wasm'))) {
-    throw new Error(`${budget.entry} leads to no .wasm file; the walk in scripts/size.mjs misses how it is named`);
+  if (files.filter((file) => file.endsWith('.wasm')).length !== 1) {
+    throw new Error(`${budget.entry} does not lead to one .wasm file of the build ${build}; the walk in scripts/size.mjs misses how it is named`);
   }
   return files;
 }
@@ -46,19 +54,30 @@ function brotliSize(bytes) {
   }).length;
 }
 
+/** @type {Map<string, { raw: number, brotli: number }>} */
+const known = new Map();
+
+/** @param {string} file */
+function sizes(file) {
+  const bytes = readFileSync(file);
+  const found = known.get(file) ?? { raw: bytes.length, brotli: brotliSize(bytes) };
+  known.set(file, found);
+  return found;
+}
+
 /** @param {string | number} raw @param {string | number} brotli @param {string} name */
 const row = (raw, brotli, name) => console.log(`${String(raw).padStart(10)} ${String(brotli).padStart(10)}  ${name}`);
 
-function main() {
-  const files = firstChatFiles();
-  row('raw', 'brotli', 'file');
+/** @param {Build} build */
+function count(build) {
+  const files = firstChatFiles(build);
+  row('raw', 'brotli', `file of a page with the build ${build}`);
   let rawSum = 0;
   let brotliSum = 0;
   for (const file of files) {
-    const bytes = readFileSync(file);
-    const brotli = brotliSize(bytes);
-    row(bytes.length, brotli, relative(projectRoot, file));
-    rawSum += bytes.length;
+    const { raw, brotli } = sizes(file);
+    row(raw, brotli, relative(projectRoot, file));
+    rawSum += raw;
     brotliSum += brotli;
   }
   row(rawSum, brotliSum, `all ${files.length}; the budget is ${budget.brotliBytes}`);
@@ -70,7 +89,7 @@ function main() {
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
-    main();
+    builds.forEach(count);
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
     console.error(`error: ${code === 'ENOENT' ? `${message}; run 'make build' first` : message}`);

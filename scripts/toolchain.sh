@@ -4,11 +4,17 @@
 # PAGELM_TOOLCHAIN=rustup or =debian decides instead.
 #
 #   scripts/toolchain.sh             says which one it is; fails when there is none
-#   source scripts/toolchain.sh      gives wasm_toolchain, wasm_cargo and wasm_clippy
+#   source scripts/toolchain.sh      gives wasm_toolchain, wasm_cargo, wasm_clippy and wasm_target_dir
+#
+# The crate is built three times, for what a browser may or may not have. PAGELM_VARIANT says for which:
+#   baseline   SIMD128: every browser that there is
+#   relaxed    and relaxed SIMD
+#   threads    and shared memory: pages that are cross-origin isolated. Without the GPU backend, which needs no threads.
 source "$(dirname "${BASH_SOURCE[0]}")/say.sh"
 
 wasm_target=wasm32-unknown-unknown
-wasm_rustflags="-C target-feature=+simd128"
+wasm_variants=(baseline relaxed threads)
+wasm_variant=${PAGELM_VARIANT:-baseline}
 debian_rust_packages=(rustc-web cargo-web rust-web-src rust-web-llvm libstd-rust-web-dev lld-22)
 # what those packages leave behind
 debian_rust_proofs=(/usr/bin/rustc /usr/bin/cargo /usr/lib/rustlib/src/rust/library/std/Cargo.toml /usr/lib/llvm-22/bin/wasm-ld)
@@ -36,22 +42,48 @@ wasm_toolchain() {
   fi
 }
 
-# wasm_cargo COMMAND ARGS...: cargo for wasm32, with the target and the flags added
+# where the variant's objects go: each its own place, so that a build of one leaves the others as they are
+wasm_target_dir() {
+  case $wasm_variant in
+    baseline) echo "${CARGO_TARGET_DIR:-target}" ;;
+    *) echo "${CARGO_TARGET_DIR:-target}/$wasm_variant" ;;
+  esac
+}
+
+wasm_rustflags() {
+  case $wasm_variant in
+    baseline) echo "-C target-feature=+simd128" ;;
+    relaxed) echo "-C target-feature=+simd128,+relaxed-simd" ;;
+    threads)
+      # a shared memory has to name its maximum: all that 32 bits can address
+      printf -- '-C target-feature=+simd128,+relaxed-simd,+atomics,+bulk-memory,+mutable-globals'
+      printf -- ' -C link-arg=%s' --shared-memory --import-memory --max-memory=4294967296 \
+        --export=__wasm_init_tls --export=__tls_size --export=__tls_align --export=__tls_base ;;
+    *) die "PAGELM_VARIANT is '$wasm_variant'; it can be ${wasm_variants[*]}" ;;
+  esac
+}
+
+# wasm_cargo COMMAND ARGS...: cargo for wasm32, with the target, the flags and the features of the variant added
 wasm_cargo() { wasm_run cargo "$@"; }
 wasm_clippy() { wasm_run cargo-clippy clippy "$@"; }
 
 wasm_run() {
-  local program=$1 command=$2 toolchain
+  local program=$1 command=$2 toolchain flags
   shift 2
   toolchain=$(wasm_toolchain)
+  flags="${RUSTFLAGS:+$RUSTFLAGS }$(wasm_rustflags)" || exit 1
+  set -- --target "$wasm_target" --target-dir "$(wasm_target_dir)" "$@"
+  [[ $wasm_variant != threads ]] || set -- --no-default-features "$@"
   case $toolchain in
     rustup)
-      RUSTFLAGS="${RUSTFLAGS:+$RUSTFLAGS }$wasm_rustflags" cargo "$command" --target "$wasm_target" "$@" ;;
+      # the standard library that rustup brings knows no threads on this target
+      [[ $wasm_variant != threads ]] || set -- -Zbuild-std=std,panic_abort "$@"
+      RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags cargo "$command" "$@" ;;
     debian)
       # RUSTC_BOOTSTRAP: -Zbuild-std on a stable compiler. Absolute paths: a rustup proxy may come first in PATH.
       PATH=/usr/lib/llvm-22/bin:$PATH CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
-        RUSTFLAGS="${RUSTFLAGS:+$RUSTFLAGS }$wasm_rustflags -C linker=wasm-ld" \
-        "/usr/bin/$program" "$command" --target "$wasm_target" -Zbuild-std=std,panic_abort "$@" ;;
+        RUSTFLAGS="$flags -C linker=wasm-ld" \
+        "/usr/bin/$program" "$command" -Zbuild-std=std,panic_abort "$@" ;;
     *)
       die "no Rust toolchain that builds for $wasm_target; run 'make setup'" ;;
   esac

@@ -11,6 +11,8 @@
 //! - [`engine`]: a loaded model that generates; `web`: the JavaScript bindings, the only wasm-bindgen code
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
+// how a thread sleeps; only the build with threads has it, and that one needs an unstable standard library anyway
+#![cfg_attr(all(target_arch = "wasm32", target_feature = "atomics"), feature(stdarch_wasm_atomic_wait))]
 
 pub mod chat;
 pub mod engine;

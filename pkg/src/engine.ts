@@ -6,6 +6,8 @@
  * a string property `code`, one of the engine's codes in `errors.ts`.
  */
 
+import type { Fit, GpuCounters, Inspection } from './types.js';
+
 /** Which kernels run the model. */
 export type Backend = 'webgpu' | 'cpu';
 
@@ -36,6 +38,8 @@ export interface Loader {
   addPart(prefix: Uint8Array, bytes: number): number;
   /** True exactly once: the header is complete, and `prepare` must be awaited before the next push. */
   push(bytes: Uint8Array): boolean;
+  /** Whether the model fits, once the header is complete. */
+  fits(adapter?: AdapterLimits): EngineFits;
   /** Checks the model, gets the device, allocates. */
   prepare(): Promise<void>;
   /** Waits for the GPU's uploads. */
@@ -44,6 +48,32 @@ export interface Loader {
   finish(): Promise<Engine>;
   free(): void;
 }
+
+/** Of a WebGPU adapter's `limits`, in bytes. */
+export interface AdapterLimits {
+  maxBufferSize: number;
+  maxStorageBufferBindingSize: number;
+}
+
+/** What each backend says. */
+export interface EngineFits {
+  cpu: Fit;
+  /** Null without an adapter. */
+  webgpu: Fit | null;
+}
+
+/** Takes the beginning of a GGUF file. */
+export interface Inspector {
+  /** As the loader's. */
+  addPart(prefix: Uint8Array, bytes: number): number;
+  /** True exactly once: the header is complete. */
+  push(bytes: Uint8Array): boolean;
+  report(adapter?: AdapterLimits): EngineInspection;
+  free(): void;
+}
+
+/** `Inspection` without what JavaScript adds. */
+export type EngineInspection = Omit<Inspection, 'fits' | 'backend' | 'reason' | 'storage'>;
 
 /** `ModelInfo` without what JavaScript adds. */
 export interface EngineInfo {
@@ -55,6 +85,7 @@ export interface EngineInfo {
   vocabularySize: number;
   backend: Backend;
   device: string;
+  kernels: 'baseline' | 'relaxed' | 'wgsl';
   threads: number;
   bytes: number;
   memoryBytes: number;
@@ -119,6 +150,7 @@ export interface Engine {
   logits(tokens: Uint32Array): Promise<Float32Array>;
   /** (tokens.length - 1) */
   score(tokens: Uint32Array): Promise<Float32Array>;
+  counters(): GpuCounters | null;
   free(): void;
 }
 
@@ -126,9 +158,26 @@ export interface Engine {
 export interface EngineModule {
   Hasher: new () => Hasher;
   Loader: new (options: LoaderOptions) => Loader;
+  Inspector: new (options: { fileBytes: number; contextLength?: number; chatTemplate?: string }) => Inspector;
+  /** How many threads a CPU loader that is prepared from now on has; the others are there, or about to be. */
+  setThreads(count: number): void;
+  /** How many of them share the work of a single token, at most. */
+  setRowThreads(count: number): void;
 }
 
-/** The module's default export: fetches and starts the WebAssembly beside it. */
-export type InitEngine = (input?: {
+/** What the build with threads has beside that. */
+export interface ThreadedModule extends EngineModule {
+  /** This module, for the other workers. */
+  compiledModule(): WebAssembly.Module;
+  /** The life of thread `index`, from 1 on: it does not return. */
+  help(index: number): void;
+  /** Says that a thread ended for an error, so that nobody waits for it. */
+  helpFailed(): void;
+}
+
+/** The module's default export: fetches and starts the WebAssembly. */
+export type InitEngine = (input: {
   module_or_path: URL | string | WebAssembly.Module | Response | Promise<Response>;
+  /** That of the other threads. */
+  memory?: WebAssembly.Memory;
 }) => Promise<{ memory: WebAssembly.Memory }>;

@@ -2,14 +2,14 @@
 import { type BackendChoice, fallBack } from './backend.js';
 import type { ModelStream, OpenFile } from './byte-stream.js';
 import type { Engine, EngineModule, Loader } from './engine.js';
+import { fitting } from './fit.js';
+import { addParts } from './parts.js';
 import type { Progress } from './progress.js';
 import type { LoadSettings } from './protocol.js';
 import { nextTask } from './queue.js';
 
 /** How much may be on its way to the GPU before it is waited for: it bounds the browser's staging memory. */
 const FLUSH_BYTES = 32 * 1024 * 1024;
-/** How much of a later file is first looked at for its header. */
-const PART_HEAD_BYTES = 256 * 1024;
 /** How long the worker may go without looking at its messages, in milliseconds. */
 const BREATH_MS = 20;
 
@@ -21,8 +21,9 @@ export interface Ingested {
 
 export async function ingest(
   wasm: Pick<EngineModule, 'Loader'>, stream: ModelStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
+  forCpu: () => Promise<Pick<EngineModule, 'Loader'>> = async () => wasm,
 ): Promise<Ingested> {
-  const intake = new Intake(wasm, stream.files, settings, choice);
+  const intake = new Intake(wasm, stream.files, settings, choice, forCpu);
   try {
     await intake.addParts();
     let pushed = 0;
@@ -58,48 +59,48 @@ export async function ingest(
   }
 }
 
-/** A loader that is replaced by one for the CPU when WebGPU does not take the model. */
+/** A loader that is replaced by one for the other backend when only that has room, or when WebGPU does not take the model. */
 class Intake {
   loader: Loader;
   choice: BackendChoice;
-  readonly #create: (choice: BackendChoice) => Loader;
+  readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
+  /** The module for the CPU: another build may be faster there. */
+  readonly #forCpu: () => Promise<Pick<EngineModule, 'Loader'>>;
   readonly #later: readonly OpenFile[];
   /** Copies of what was pushed, for another loader; dropped as soon as none can follow. */
   #replay: Uint8Array[] | undefined;
   #consumed = false;
 
-  constructor(wasm: Pick<EngineModule, 'Loader'>, [first, ...later]: readonly OpenFile[], settings: LoadSettings, choice: BackendChoice) {
+  constructor(
+    wasm: Pick<EngineModule, 'Loader'>, [first, ...later]: readonly OpenFile[], settings: LoadSettings, choice: BackendChoice,
+    forCpu: () => Promise<Pick<EngineModule, 'Loader'>>,
+  ) {
     const { contextLength, chatTemplate } = settings;
-    this.#create = ({ backend }) => new wasm.Loader({
+    this.#create = ({ Loader }, { backend }) => new Loader({
       backend,
       fileBytes: first?.bytes ?? 0,
       ...(contextLength !== undefined && { contextLength }),
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
+    this.#forCpu = forCpu;
     this.#later = later;
     this.choice = choice;
-    this.#replay = choice.mayFallBack ? [] : undefined;
-    this.loader = this.#create(choice);
+    this.#replay = choice.mayFallBack || choice.isAuto ? [] : undefined;
+    this.loader = this.#create(wasm, choice);
   }
 
   /** Shows the loader the headers of all files but the first. */
-  async addParts(): Promise<void> {
-    for (const file of this.#later) {
-      let wanted = PART_HEAD_BYTES;
-      for (;;) {
-        const needed = this.loader.addPart(await file.head(wanted), file.bytes);
-        if (needed === 0) break;
-        // at least doubling keeps the work linear
-        wanted = Math.max(needed, 2 * wanted);
-      }
-    }
+  addParts(): Promise<void> {
+    return addParts(this.loader, this.#later);
   }
 
   async push(piece: Uint8Array): Promise<void> {
     this.#replay?.push(piece.slice());
     if (!this.loader.push(piece)) return;
+    const choice = fitting(this.choice, this.loader.fits(this.choice.adapter));
     try {
-      await this.loader.prepare();
+      if (choice === this.choice) await this.loader.prepare();
+      else await this.#startAgain(choice, this.#replay ?? []);
     } catch (error) {
       const other = fallBack(this.choice, error);
       if (other === undefined || this.#replay === undefined) throw error;
@@ -120,7 +121,7 @@ class Intake {
   async #startAgain(choice: BackendChoice, pieces: Uint8Array[]): Promise<void> {
     this.loader.free();
     this.#consumed = true;
-    this.loader = this.#create(choice);
+    this.loader = this.#create(await this.#forCpu(), choice);
     this.#consumed = false;
     this.choice = choice;
     await this.addParts();

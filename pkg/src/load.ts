@@ -3,7 +3,7 @@ import { Connection, type WorkerPort } from './connection.js';
 import { PagelmError } from './errors.js';
 import { WorkerModel } from './model.js';
 import { checkLoadOptions } from './options.js';
-import { type LoadResult, type WorkerEvent, isDownload } from './protocol.js';
+import { type WorkerEvent, isDownload } from './protocol.js';
 import { describeSource } from './source-data.js';
 import { spawnWorker } from './spawn.js';
 import type { Evicted } from './store-types.js';
@@ -28,7 +28,8 @@ const CLEANUP_MS = 2000;
  *   `network`, `storage`, `hash-mismatch`: getting the bytes;
  *   `invalid-gguf`, `invalid-model`, `limit-exceeded`, `unsupported-type`, `unsupported-architecture`:
  *   what the bytes say; `chat-template`: a `chatTemplate` that does not parse (one in the file fails when it is used);
- *   `gpu-unavailable`, `gpu-failure`, `out-of-memory`: this device;
+ *   `gpu-unavailable`, `gpu-failure`, `out-of-memory`: this device; a model that is known to be too large is refused when
+ *   its header is there, before the rest is fetched;
  *   `unsupported-environment`, `worker-failed`: this page; `aborted`: the signal.
  */
 export async function load(source: ModelSource, options?: LoadOptions): Promise<Model> {
@@ -66,7 +67,7 @@ function askToPersist(): void {
 }
 
 /** The answer, or `aborted` once the worker has cleaned up, which it gets {@link CLEANUP_MS} for. */
-async function orAborted(signal: AbortSignal | undefined, connection: Connection, id: number, answer: Promise<LoadResult>): Promise<LoadResult> {
+export async function orAborted<T>(signal: AbortSignal | undefined, connection: Connection, id: number, answer: Promise<T>): Promise<T> {
   if (signal === undefined) return answer;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const abort = () => {
@@ -101,6 +102,6 @@ function callBack<T>(listener: ((event: T) => void) | undefined, event: T): void
   }
 }
 
-function baseAddress(): string | undefined {
+export function baseAddress(): string | undefined {
   return globalThis.document?.baseURI ?? globalThis.location?.href;
 }

@@ -1,10 +1,10 @@
 /** Checks of everything that a caller passes: an option that is not understood or not honoured is an error. */
 import type { SamplingOptions } from './engine.js';
 import { PagelmError } from './errors.js';
-import { DOWNLOAD_DEFAULTS, type LoadSettings, type TemplateSettings, type TemplateVariables } from './protocol.js';
+import { DOWNLOAD_DEFAULTS, type InspectSettings, type LoadSettings, type TemplateSettings, type TemplateVariables } from './protocol.js';
 import type { Evicted } from './store-types.js';
 import type {
-  ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions,
+  ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions, InspectOptions,
   LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions,
 } from './types.js';
 
@@ -12,9 +12,10 @@ import type {
 type Keys<T> = Record<keyof T, true>;
 
 const LOAD_KEYS = {
-  backend: true, contextLength: true, kvCacheType: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
+  backend: true, contextLength: true, kvCacheType: true, kernels: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
   hub: true, download: true, onEvict: true,
 } satisfies Keys<LoadOptions>;
+const INSPECT_KEYS = { contextLength: true, chatTemplate: true, hub: true, signal: true } satisfies Keys<InspectOptions>;
 const HUB_KEYS = { baseUrl: true, token: true } satisfies Keys<HubOptions>;
 const DOWNLOAD_KEYS = { connections: true, retries: true, stallMs: true } satisfies Keys<DownloadOptions>;
 const GENERATE_KEYS = {
@@ -33,6 +34,8 @@ const PART_KEYS = { type: true, text: true } satisfies Keys<TextPart>;
 const MAX_U32 = 0xffff_ffff;
 /** The engine's counts are 32-bit and signed in places. */
 const MAX_COUNT = 0x7fff_ffff;
+/** As many as the engine's pool has room for. */
+const MAX_THREADS = 64;
 /** As many alternatives as OpenAI's API gives. */
 const MAX_LOGPROBS = 20;
 /** Browsers open no more to one server over HTTP/1.1 than 6; a few more help where there are several. */
@@ -60,8 +63,6 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
   const given = record('load options', options, LOAD_KEYS);
   const kvCacheType = oneOf('kvCacheType', given['kvCacheType'], ['f32', 'f16', 'q8_0']);
   if (kvCacheType !== undefined && kvCacheType !== 'f32') unsupported('kvCacheType', kvCacheType, "only 'f32' in this version");
-  const threads = integer('threads', given['threads'], 1, MAX_COUNT);
-  if (threads !== undefined && threads !== 1) unsupported('threads', threads, 'only 1 in this version');
   const onEvict = given['onEvict'];
   if (onEvict !== undefined && typeof onEvict !== 'function') invalid('onEvict', onEvict, 'a function');
   const onProgress = given['onProgress'];
@@ -72,6 +73,8 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
       cache: oneOf('cache', given['cache'], ['opfs', 'none']),
       contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
       chatTemplate: text('chatTemplate', given['chatTemplate']),
+      kernels: oneOf('kernels', given['kernels'], ['auto', 'baseline', 'relaxed']),
+      threads: integer('threads', given['threads'], 1, MAX_THREADS),
       download: downloadSettings(given['download']),
       evict: onEvict === undefined ? undefined : true,
     }),
@@ -79,6 +82,19 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
     signal: abortSignal(given['signal']),
     onProgress: onProgress as CheckedLoadOptions['onProgress'],
     onEvict: onEvict as CheckedLoadOptions['onEvict'],
+  };
+}
+
+/** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
+export function checkInspectOptions(options: unknown): { settings: InspectSettings; hub: CheckedHub; signal: AbortSignal | undefined } {
+  const given = record('inspect options', options, INSPECT_KEYS);
+  return {
+    settings: present<InspectSettings>({
+      contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
+      chatTemplate: text('chatTemplate', given['chatTemplate']),
+    }),
+    hub: checkHub(given['hub']),
+    signal: abortSignal(given['signal']),
   };
 }
 

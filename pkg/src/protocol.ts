@@ -5,7 +5,7 @@
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
 import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './store-types.js';
-import type { FinishReason, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
+import type { FinishReason, GpuCounters, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =
@@ -32,7 +32,17 @@ export interface LoadSettings {
   evict?: true;
   contextLength?: number;
   chatTemplate?: string;
+  /** Of the CPU backend. Absent: the fastest that this browser can run. */
+  kernels?: 'auto' | 'baseline' | 'relaxed';
+  /** Of the CPU backend, at most. Absent: one a core, up to a limit. */
+  threads?: number;
   download: DownloadSettings;
+}
+
+/** `InspectOptions` after validation, without what stays on the page. */
+export interface InspectSettings {
+  contextLength?: number;
+  chatTemplate?: string;
 }
 
 export interface DownloadSettings {
@@ -53,12 +63,14 @@ export type Prompt =
 /** The calls with one answer: their arguments and what they give. */
 export interface Calls {
   load: { arguments: { source: SourceData; settings: LoadSettings }; result: LoadResult };
+  inspect: { arguments: { source: SourceData; settings: InspectSettings }; result: Inspection };
   store: { arguments: { request: StoreRequest }; result: StoreAnswers[keyof StoreAnswers] };
   tokenize: { arguments: { text: string; addSpecial: boolean; parseSpecial: boolean }; result: Uint32Array };
   detokenize: { arguments: { tokens: Uint32Array }; result: string };
   applyChatTemplate: { arguments: { messages: string; options: TemplateSettings }; result: string };
   logits: { arguments: { tokens: Uint32Array }; result: Float32Array };
   score: { arguments: { tokens: Uint32Array }; result: Float32Array };
+  counters: { arguments: object; result: GpuCounters | null };
 }
 
 /** What a page asks of the store of models. */

@@ -4,7 +4,7 @@ import { PagelmError, errorToData, toPagelmError } from './errors.js';
 import type { CallMessage, Calls, FromWorker, GenerateMessage, LoadResult, ToWorker, WorkerEvent } from './protocol.js';
 import { Queue } from './queue.js';
 import { Turn, type WithEngine, renderTemplate } from './turn.js';
-import type { LoadProgress } from './types.js';
+import type { GpuCounters, Inspection, LoadProgress } from './types.js';
 
 export type LoadMessage = Extract<CallMessage, { type: 'load' }>;
 export type StoreMessage = Extract<CallMessage, { type: 'store' }>;
@@ -14,15 +14,26 @@ export type LoadModel = (
   message: LoadMessage, emit: (event: WorkerEvent) => void, signal: AbortSignal,
 ) => Promise<{ engine: Engine; result: LoadResult }>;
 
+export type InspectMessage = Extract<CallMessage, { type: 'inspect' }>;
+
+/** Looks at a model; as for {@link LoadModel}. */
+export type InspectModel = (message: InspectMessage, signal: AbortSignal) => Promise<Inspection>;
+
 /** Asks the store of models, which needs no engine. */
 export type AskStore = (message: StoreMessage, emit: (event: LoadProgress) => void, signal: AbortSignal) => Promise<Calls['store']['result']>;
+
+/** What a session does besides generating. */
+export interface Jobs {
+  loadModel: LoadModel;
+  inspectModel: InspectModel;
+  askStore: AskStore;
+}
 
 export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 
 export class Session {
   readonly #post: Post;
-  readonly #loadModel: LoadModel;
-  readonly #askStore: AskStore;
+  readonly #jobs: Jobs;
   #engine: Engine | undefined;
   /** The engine's methods must not overlap. */
   readonly #engineCalls = new Queue();
@@ -31,10 +42,9 @@ export class Session {
   /** How to stop what has this id. */
   readonly #cancels = new Map<number, () => void>();
 
-  constructor(post: Post, loadModel: LoadModel, askStore: AskStore = noStore) {
+  constructor(post: Post, jobs: Jobs) {
     this.#post = post;
-    this.#loadModel = loadModel;
-    this.#askStore = askStore;
+    this.#jobs = jobs;
   }
 
   /** Never throws: what goes wrong is posted. */
@@ -59,14 +69,16 @@ export class Session {
     switch (message.type) {
       case 'load':
         return this.#cancellable(id, (signal) => this.#load(message, signal));
+      case 'inspect':
+        return this.#cancellable(id, (signal) => this.#jobs.inspectModel(message, signal));
       case 'store':
-        return this.#cancellable(id, (signal) => this.#askStore(message, (event) => this.#post({ type: 'progress', id, event }), signal));
+        return this.#cancellable(id, (signal) => this.#jobs.askStore(message, (event) => this.#post({ type: 'progress', id, event }), signal));
       default:
         return this.#ask(message);
     }
   }
 
-  #ask(message: Exclude<CallMessage, LoadMessage | StoreMessage>): Promise<Uint32Array | Float32Array | string> {
+  #ask(message: Exclude<CallMessage, LoadMessage | InspectMessage | StoreMessage>): Promise<Uint32Array | Float32Array | string | GpuCounters | null> {
     switch (message.type) {
       case 'tokenize':
         return this.#withEngine((engine) => owned(engine.tokenize(message.text, message.addSpecial, message.parseSpecial)));
@@ -78,12 +90,14 @@ export class Session {
         return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.logits(message.tokens))));
       case 'score':
         return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.score(message.tokens))));
+      case 'counters':
+        return this.#withEngine((engine) => engine.counters());
     }
   }
 
   async #load(message: LoadMessage, signal: AbortSignal): Promise<LoadResult> {
     const emit = (event: WorkerEvent) => this.#post({ type: 'progress', id: message.id, event });
-    const { engine, result } = await this.#loadModel(message, emit, signal);
+    const { engine, result } = await this.#jobs.loadModel(message, emit, signal);
     this.#engine = engine;
     return result;
   }
@@ -119,10 +133,6 @@ export class Session {
       this.#post({ type: 'error', id, error: errorToData(toPagelmError(error)) });
     }
   }
-}
-
-async function noStore(): Promise<never> {
-  throw new PagelmError('internal', 'The worker has no store of models.');
 }
 
 /**

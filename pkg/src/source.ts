@@ -3,6 +3,7 @@ import { type ModelStream, type OpenFile, PIECE_BYTES, endToEnd, openBlob, readB
 import { Download, type DownloadContext, type Sink, checkRoom, closeSink } from './download.js';
 import type { EngineModule } from './engine.js';
 import { PagelmError } from './errors.js';
+import { PART_HEAD_BYTES } from './parts.js';
 import type { Progress } from './progress.js';
 import { type LoadSettings, type RemotePart, type SourceData, type WorkerEvent, isDownload } from './protocol.js';
 import { bytesIn } from './ranges.js';
@@ -12,9 +13,6 @@ import type { StoredFile } from './store-index.js';
 import { makeRoom } from './store-calls.js';
 import { Tally } from './tally.js';
 import type { Evicted } from './store-types.js';
-
-/** How much of a later part is asked for to see its header; most have less than a tenth of it. */
-const PART_HEAD_BYTES = 256 * 1024;
 
 export interface SourceContext {
   wasm: Pick<EngineModule, 'Hasher'>;
@@ -220,7 +218,7 @@ class Opener {
   }
 }
 
-function openStored(stored: OpenStored): RemoteOpenFile {
+export function openStored(stored: OpenStored): RemoteOpenFile {
   return {
     bytes: stored.file.bytes,
     fromCache: true,

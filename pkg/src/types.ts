@@ -1,3 +1,4 @@
+import type { ErrorCode } from './errors.js';
 import type { Evicted } from './store-types.js';
 
 /**
@@ -37,7 +38,17 @@ export interface LoadOptions {
   contextLength?: number | undefined;
   /** Type of the cached keys and values. Default and, in this version, only value: `'f32'`. */
   kvCacheType?: 'f32' | 'f16' | 'q8_0' | undefined;
-  /** CPU threads. Default and, in this version, only value: 1. */
+  /**
+   * Which instructions the CPU backend uses. Default `'auto'`: relaxed SIMD where the browser has it, otherwise
+   * `'baseline'`, SIMD128 on one thread, which computes a little more exactly. `'relaxed'` fails with
+   * `unsupported-environment` where it cannot run.
+   */
+  kernels?: 'auto' | 'baseline' | 'relaxed' | undefined;
+  /**
+   * CPU threads at most, 1 to 64. Default: as many as the device runs at the same time, but no more than 8. More than one
+   * need a page that is cross-origin isolated, and relaxed SIMD; elsewhere there is one, and `ModelInfo.threadsReason` says why. The
+   * model computes the same numbers with any number of threads.
+   */
   threads?: number | undefined;
   /**
    * `'opfs'` keeps the download in the origin's private file system, so that the next load makes no request; it
@@ -109,6 +120,74 @@ export interface LoadReady {
   loadMs: number;
 }
 
+export interface InspectOptions {
+  /** The context that is reckoned with. Default: 2048, or what the model was made for if that is less. */
+  contextLength?: number | undefined;
+  /** As in {@link LoadOptions.chatTemplate}. */
+  chatTemplate?: string | undefined;
+  /** As in {@link LoadOptions.hub}. */
+  hub?: HubOptions | undefined;
+  /** Stops: `inspect` rejects with `aborted`. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What a file's header says, and whether this device can load the model. Sizes are in bytes. */
+export interface Inspection
+  extends Pick<ModelInfo, 'architecture' | 'name' | 'parameters' | 'quantisation' | 'vocabularySize' | 'bytes' | 'tokenizerError' | 'chatTemplate' | 'reasoning'> {
+  /** In tokens: what the sizes are for. */
+  contextLength: number;
+  /** In tokens: what the model was made for. */
+  maxContextLength: number;
+  /** The number of weights of each type. */
+  types: Readonly<Record<string, number>>;
+  /** The chat template's source; null when the file has none. */
+  template: string | null;
+  /** Why the template cannot be used, or null. */
+  templateError: string | null;
+  /** `webgpu` is null where there is no adapter. */
+  backends: { cpu: Fit; webgpu: Fit | null };
+  /** Whether `load` with the same context and the backend `'auto'` would find room in memory. */
+  fits: boolean;
+  /** The backend that it would take; null when none has room. */
+  backend: 'webgpu' | 'cpu' | null;
+  /** One sentence: why that backend, or what is needed, what there is and what would help. */
+  reason: string;
+  /** Whether the origin private file system has room for the file; null where the browser does not tell. */
+  storage: { needs: number; have: number | null; fits: boolean | null };
+}
+
+/** What a backend needs for a model, what there is of it, and whether that is enough. In bytes. */
+export interface Fit {
+  /** Nothing that is known is in the way. How much memory a GPU has is not known: it is asked when the model is loaded. */
+  fits: boolean;
+  needs: {
+    /** As the backend packs them. */
+    weights: number;
+    /** Keys and values of the whole context. */
+    cache: number;
+    /** Activations, logits, tables of rotary angles. */
+    activations: number;
+    /** In WebAssembly's memory on every backend: the engine, the tokenizer, what is on its way. */
+    overhead: number;
+    /** WebAssembly's memory at its largest, all together. */
+    heap: number;
+    /** GPU buffers, all together; 0 on the CPU. */
+    gpu: number;
+  };
+  have: {
+    /** What 32-bit WebAssembly can address. */
+    heap: number;
+    /** For one allocation, or in one GPU buffer. */
+    allocation: number;
+  };
+  /** The longest context with which it fits; null when it does with none. */
+  maxContextLength: number | null;
+  /** Why it does not fit, and what would help; null when it does. */
+  problem: string | null;
+  /** Of the error that `load` fails with; null when it fits. */
+  code: ErrorCode | null;
+}
+
 /** Facts about a loaded model. */
 export interface ModelInfo {
   /** As the file calls it, e.g. `'llama'`. */
@@ -116,7 +195,7 @@ export interface ModelInfo {
   name: string;
   /** Number of weights. */
   parameters: number;
-  /** The type of most weights, e.g. `'Q4_1'`. */
+  /** What the file calls its mix of types, e.g. `'Q4_K_M'`, or else the type of most weights, e.g. `'Q4_1'`. */
   quantisation: string;
   /** In tokens, as loaded. */
   contextLength: number;
@@ -127,11 +206,15 @@ export interface ModelInfo {
   backendReason: string;
   /** The adapter's name, or the instruction set that the CPU runs. */
   device: string;
+  /** What runs the operations: the CPU's kernels by their instructions (see {@link LoadOptions.kernels}), or WebGPU's. */
+  kernels: 'baseline' | 'relaxed' | 'wgsl';
   /** CPU threads in use. */
   threads: number;
+  /** One sentence: why so many. */
+  threadsReason: string;
   /** Size of the GGUF file. */
   bytes: number;
-  /** Bytes that the backend holds once the model is loaded: weights as packed, work space, and the GPU's cache. */
+  /** Bytes that the backend holds once the model is loaded: weights as packed, work space, and the cache for the whole context. */
   memoryBytes: number;
   /**
    * Why the file's tokenizer cannot be used, or null. Such a model works on token ids: text parts are empty, and
@@ -183,8 +266,36 @@ export interface Model {
   logits(tokens: readonly number[]): Promise<Float32Array>;
   /** Natural-log probability of each of `tokens[1..]` given all tokens before it, (tokens.length - 1). */
   score(tokens: readonly number[]): Promise<Float32Array>;
+  /** What the GPU was asked to do so far; null on the CPU. Asked between a generation's tokens, it answers at once. */
+  counters(): Promise<GpuCounters | null>;
   /** Ends the worker and frees its memory. Whatever is pending rejects with `closed`. Closing twice is fine. */
   close(): Promise<void>;
+}
+
+/** Work that a model has given to the GPU. */
+export interface GpuCounters {
+  /** Since loading began. */
+  total: GpuWork;
+  /** Since the latest step began: a block of a prompt or a token. */
+  step: GpuWork;
+  /** Shaders that were compiled. */
+  pipelines: number;
+  /** Bytes of all buffers that there are now. */
+  bufferBytes: number;
+}
+
+/** Counted where WebGPU is called. */
+export interface GpuWork {
+  /** Compute passes, one a step. */
+  passes: number;
+  dispatches: number;
+  submits: number;
+  /** Bytes that were written to buffers. */
+  bytesWritten: number;
+  /** Bytes that were mapped for reading. */
+  bytesRead: number;
+  /** Bytes of packed weights that the dispatches read: of the embedding table a row a token, of experts the used ones. */
+  weightBytes: number;
 }
 
 export interface TokenizeOptions {

@@ -43,7 +43,7 @@ function serve(report) {
       requests += 1;
       (models[path.slice(1)] ?? ((missing) => missing.writeHead(404).end()))(response, request);
     } else {
-      const file = join(root, path.replace('/pkg/dist/wasm/pagelm.js', '/test/fake-engine.js').replace(/^\/pkg\//, '/'));
+      const file = join(root, path.replace(/^\/pkg\/dist\/wasm\/pagelm\w*\.js$/, '/test/fake-engine.js').replace(/^\/pkg\//, '/'));
       if (!file.startsWith(root) || !existsSync(file)) return response.writeHead(404).end();
       response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream' }).end(readFileSync(file));
     }

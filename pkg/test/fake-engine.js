@@ -1,7 +1,7 @@
 // Stands in for the WebAssembly engine, in Node and in the browser: the same methods, no model. One token is one
 // UTF-16 unit. It generates its prompt again, backwards, and refuses overlapping calls as wasm-bindgen does.
 
-export const state = { loaders: [], prepare: undefined, stepError: undefined, stepMs: 0, starts: [], stops: 0 };
+export const state = { loaders: [], prepare: undefined, fits: undefined, stepError: undefined, stepMs: 0, starts: [], stops: 0 };
 
 function failure(code, message) {
   return Object.assign(new Error(`${code}: ${message}`), { code });
@@ -47,6 +47,9 @@ export class Loader {
     this.needsPrepare = false;
     await state.prepare?.(this.options);
   }
+  fits() {
+    return state.fits?.(this.options) ?? { cpu: { fits: true }, webgpu: { fits: true } };
+  }
   async flush() {
     this.flushes += 1;
   }
@@ -72,7 +75,7 @@ export class Engine {
   info() {
     this.#alone();
     const { backend, contextLength = 64, fileBytes: bytes } = this.options;
-    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', threads: 1, bytes, memoryBytes: bytes, tokenizerError: null, chatTemplate: 'model', reasoning: 'none' };
+    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', kernels: 'relaxed', threads: 1, bytes, memoryBytes: bytes, tokenizerError: null, chatTemplate: 'model', reasoning: 'none' };
   }
   tokenize(text, addSpecial, parseSpecial) {
     this.#alone();
@@ -148,8 +151,18 @@ export class Engine {
     this.#alone();
     return Float32Array.from(tokens.slice(1), (token) => -token);
   }
+  counters() {
+    this.#alone();
+    return null;
+  }
   free() {}
 }
+
+export function setThreads() {}
+export function setRowThreads() {}
+export function compiledModule() { throw failure('internal', 'there is no module'); }
+export function help() {}
+export function helpFailed() {}
 
 export default async function init() {
   return { memory: undefined };

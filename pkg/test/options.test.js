@@ -26,7 +26,7 @@ test('load options: good ones pass, absent ones stay absent', () => {
   assert.deepEqual(checkLoadOptions(undefined).settings, { backend: 'auto', download });
   assert.deepEqual(checkLoadOptions({ backend: undefined, unknown: undefined }).settings, { backend: 'auto', download });
   const all = { backend: 'cpu', cache: 'none', contextLength: 8, chatTemplate: '{{ x }}' };
-  assert.deepEqual(checkLoadOptions({ ...all, kvCacheType: 'f32', threads: 1 }).settings, { ...all, download });
+  assert.deepEqual(checkLoadOptions({ ...all, kvCacheType: 'f32', threads: 1 }).settings, { ...all, threads: 1, download });
   assert.deepEqual(checkLoadOptions({ download: { connections: 1, stallMs: 5 } }).settings.download, { ...download, connections: 1, stallMs: 5 });
   assert.deepEqual(checkLoadOptions({ hub: { baseUrl: 'https://mirror/hf', token: 'hf_x' } }).hub, { baseUrl: 'https://mirror/hf', token: 'hf_x' });
 });
@@ -35,7 +35,8 @@ for (const [options, code, words] of [
   [{ gpu: true }, 'unsupported-option', ['gpu', 'true', 'backend']],
   [{ kvCacheType: 'f16' }, 'unsupported-option', ['kvCacheType', 'f16', 'f32']],
   [{ kvCacheType: 'f8' }, 'invalid-argument', ['kvCacheType', 'f8']],
-  [{ threads: 2 }, 'unsupported-option', ['threads', '2', 'only 1']],
+  [{ threads: 65 }, 'invalid-argument', ['threads', '65', '64']],
+  [{ kernels: 'avx' }, 'invalid-argument', ['kernels', 'avx']],
   [{ threads: 0 }, 'invalid-argument', ['threads', '0']],
   [{ backend: 'webgl' }, 'invalid-argument', ['webgl', "'auto'", "'cpu'"]],
   [{ cache: true }, 'invalid-argument', ['cache', 'true']],

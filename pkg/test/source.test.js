@@ -316,6 +316,23 @@ for (const code of ['gpu-unavailable', 'gpu-failure', 'out-of-memory']) {
   });
 }
 
+test('ingest gives the model to the backend that has room, from its first byte', async () => {
+  const refusal = { fits: false, problem: 'needs 2 of 1', code: 'out-of-memory' };
+  for (const [first, other] of [['cpu', 'webgpu'], ['webgpu', 'cpu']]) {
+    state.fits = () => ({ [first]: refusal, [other]: { fits: true } });
+    try {
+      const { engine, choice } = await ingestWith({ ...gpuFirst, backend: first, mayFallBack: false, isAuto: true });
+      assert.equal(engine.sum, parseInt(hash, 16));
+      assert.equal(choice.backend, other);
+      assert.match(choice.reason, /needs 2 of 1/);
+      await assert.rejects(ingestWith({ ...gpuFirst, backend: first, mayFallBack: false }), { code: 'out-of-memory', message: 'needs 2 of 1' });
+      assert.deepEqual(state.loaders.map(({ options, freed }) => [options.backend, freed]), [[first, true]]);
+    } finally {
+      state.fits = undefined;
+    }
+  }
+});
+
 test('ingest does not hide other errors, nor any when WebGPU was asked for', async () => {
   const refuse = (code) => () => { throw Object.assign(new Error('no'), { code }); };
   await assert.rejects(ingestWith(gpuFirst, refuse('invalid-model')), { code: 'invalid-model' });

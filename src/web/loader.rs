@@ -1,6 +1,7 @@
 //! Loads a model from a stream of bytes.
 
-use super::engine::{Any, Engine};
+use super::device;
+use super::engine::{Any, Engine, object};
 use super::options::{BackendName, LoaderOptions, read};
 use super::{Cpu, thrown};
 use crate::engine::{EngineLoader, LoadOptions};
@@ -18,6 +19,8 @@ enum Loading {
 #[wasm_bindgen]
 pub struct Loader {
     loading: Loading,
+    /// Bytes of memory before this model.
+    heap: u64,
 }
 
 #[wasm_bindgen]
@@ -34,7 +37,7 @@ impl Loader {
             #[cfg(not(feature = "gpu"))]
             BackendName::Webgpu => return Err(thrown(no_gpu())),
         };
-        Ok(Loader { loading })
+        Ok(Loader { loading, heap: device::heap() })
     }
 
     /// Takes the first bytes of the model's next file, which has `bytes` bytes. 0, or how many of its bytes are needed.
@@ -59,10 +62,22 @@ impl Loader {
         .map_err(thrown)
     }
 
+    /// Whether the model fits, once the header is complete. `adapter`: the limits of WebGPU's, if there is one.
+    pub fn fits(&self, adapter: JsValue) -> Result<JsValue, JsValue> {
+        let room = device::room(self.heap, adapter)?;
+        let cpu = &mut device::Footprint::default();
+        let fits = match &self.loading {
+            Loading::Cpu(l) => l.fits(room, cpu),
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, _) => l.fits(room, cpu),
+        };
+        object(&fits.map_err(thrown)?)
+    }
+
     /// Checks the model, gets the device, allocates.
     pub async fn prepare(&mut self) -> Result<(), JsValue> {
         match &mut self.loading {
-            Loading::Cpu(l) => l.prepare(Cpu::new()).await,
+            Loading::Cpu(l) => l.prepare(super::threads::cpu()).await,
             #[cfg(feature = "gpu")]
             Loading::Gpu(l, device) => {
                 l.check().map_err(thrown)?; // before a device is asked for

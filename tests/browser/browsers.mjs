@@ -66,10 +66,11 @@ function whatIsMissing(engine) {
  * @param {boolean} [options.strict]    with a content security policy that lets the page talk to its own server only
  * @param {Record<string, string>} [options.serves]  the server's roots
  * @param {string} [options.path]       the page
+ * @param {string} [options.policy]     the content security policy, where it is not the server's
  * @returns {Promise<Session>}
  */
-export async function open({ engine, isolated = true, webgpu = false, strict = true, serves = roots, path = '/blank.html' }) {
-  const server = await serve({ roots: serves, isolated, strict });
+export async function open({ engine, isolated = true, webgpu = false, strict = true, serves = roots, path = '/blank.html', policy }) {
+  const server = await serve({ roots: serves, isolated, strict, ...(policy === undefined ? {} : { policy }) });
   try {
     const page = await launch[engine](webgpu);
     try {
@@ -99,18 +100,28 @@ export async function open({ engine, isolated = true, webgpu = false, strict = t
  */
 const expression = (fn, args) => `Promise.resolve((${fn})(${JSON.stringify(args ?? null)})).then((value) => JSON.stringify({ value }))`;
 
+/**
+ * A page of Playwright's or Puppeteer's.
+ * @param {any} page @param {() => Promise<void>} close @returns {Page}
+ */
+export function pageOf(page, close) {
+  page.setDefaultTimeout(EVALUATE_MS);
+  return {
+    goto: (url) => page.goto(url),
+    evaluate: async (fn, args) => JSON.parse(await page.evaluate(expression(fn, args))).value,
+    close,
+  };
+}
+
 /** @type {Record<EngineName, (webgpu: boolean) => Promise<Page>>} */
 const launch = {
   async chromium(webgpu) {
     const browser = await launchChromium({ webgpu });
     const page = await browser.newPage();
-    page.setDefaultTimeout(EVALUATE_MS);
     const devtools = await page.context().newCDPSession(page);
     return {
-      goto: (url) => page.goto(url),
-      evaluate: async (fn, args) => JSON.parse(await /** @type {Promise<any>} */ (page.evaluate(expression(fn, args)))).value,
+      ...pageOf(page, () => browser.close()),
       setQuota: async (bytes) => { await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin, ...(bytes !== undefined && { quotaSize: bytes }) }); },
-      close: () => browser.close(),
     };
   },
 
@@ -127,13 +138,7 @@ const launch = {
       },
       env: { ...process.env, ...softwareVulkan() },
     });
-    const page = await browser.newPage();
-    page.setDefaultTimeout(EVALUATE_MS);
-    return {
-      goto: (url) => page.goto(url),
-      evaluate: async (fn, args) => JSON.parse(await /** @type {Promise<any>} */ (page.evaluate(expression(fn, args)))).value,
-      close: () => browser.close(),
-    };
+    return pageOf(await browser.newPage(), () => browser.close());
   },
 
   webkit: () => launchWebKit(EVALUATE_MS),

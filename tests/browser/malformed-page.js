@@ -55,7 +55,7 @@ async function outcome(/** @type {Uint8Array} */ bytes, options = {}) {
  * @param {{ group: string }} wanted
  */
 export async function memoryOf({ group }) {
-  const { memory } = await init();
+  const { memory } = await init({ module_or_path: new URL('/pkg/dist/wasm/pagelm_bg.wasm', location.href) });
   const before = memory.buffer.byteLength;
   const outcomes = [];
   for (const { name, bytes } of groups[group]()) {

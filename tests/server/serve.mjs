@@ -40,7 +40,8 @@ export const contentSecurityPolicy = [
  * @param {Record<string, string>} [options.roots]  URL prefix (ends in "/") -> folder, absolute or relative to the
  *   project; the longest prefix that matches wins
  * @param {boolean} [options.isolated]  send COOP and COEP, so that pages get SharedArrayBuffer and threads
- * @param {boolean} [options.strict]    send the content security policy above
+ * @param {boolean} [options.strict]    send a content security policy
+ * @param {string} [options.policy]     the policy, the one above unless given
  * @param {number} [options.port]       0 picks a free one
  * @param {boolean} [options.nextFree]  try up to 20 ports above `port` when it is taken
  * @returns {Promise<Server>}
@@ -49,6 +50,7 @@ export async function serve({
   roots = { '/': 'www', '/pkg/': 'pkg', '/models/': 'models' },
   isolated = true,
   strict = true,
+  policy = contentSecurityPolicy,
   port = 0,
   nextFree = false,
 } = {}) {
@@ -71,7 +73,7 @@ export async function serve({
       response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
       response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
     }
-    if (strict) response.setHeader('Content-Security-Policy', contentSecurityPolicy);
+    if (strict) response.setHeader('Content-Security-Policy', policy);
     response.setHeader('X-Content-Type-Options', 'nosniff');
     // a copy may be kept but must be asked about: every use shows in the log
     response.setHeader('Cache-Control', 'no-cache');

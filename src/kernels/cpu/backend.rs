@@ -1,5 +1,6 @@
 //! The operations, each on slices that it takes out of the backend's memory.
 
+use super::pool;
 use super::{Buffer, Cache, Cpu, Kernels, LayerCache, Stack, ensure, mismatch, zeroed};
 use crate::error::Result;
 use crate::kernels::{Activation, Attention, Backend, BufferId, CacheShape, MatrixId, PassKey, Rope, Step, VectorId};
@@ -48,11 +49,7 @@ impl<K: Kernels> Backend for Cpu<K> {
     }
 
     fn create_cache(&mut self, context: usize, layers: &[CacheShape]) -> Result<()> {
-        // Grows with the conversation: most never come near the context's length.
-        let empty = |shape: &CacheShape| match *shape {
-            CacheShape::KeysValues(width) | CacheShape::Rows(width) => LayerCache::empty(width),
-        };
-        self.layers = layers.iter().map(empty).collect();
+        self.layers = layers.iter().map(|shape| LayerCache::reserve(context, *shape)).collect::<Result<_>>()?;
         self.context = context;
         Ok(())
     }
@@ -74,7 +71,10 @@ impl<K: Kernels> Backend for Cpu<K> {
         self.tokens.clear();
         self.tokens.extend_from_slice(step.tokens);
         self.position = step.position;
-        record(self)
+        self.pool.begin(key.rows);
+        let done = record(self);
+        self.pool.end();
+        done
     }
 
     fn embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()> {
@@ -102,9 +102,9 @@ impl<K: Kernels> Backend for Cpu<K> {
         self.write(out, n, |this, width, out| {
             let (x, weight) = (this.rows(x, first, n)?, this.vector(weight)?);
             ensure(weight.len() == width && x.len() == out.len(), "rms_norm")?;
-            for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-                K::rms_norm(x, weight, eps, out);
-            }
+            pool::rows(&this.pool, out, width, &|row, out| {
+                K::rms_norm(&x[row * width..][..width], weight, eps, out);
+            });
             Ok(())
         })
     }
@@ -113,23 +113,17 @@ impl<K: Kernels> Backend for Cpu<K> {
         self.write(x, n, |this, width, x| {
             let weight = this.vector(weight)?;
             ensure(!weight.is_empty() && width.is_multiple_of(weight.len()), "norm_heads")?;
-            K::norm_heads(x, weight, eps);
+            pool::rows(&this.pool, x, width, &|_, x| K::norm_heads(x, weight, eps));
             Ok(())
         })
     }
 
     fn matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()> {
-        if self.prepared != Some((x, n)) {
-            let mut input = std::mem::take(&mut self.input);
-            let data = self.rows(x, 0, n)?;
-            K::prepare(n, data, &mut input);
-            self.input = input;
-            self.prepared = Some((x, n));
-        }
+        self.prepare(n, w, x)?;
         self.write(out, n, |this, width, out| {
             let (w, x) = (this.matrix(w)?, this.rows(x, 0, n)?);
-            ensure(K::shape(w) == (width, x.len() / n), "matmul")?;
-            K::matmul(w, n, x, &this.input, out);
+            ensure(K::shape(w) == (width, x.len() / n) && n <= K::MAX_ROWS, "matmul")?;
+            pool::matmul::<K>(&this.pool, w, n, x, &this.input, out);
             Ok(())
         })
     }
@@ -138,13 +132,12 @@ impl<K: Kernels> Backend for Cpu<K> {
         self.write(x, n, |this, width, x| {
             let table = this.vector(rope.table)?;
             ensure(width == heads * head_dim && rope.dims <= head_dim, "rope")?;
-            for (i, row) in x.chunks_exact_mut(width).enumerate() {
-                let first = (this.position + i) * rope.dims;
-                let angles = table.get(first..first + rope.dims).ok_or_else(|| mismatch("rope table"))?;
-                for head in row.chunks_exact_mut(head_dim) {
-                    K::rope(head, rope.kind, angles);
-                }
-            }
+            let angles = table.get(this.position * rope.dims..(this.position + n) * rope.dims);
+            let angles = angles.ok_or_else(|| mismatch("rope table"))?;
+            pool::rows(&this.pool, x, width, &|row, x| {
+                let angles = &angles[row * rope.dims..][..rope.dims];
+                x.chunks_exact_mut(head_dim).for_each(|head| K::rope(head, rope.kind, angles));
+            });
             Ok(())
         })
     }
@@ -162,16 +155,16 @@ impl<K: Kernels> Backend for Cpu<K> {
             ensure(layer.width == a.kv_heads * a.head_dim && layer.values.len() >= end, "attention cache")?;
             ensure(a.heads.is_multiple_of(a.kv_heads) && a.window != Some(0), "attention heads")?;
             let cache = Cache { keys: &layer.keys[..end], values: &layer.values[..end], position: this.position };
-            K::attention(q, cache, a, out);
+            pool::attention::<K>(&this.pool, n, q, cache, a, out);
             Ok(())
         })
     }
 
     fn gated(&mut self, n: usize, gate: BufferId, up: BufferId, activation: Activation) -> Result<()> {
-        self.write(gate, n, |this, _, gate| {
+        self.write(gate, n, |this, width, gate| {
             let up = this.rows(up, 0, n)?;
             ensure(up.len() == gate.len(), "gated")?;
-            K::gated(gate, up, activation);
+            pool::rows(&this.pool, gate, width, &|row, gate| K::gated(gate, &up[row * width..][..width], activation));
             Ok(())
         })
     }
@@ -249,8 +242,11 @@ impl<K: Kernels> Backend for Cpu<K> {
                     let from = i * x_width + if x_width == cols { 0 } else { s * cols };
                     let expert = stack.each.get(expert as usize).ok_or_else(|| mismatch("expert"))?;
                     let (x, to) = (&x[from..from + cols], i * width + s * stack.rows);
-                    K::prepare(1, x, &mut input);
-                    K::matmul(expert, 1, x, &input, &mut out[to..to + stack.rows]);
+                    if s == 0 || x_width != cols {
+                        K::forget(&mut input);
+                        K::prepare(expert, 1, x, &mut input);
+                    }
+                    pool::matmul::<K>(&this.pool, expert, 1, x, &input, &mut out[to..to + stack.rows]);
                 }
             }
             Ok(())

@@ -3,10 +3,18 @@
 //! [`Kernels`] is implemented twice, by [`super::reference`] (scalar, the specification) and `super::simd128`.
 
 mod backend;
+mod footprint;
+mod output;
+pub mod pool;
 
-use super::{Activation, Attention, BufferId, MatrixId, RopeKind, VectorId};
+pub use footprint::CpuFootprint;
+pub use output::Output;
+use pool::Pool;
+
+use super::{Activation, Attention, BufferId, CacheShape, MatrixId, RopeKind, VectorId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::TensorType;
+use std::ops::Range;
 
 /// Where a row of queries stands, for [`Kernels::attention`].
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +30,9 @@ pub struct Cache<'a> {
 /// One operation a function, on slices whose lengths [`Cpu`] has checked.
 pub trait Kernels {
     /// A packed weight matrix.
-    type Matrix;
+    type Matrix: Sync;
     /// What `matmul` wants of its input beside the numbers: made once for all matrices that read it.
-    type Input: Default;
+    type Input: Default + Sync;
     /// See [`Backend::PANEL_ROWS`].
     const PANEL_ROWS: usize;
     /// See [`Backend::max_rows`].
@@ -38,19 +46,27 @@ pub trait Kernels {
     fn shape(matrix: &Self::Matrix) -> (usize, usize);
     /// Bytes held.
     fn bytes(matrix: &Self::Matrix) -> u64;
+    /// How many panels the rows are packed in: what [`Kernels::matmul`] can be divided by.
+    fn panels(matrix: &Self::Matrix) -> usize {
+        Self::shape(matrix).0.div_ceil(Self::PANEL_ROWS)
+    }
 
     /// out (cols) = row `token` of the table.
     fn embed(table: &Self::Matrix, token: usize, out: &mut [f32]);
     /// out (width) = x (width) / sqrt(mean(x²) + eps) * weight.
     fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]);
-    /// Prepares x (n, cols) for `matmul`.
-    fn prepare(n: usize, x: &[f32], input: &mut Self::Input);
-    /// out (n, rows) = x (n, cols) @ Wᵀ; `input` was prepared from x.
-    fn matmul(w: &Self::Matrix, n: usize, x: &[f32], input: &Self::Input, out: &mut [f32]);
+    /// Empties `input`: what it was prepared from has changed.
+    fn forget(input: &mut Self::Input);
+    /// Adds to `input` what `w` wants of x (n, cols), unless it is there already.
+    fn prepare(w: &Self::Matrix, n: usize, x: &[f32], input: &mut Self::Input);
+    /// out (n, rows) = x (n, cols) @ Wᵀ in the rows of W that are in `panels`; `input` was prepared from x for `w`. Allocates
+    /// nothing and shares nothing: panels may be divided among threads, and any division gives the same bits.
+    fn matmul(w: &Self::Matrix, n: usize, x: &[f32], input: &Self::Input, panels: Range<usize>, out: &mut Output<'_>);
     /// Rotates one head by `angles` (dims / 2, 2): cosine, sine.
     fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]);
-    /// out (n, heads * head_dim): causal attention of q (same shape) over the cache.
-    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]);
+    /// out (n, heads * head_dim): causal attention of q (same shape) over the cache, for those `groups` of query heads that
+    /// share a key/value head: group g is of row g / kv_heads. They may be divided among threads as panels may.
+    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>);
     /// Each run of `weight`'s length in x, in place, divided by sqrt(mean(x²) + eps) and multiplied by `weight`.
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32);
     /// gate = activation(gate) * up.
@@ -86,6 +102,18 @@ impl LayerCache {
     fn empty(width: usize) -> Self {
         Self { width, keys: Vec::new(), values: Vec::new() }
     }
+
+    /// With room for `context` positions. Growing with the conversation would leave holes behind, and might fail in the middle of
+    /// one; and a page of memory that nothing was written to is none of the system's.
+    fn reserve(context: usize, shape: CacheShape) -> Result<Self> {
+        let (width, has_values) = match shape {
+            CacheShape::KeysValues(width) => (width, true),
+            CacheShape::Rows(width) => (width, false),
+        };
+        let len = context as u64 * width as u64;
+        let what = "the key/value cache";
+        Ok(Self { width, keys: reserved(len, what)?, values: reserved(if has_values { len } else { 0 }, what)? })
+    }
 }
 
 /// A weight matrix, or experts below each other.
@@ -94,7 +122,7 @@ struct Stack<M> {
     each: Vec<M>,
 }
 
-/// A [`Backend`] that runs [`Kernels`] at once, on this thread.
+/// A [`Backend`] that runs [`Kernels`] at once, on this thread and those of a pool.
 pub struct Cpu<K: Kernels> {
     matrices: Vec<Stack<K::Matrix>>,
     vectors: Vec<Vec<f32>>,
@@ -107,6 +135,7 @@ pub struct Cpu<K: Kernels> {
     /// The buffer and row count that `input` was prepared from, while they are unchanged.
     prepared: Option<(BufferId, usize)>,
     best: (u32, f32),
+    pool: Pool,
 }
 
 impl<K: Kernels> Default for Cpu<K> {
@@ -126,6 +155,13 @@ fn ensure(ok: bool, what: &str) -> Result<()> {
 /// A zeroed vector, or `OutOfMemory`: an allocation that fails must not trap. `len` is 64-bit because products of a
 /// file's dimensions need not fit the address space.
 pub(crate) fn zeroed<T: Clone + Default>(len: u64, what: &str) -> Result<Vec<T>> {
+    let mut v = reserved(len, what)?;
+    v.resize(len as usize, T::default()); // INVARIANT: `reserved` has seen that it fits a usize
+    Ok(v)
+}
+
+/// An empty vector with room for `len` elements; errors as in [`zeroed`].
+fn reserved<T>(len: u64, what: &str) -> Result<Vec<T>> {
     let mib = len.saturating_mul(size_of::<T>() as u64) >> 20;
     let refused = || {
         Error::new(ErrorKind::OutOfMemory, format!("no room for {mib} MiB of {what}; try a smaller model or context"))
@@ -133,7 +169,6 @@ pub(crate) fn zeroed<T: Clone + Default>(len: u64, what: &str) -> Result<Vec<T>>
     let len = usize::try_from(len).map_err(|_| refused())?;
     let mut v = Vec::new();
     v.try_reserve_exact(len).map_err(|e| refused().with_source(e))?;
-    v.resize(len, T::default());
     Ok(v)
 }
 
@@ -151,7 +186,13 @@ impl<K: Kernels> Cpu<K> {
             input: K::Input::default(),
             prepared: None,
             best: (0, 0.0),
+            pool: Pool::default(),
         }
+    }
+
+    /// Divides the operations among the threads of `pool` from now on.
+    pub fn set_pool(&mut self, pool: Pool) {
+        self.pool = pool;
     }
 
     fn matrix(&self, id: MatrixId) -> Result<&K::Matrix> {
@@ -170,6 +211,21 @@ impl<K: Kernels> Cpu<K> {
     fn rows(&self, id: BufferId, first: usize, n: usize) -> Result<&[f32]> {
         let b = self.buffers.get(id.0).ok_or_else(|| mismatch("buffer id"))?;
         b.data.get(first * b.width..(first + n) * b.width).ok_or_else(|| mismatch("buffer rows"))
+    }
+
+    /// Makes what `w` wants of the first `n` rows of `x`, unless that was done since they were written.
+    fn prepare(&mut self, n: usize, w: MatrixId, x: BufferId) -> Result<()> {
+        let mut input = std::mem::take(&mut self.input);
+        if self.prepared != Some((x, n)) {
+            K::forget(&mut input);
+        }
+        let rows = self.rows(x, 0, n).and_then(|x| {
+            K::prepare(self.matrix(w)?, n, x, &mut input);
+            Ok(())
+        });
+        self.input = input;
+        self.prepared = rows.is_ok().then_some((x, n));
+        rows
     }
 
     /// Takes a buffer's storage to write to it while others are read; [`Self::put`] gives it back.
@@ -197,11 +253,12 @@ impl<K: Kernels> Cpu<K> {
         let empty = LayerCache::empty(self.layer(layer)?.width);
         let mut cache = std::mem::replace(&mut self.layers[layer], empty);
         let (start, end) = (self.position * cache.width, (self.position + n) * cache.width);
-        let most = self.context * cache.width;
         let to = part(&mut cache);
         let stored = self.rows(from, 0, n).and_then(|from| {
             ensure(from.len() == end - start && to.len() >= start, "store")?;
-            grow(to, end, most)?;
+            if to.len() < end {
+                to.resize(end, 0.0); // within what is reserved
+            }
             to[start..end].copy_from_slice(from);
             Ok(())
         });
@@ -219,25 +276,10 @@ impl<K: Kernels> Cpu<K> {
     }
 }
 
-/// Makes `v` hold `len` elements, growing by a quarter and never beyond `most`.
-fn grow(v: &mut Vec<f32>, len: usize, most: usize) -> Result<()> {
-    if len > v.capacity() {
-        let capacity = (len + len / 4).min(most).max(len);
-        v.try_reserve_exact(capacity - v.len()).map_err(|e| {
-            Error::new(ErrorKind::OutOfMemory, "no room for more of the key/value cache; start a new conversation")
-                .with_source(e)
-        })?;
-    }
-    if len > v.len() {
-        v.resize(len, 0.0);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{Backend, CacheShape, Head, PassKey, Step, reference::Scalar};
+    use crate::kernels::{Backend, Head, PassKey, Step, reference::Scalar};
 
     #[test]
     fn a_changed_input_is_prepared_again() {

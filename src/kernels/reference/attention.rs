@@ -1,28 +1,30 @@
 use crate::kernels::Attention;
-use crate::kernels::cpu::Cache;
+use crate::kernels::cpu::{Cache, Output};
+use std::ops::Range;
 
 /// out = softmax(scale * q kᵀ) v, causal, for q and out (n, heads * head_dim).
 ///
 /// Query head h reads key/value head h / (heads / kv_heads) (grouped-query attention, arXiv 2305.13245).
 /// A window of w leaves a row itself and the w - 1 positions before it (arXiv 2310.06825); scores may be capped by a tanh
 /// (arXiv 2408.00118).
-pub(super) fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]) {
+pub(super) fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
     let (q_width, kv_width, group) = (a.heads * a.head_dim, a.kv_heads * a.head_dim, a.heads / a.kv_heads);
-    for (row, (q, out)) in q.chunks_exact(q_width).zip(out.chunks_exact_mut(q_width)).enumerate() {
+    for g in groups {
+        let row = g / a.kv_heads;
         let seen = cache.position + row + 1;
         let first = seen.saturating_sub(a.window.unwrap_or(seen));
-        for h in 0..a.heads {
-            let q = &q[h * a.head_dim..(h + 1) * a.head_dim];
+        for h in g % a.kv_heads * group..(g % a.kv_heads + 1) * group {
+            let q = &q[row * q_width..][h * a.head_dim..(h + 1) * a.head_dim];
             let at = |p: usize| p * kv_width + h / group * a.head_dim;
             let score = |p: usize| f64::from(a.scale) * dot(q, &cache.keys[at(p)..at(p) + a.head_dim]);
             let scores: Vec<f64> = (first..seen).map(|p| capped(score(p), a.soft_cap)).collect();
             let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
             let sum: f64 = weights.iter().sum();
-            for d in 0..a.head_dim {
+            for (d, out) in out.part(row, h * a.head_dim..(h + 1) * a.head_dim).iter_mut().enumerate() {
                 let value = |p: usize| f64::from(cache.values[at(p) + d]);
                 let v: f64 = weights.iter().enumerate().map(|(i, w)| w * value(first + i)).sum();
-                out[h * a.head_dim + d] = (v / sum) as f32;
+                *out = (v / sum) as f32;
             }
         }
     }

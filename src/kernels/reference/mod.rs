@@ -18,10 +18,11 @@ mod scale;
 mod short_conv;
 mod soft_cap;
 
-use super::cpu::{Cache, Cpu, Kernels, zeroed};
+use super::cpu::{Cache, Cpu, Kernels, Output, zeroed};
 use super::{Activation, Attention, RopeKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::TensorType;
+use std::ops::Range;
 
 /// The scalar backend.
 pub type Reference = Cpu<Scalar>;
@@ -84,18 +85,20 @@ impl Kernels for Scalar {
         rms_norm::rms_norm(x, weight, eps, out);
     }
 
-    fn prepare(_n: usize, _x: &[f32], _input: &mut ()) {}
+    fn forget(_input: &mut ()) {}
 
-    fn matmul(w: &Matrix, n: usize, x: &[f32], _input: &(), out: &mut [f32]) {
-        matmul::matmul(w, n, x, out);
+    fn prepare(_w: &Matrix, _n: usize, _x: &[f32], _input: &mut ()) {}
+
+    fn matmul(w: &Matrix, n: usize, x: &[f32], _input: &(), panels: Range<usize>, out: &mut Output<'_>) {
+        matmul::matmul(w, n, x, panels, out);
     }
 
     fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]) {
         rope::rope(head, kind, angles);
     }
 
-    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]) {
-        attention::attention(q, cache, a, out);
+    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
+        attention::attention(q, cache, a, groups, out);
     }
 
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {

@@ -22,8 +22,17 @@ pub struct Quantized {
 }
 
 impl Quantized {
-    /// Quantises x (n, cols). If cols is not whole groups no quantised matrix can read it, and nothing is done.
+    /// Empties it, so that the next `quantize` does its work.
+    pub(super) fn forget(&mut self) {
+        self.q.clear();
+    }
+
+    /// Quantises x (n, cols) unless that was done. If cols is not whole groups no quantised matrix can read it, and nothing is
+    /// done.
     pub(super) fn quantize(&mut self, n: usize, x: &[f32]) {
+        if !self.q.is_empty() {
+            return;
+        }
         let whole = n > 0 && (x.len() / n).is_multiple_of(BLOCK);
         let len = if whole { x.len() } else { 0 };
         self.q.resize(len, 0);

@@ -3,31 +3,30 @@
 use super::exp::{exp, tanh};
 use super::lanes::{load, splat, store, sum};
 use crate::kernels::Attention;
-use crate::kernels::cpu::Cache;
+use crate::kernels::cpu::{Cache, Output};
 use core::arch::wasm32::*;
+use std::ops::Range;
 
-/// out = softmax(scale * q kᵀ) v, causal; q and out (n, heads * head_dim).
-pub(super) fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]) {
+/// out = softmax(scale * q kᵀ) v, causal; q and out (n, heads * head_dim), those `groups` of heads.
+pub(super) fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
     let q_width = a.heads * a.head_dim;
     let (group, kv_width) = (a.heads / a.kv_heads, a.kv_heads * a.head_dim);
     let rows = q.len() / q_width;
     let most = (cache.position + rows).next_multiple_of(4);
     let mut scores = vec![0.0; group * most]; // (group, positions)
-    for row in 0..rows {
+    for (row, h) in groups.map(|g| (g / a.kv_heads, g % a.kv_heads)) {
         let first = (cache.position + row + 1).saturating_sub(a.window.unwrap_or(usize::MAX));
         let (keys, values) = (&cache.keys[first * kv_width..], &cache.values[first * kv_width..]);
         let seen = cache.position + row + 1 - first;
-        for h in 0..a.kv_heads {
-            let heads = row * q_width + h * group * a.head_dim..row * q_width + (h + 1) * group * a.head_dim;
-            let view = Head { keys, values, offset: h * a.head_dim, seen, a };
-            view.score(&q[heads.clone()], &mut scores, most);
-            for (scores, out) in scores.chunks_exact_mut(most).zip(out[heads].chunks_exact_mut(a.head_dim)) {
-                if let Some(cap) = a.soft_cap {
-                    soft_cap(&mut scores[..seen], cap);
-                }
-                let total = softmax(scores, seen);
-                view.mix(scores, 1.0 / total, out);
+        let heads = h * group * a.head_dim..(h + 1) * group * a.head_dim;
+        let view = Head { keys, values, offset: h * a.head_dim, seen, a };
+        view.score(&q[row * q_width..][heads.clone()], &mut scores, most);
+        for (scores, out) in scores.chunks_exact_mut(most).zip(out.part(row, heads).chunks_exact_mut(a.head_dim)) {
+            if let Some(cap) = a.soft_cap {
+                soft_cap(&mut scores[..seen], cap);
             }
+            let total = softmax(scores, seen);
+            view.mix(scores, 1.0 / total, out);
         }
     }
 }

@@ -3,11 +3,12 @@
 //! A panel is 8 rows; for each column it holds the 8 weights of that column, in the file's precision.
 
 use super::lanes::{Line, line, load, splat, store};
-use super::{BLOCK, PANEL, panels};
+use super::{BLOCK, MAX_ROWS, PANEL, Sums, panels, put_rows};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::cpu::zeroed;
+use crate::kernels::cpu::{Output, zeroed};
 use crate::quant::{Form, TensorType};
 use core::arch::wasm32::*;
+use std::ops::Range;
 
 /// A packed matrix (rows, cols).
 #[derive(Debug)]
@@ -82,19 +83,18 @@ impl Matrix {
         }
     }
 
-    /// out (n, rows) = x (n, cols) @ Wᵀ.
-    pub(super) fn matmul(&self, n: usize, x: &[f32], out: &mut [f32]) {
-        let mut sums = vec![0.0; n * PANEL]; // (n, 8): this panel's results
-        for (p, panel) in self.lines.chunks_exact(self.panel_lines()).enumerate() {
+    /// out (n, rows) = x (n, cols) @ Wᵀ, for the rows of `panels`.
+    pub(super) fn matmul(&self, n: usize, x: &[f32], panels: Range<usize>, out: &mut Output<'_>) {
+        let mut sums: Sums = [0.0; MAX_ROWS * PANEL];
+        let sums = &mut sums[..n * PANEL];
+        for p in panels {
+            let panel = &self.lines[p * self.panel_lines()..(p + 1) * self.panel_lines()];
             sums.fill(0.0);
             for (b, lines) in panel.chunks(BLOCK * self.column_lines()).enumerate() {
                 let (weights, columns) = self.widen(lines);
-                self.block(&weights, columns, b * BLOCK, x, &mut sums);
+                self.block(&weights, columns, b * BLOCK, x, sums);
             }
-            let rows = PANEL.min(self.rows - p * PANEL);
-            for (sums, out) in sums.chunks_exact(PANEL).zip(out.chunks_exact_mut(self.rows)) {
-                out[p * PANEL..p * PANEL + rows].copy_from_slice(&sums[..rows]);
-            }
+            put_rows(sums, p, self.rows, out);
         }
     }
 

@@ -7,21 +7,29 @@
 //! alone and many rows together therefore give bit-equal results.
 #![allow(unsafe_code)] // vector loads and stores; every use states its bounds
 
+#[cfg(not(target_feature = "relaxed-simd"))]
 mod activation;
 mod attention;
+#[cfg(not(target_feature = "relaxed-simd"))]
 mod codes;
 mod dense;
 mod exp;
 mod gated;
 mod lanes;
 mod norm_heads;
+#[cfg(target_feature = "relaxed-simd")]
+pub mod relaxed;
 mod rms_norm;
 
-use super::cpu::{Cache, Cpu, Kernels};
+use super::cpu::{Cache, Cpu, Kernels, Output};
 use super::{Activation, Attention, RopeKind, reference::Scalar};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::{Form, TensorType};
+#[cfg(not(target_feature = "relaxed-simd"))]
 use activation::Quantized;
+#[cfg(target_feature = "relaxed-simd")]
+use relaxed::{self as codes, Quantized};
+use std::ops::Range;
 
 /// The SIMD128 backend.
 pub type Simd = Cpu<Simd128>;
@@ -34,6 +42,11 @@ pub struct Simd128;
 pub(super) const PANEL: usize = 8;
 /// Columns that are processed together: the group of the quantised types.
 pub(super) const BLOCK: usize = 32;
+/// Rows of activations that go through a panel together.
+pub(super) const MAX_ROWS: usize = 64;
+
+/// The results of one panel: (n, 8).
+pub(super) type Sums = [f32; MAX_ROWS * PANEL];
 
 /// A packed matrix.
 #[derive(Debug)]
@@ -48,7 +61,7 @@ impl Kernels for Simd128 {
     type Matrix = Matrix;
     type Input = Quantized;
     const PANEL_ROWS: usize = PANEL;
-    const MAX_ROWS: usize = 64;
+    const MAX_ROWS: usize = MAX_ROWS;
 
     fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Matrix> {
         Ok(match ty.form {
@@ -89,14 +102,20 @@ impl Kernels for Simd128 {
         rms_norm::rms_norm(x, weight, eps, out);
     }
 
-    fn prepare(n: usize, x: &[f32], input: &mut Quantized) {
-        input.quantize(n, x);
+    fn forget(input: &mut Quantized) {
+        input.forget();
     }
 
-    fn matmul(w: &Matrix, n: usize, x: &[f32], input: &Quantized, out: &mut [f32]) {
+    fn prepare(w: &Matrix, n: usize, x: &[f32], input: &mut Quantized) {
+        if let Matrix::Codes(m) = w {
+            m.prepare(n, x, input);
+        }
+    }
+
+    fn matmul(w: &Matrix, n: usize, x: &[f32], input: &Quantized, panels: Range<usize>, out: &mut Output<'_>) {
         match w {
-            Matrix::Codes(m) => m.matmul(n, input, out),
-            Matrix::Dense(m) => m.matmul(n, x, out),
+            Matrix::Codes(m) => m.matmul(n, input, panels, out),
+            Matrix::Dense(m) => m.matmul(n, x, panels, out),
         }
     }
 
@@ -105,8 +124,8 @@ impl Kernels for Simd128 {
         Scalar::rope(head, kind, angles);
     }
 
-    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, out: &mut [f32]) {
-        attention::attention(q, cache, a, out);
+    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
+        attention::attention(q, cache, a, groups, out);
     }
 
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {
@@ -144,6 +163,15 @@ impl Kernels for Simd128 {
 
     fn argmax(x: &[f32]) -> usize {
         Scalar::argmax(x)
+    }
+}
+
+/// Copies a panel's results to where they belong.
+#[inline(always)]
+fn put_rows(sums: &[f32], panel: usize, rows: usize, out: &mut Output<'_>) {
+    let columns = panel * PANEL..rows.min((panel + 1) * PANEL);
+    for (row, sums) in sums.chunks_exact(PANEL).enumerate() {
+        out.part(row, columns.clone()).copy_from_slice(&sums[..columns.len()]);
     }
 }
 

@@ -10,13 +10,14 @@ mod scales;
 
 use super::activation::Quantized;
 use super::lanes::{Line, line};
-use super::{BLOCK, PANEL, panels};
+use super::{BLOCK, MAX_ROWS, PANEL, Sums, panels, put_rows};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::cpu::zeroed;
+use crate::kernels::cpu::{Output, zeroed};
 use crate::quant::{Block, Codes, Form, Scales, TensorType, Values};
 use core::arch::wasm32::u8x16_splat;
 use formats::{Bytes, Four, Map, Nibbles, Two, get, nibble_place, plane_lines, plane_place, put};
 use scales::{Around8, Single, Super};
+use std::ops::Range;
 
 /// Blocks that share a [`Scales::Super`].
 const SUPER_BLOCKS: usize = 8;
@@ -150,43 +151,53 @@ impl Matrix {
         }
     }
 
-    /// out (n, rows) = x (n, cols) @ Wᵀ.
-    pub(super) fn matmul(&self, n: usize, x: &Quantized, out: &mut [f32]) {
+    /// Quantises x (n, cols) as `matmul` wants it.
+    pub(super) fn prepare(&self, n: usize, x: &[f32], input: &mut Quantized) {
+        input.quantize(n, x);
+    }
+
+    /// out (n, rows) = x (n, cols) @ Wᵀ, for the rows of `panels`.
+    pub(super) fn matmul(&self, n: usize, x: &Quantized, panels: Range<usize>, out: &mut Output<'_>) {
+        let to = (panels, out);
         let is_super = matches!(self.codes.scales, Scales::Super { .. });
         match (self.layout.storage, is_super, self.layout.groups, self.codes.has_min) {
-            (Storage::Nibbles, false, _, false) => self.run::<Nibbles, Around8>(n, x, out),
-            (Storage::Nibbles, false, _, true) => self.run::<Nibbles, Single<1, true>>(n, x, out),
-            (Storage::Nibbles, true, ..) => self.run::<Nibbles, Super<1, true>>(n, x, out),
-            (Storage::Planes { low: 8, .. }, ..) => self.run::<Bytes, Single<1, false>>(n, x, out),
-            (Storage::Planes { low: 2, high: 0 }, false, ..) => self.run::<Two<0>, Single<1, false>>(n, x, out),
-            (Storage::Planes { low: 2, high: 0 }, true, 2, _) => self.run::<Two<0>, Super<2, true>>(n, x, out),
-            (Storage::Planes { low: 2, high: 0 }, true, ..) => self.run::<Two<0>, Super<1, false>>(n, x, out),
-            (Storage::Planes { low: 2, .. }, _, 2, _) => self.run::<Two<1>, Super<2, false>>(n, x, out),
-            (Storage::Planes { low: 2, .. }, ..) => self.run::<Two<1>, Super<1, false>>(n, x, out),
-            (Storage::Planes { high: 0, .. }, false, 2, _) => self.run::<Four<0>, Single<2, false>>(n, x, out),
-            (Storage::Planes { high: 0, .. }, false, ..) => self.run::<Four<0>, Single<1, false>>(n, x, out),
-            (Storage::Planes { high: 0, .. }, true, ..) => self.run::<Four<0>, Super<1, false>>(n, x, out),
-            (Storage::Planes { high: 1, .. }, false, _, false) => self.run::<Four<1>, Single<1, false>>(n, x, out),
-            (Storage::Planes { high: 1, .. }, false, ..) => self.run::<Four<1>, Single<1, true>>(n, x, out),
-            (Storage::Planes { high: 1, .. }, true, ..) => self.run::<Four<1>, Super<1, true>>(n, x, out),
-            (Storage::Planes { .. }, ..) => self.run::<Four<2>, Super<2, false>>(n, x, out),
+            (Storage::Nibbles, false, _, false) => self.run::<Nibbles, Around8>(n, x, to),
+            (Storage::Nibbles, false, _, true) => self.run::<Nibbles, Single<1, true>>(n, x, to),
+            (Storage::Nibbles, true, ..) => self.run::<Nibbles, Super<1, true>>(n, x, to),
+            (Storage::Planes { low: 8, .. }, ..) => self.run::<Bytes, Single<1, false>>(n, x, to),
+            (Storage::Planes { low: 2, high: 0 }, false, ..) => self.run::<Two<0>, Single<1, false>>(n, x, to),
+            (Storage::Planes { low: 2, high: 0 }, true, 2, _) => self.run::<Two<0>, Super<2, true>>(n, x, to),
+            (Storage::Planes { low: 2, high: 0 }, true, ..) => self.run::<Two<0>, Super<1, false>>(n, x, to),
+            (Storage::Planes { low: 2, .. }, _, 2, _) => self.run::<Two<1>, Super<2, false>>(n, x, to),
+            (Storage::Planes { low: 2, .. }, ..) => self.run::<Two<1>, Super<1, false>>(n, x, to),
+            (Storage::Planes { high: 0, .. }, false, 2, _) => self.run::<Four<0>, Single<2, false>>(n, x, to),
+            (Storage::Planes { high: 0, .. }, false, ..) => self.run::<Four<0>, Single<1, false>>(n, x, to),
+            (Storage::Planes { high: 0, .. }, true, ..) => self.run::<Four<0>, Super<1, false>>(n, x, to),
+            (Storage::Planes { high: 1, .. }, false, _, false) => self.run::<Four<1>, Single<1, false>>(n, x, to),
+            (Storage::Planes { high: 1, .. }, false, ..) => self.run::<Four<1>, Single<1, true>>(n, x, to),
+            (Storage::Planes { high: 1, .. }, true, ..) => self.run::<Four<1>, Super<1, true>>(n, x, to),
+            (Storage::Planes { .. }, ..) => self.run::<Four<2>, Super<2, false>>(n, x, to),
         }
     }
 
-    fn run<C: formats::Format, S: scales::Format>(&self, n: usize, x: &Quantized, out: &mut [f32]) {
+    fn run<C: formats::Format, S: scales::Format>(
+        &self,
+        n: usize,
+        x: &Quantized,
+        (panels, out): (Range<usize>, &mut Output<'_>),
+    ) {
         let map = self.map();
-        let mut sums = vec![0.0; n * PANEL]; // (n, 8): this panel's results
-        for (p, panel) in self.lines.chunks_exact(self.panel_lines()).enumerate() {
+        let mut sums: Sums = [0.0; MAX_ROWS * PANEL];
+        let sums = &mut sums[..n * PANEL];
+        for p in panels {
+            let panel = &self.lines[p * self.panel_lines()..(p + 1) * self.panel_lines()];
             if n == 1 {
-                products::gemv::<C, S>(panel, x, map, &mut sums);
+                products::gemv::<C, S>(panel, x, map, sums);
             } else {
                 sums.fill(0.0);
-                products::gemm::<C, S>(panel, n, x, map, &mut sums);
+                products::gemm::<C, S>(panel, n, x, map, sums);
             }
-            let rows = PANEL.min(self.rows - p * PANEL);
-            for (sums, out) in sums.chunks_exact(PANEL).zip(out.chunks_exact_mut(self.rows)) {
-                out[p * PANEL..p * PANEL + rows].copy_from_slice(&sums[..rows]);
-            }
+            put_rows(sums, p, self.rows, out);
         }
     }
 
