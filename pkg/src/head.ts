@@ -41,7 +41,11 @@ async function openHead(part: RemotePart, index: number, store: Store | undefine
     throw new PagelmError('network', `The server does not say how long ${part.url} is: it must send Content-Length, without Content-Encoding.`);
   }
   if (head === undefined) return withoutRanges(remote, total);
-  const upTo = (end: number) => beginning(remote, head, Math.min(end, total), context.signal);
+  let have = head;
+  const upTo = async (end: number) => {
+    have = await beginning(remote, have, Math.min(end, total), context.signal);
+    return have.slice(0, end);
+  };
   return {
     bytes: total,
     fromCache: false,
@@ -76,9 +80,9 @@ function withoutRanges(remote: RemoteFile, bytes: number): OpenFile {
   };
 }
 
-/** Bytes before `end`, of which `head` is there already. */
+/** `head`, and what lacks in it up to `end`. */
 async function beginning(remote: RemoteFile, head: Uint8Array, end: number, signal: AbortSignal): Promise<Uint8Array> {
-  if (end <= head.byteLength) return head.slice(0, end);
+  if (end <= head.byteLength) return head;
   const bytes = new Uint8Array(end);
   bytes.set(head);
   await remote.range(head.byteLength, end, (chunk, at) => bytes.set(chunk, at), signal);
