@@ -23,7 +23,7 @@ const loadModel: Jobs['loadModel'] = async ({ source, settings }, emit, signal) 
   const choice = await chooseBackend(settings.backend, navigator.gpu as Gpu | undefined);
   const wasm = await engines.start(choice.backend);
   const stream = await openSource(source, settings, { wasm, progress, emit, signal });
-  const ingested = await ingest(wasm, stream, settings, choice, progress, signal, () => engines.start('cpu'));
+  const ingested = await ingest(wasm, stream, settings, choice, progress, signal, (backend) => engines.start(backend));
   const info = { ...ingested.engine.info(), backendReason: ingested.choice.reason, threadsReason: engines.threadsReason };
   await stream.describe?.(info);
   return { engine: ingested.engine, result: { info, fromCache: stream.fromCache, loadMs: performance.now() - started } };

@@ -93,6 +93,8 @@ test('auto takes the backend that has room, and says why', () => {
   assert.deepEqual([cpu.backend, cpu.mayFallBack], ['cpu', false]);
   assert.match(cpu.reason, /no room \(needs 5 MB, and there are 4 MB\)/);
   assert.equal(fitting(auto('cpu'), { cpu: bad, webgpu: good }).backend, 'webgpu');
+  // a build without WebGPU does not know, but there is an adapter
+  assert.equal(fitting({ ...auto('cpu'), adapter: {} }, { cpu: bad, webgpu: null }).backend, 'webgpu');
 });
 
 test('a backend that was asked for is not exchanged; without room anywhere it is an error', () => {

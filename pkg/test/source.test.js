@@ -334,6 +334,21 @@ test('ingest gives the model to the backend that has room, from its first byte',
   }
 });
 
+test('ingest asks the build for WebGPU when that for threads cannot tell', async () => {
+  const refusal = { fits: false, problem: 'needs 2 of 1', code: 'out-of-memory' };
+  const auto = { backend: 'cpu', reason: '', mayFallBack: false, isAuto: true, adapter: {} };
+  for (const webgpu of [{ fits: true }, refusal]) {
+    state.fits = ({ backend }) => ({ cpu: refusal, webgpu: backend === 'webgpu' ? webgpu : null });
+    try {
+      if (webgpu.fits) assert.equal((await ingestWith(auto)).choice.backend, 'webgpu');
+      else await assert.rejects(ingestWith(auto), { code: 'out-of-memory' });
+      assert.deepEqual(state.loaders.map(({ options, freed }) => [options.backend, freed]), [['cpu', true], ['webgpu', !webgpu.fits]]);
+    } finally {
+      state.fits = undefined;
+    }
+  }
+});
+
 test('ingest does not hide other errors, nor any when WebGPU was asked for', async () => {
   const refuse = (code) => () => { throw Object.assign(new Error('no'), { code }); };
   await assert.rejects(ingestWith(gpuFirst, refuse('invalid-model')), { code: 'invalid-model' });
