@@ -3,6 +3,7 @@ import { type ModelStream, type OpenFile, PIECE_BYTES, endToEnd, openBlob, readB
 import { Download, type DownloadContext, type Sink, checkRoom, closeSink } from './download.js';
 import type { EngineModule } from './engine.js';
 import { PagelmError } from './errors.js';
+import { hashOnHub } from './hub-pointer.js';
 import { PART_HEAD_BYTES } from './parts.js';
 import type { Progress } from './progress.js';
 import { type LoadSettings, type RemotePart, type SourceData, type WorkerEvent, isDownload } from './protocol.js';
@@ -64,6 +65,8 @@ class Opener {
   readonly #remote: RemoteContext;
   readonly #download: DownloadContext;
   readonly #evicted: ((evicted: Evicted) => void) | undefined;
+  /** Bytes that the files so far will take in the store. */
+  #promised = 0;
 
   constructor(source: RemoteSource, store: Store | undefined, settings: Settings, { wasm, progress, emit, signal }: SourceContext) {
     this.#source = source;
@@ -132,6 +135,7 @@ class Opener {
     const isBegun = sink?.part.file.covers(0, 1) === true;
     const remote = await RemoteFile.open(part, isBegun ? 1 : headBytes, this.#remote);
     try {
+      if (part.sha256 === undefined) remote.sha256 ??= await hashOnHub(part, remote.total, this.#remote);
       const stored = await this.#sameContent(part, remote);
       if (stored !== undefined) {
         remote.close();
@@ -159,7 +163,8 @@ class Opener {
     try {
       if (!remote.hasRanges) file.clear();
       file.begin({ url, total, sha256: sha256 ?? remote.sha256 ?? null, ...remote.validators });
-      const needed = total - bytesIn(file.ranges);
+      this.#promised += total - bytesIn(file.ranges);
+      const needed = this.#promised;
       if (this.#evicted !== undefined) await makeRoom(sink.store, needed, this.#evicted);
       await checkRoom(url, needed);
       return sink;

@@ -21,7 +21,8 @@ export interface StoreContext {
 /** @throws {PagelmError} `storage`, `invalid-argument` for an id that is not there, `aborted` */
 export async function answerStore<T extends StoreRequest>(request: T, context: StoreContext): Promise<StoreAnswers[T['method']]> {
   try {
-    const store = (await Store.open('opfs')) as Store;
+    const store = await Store.open(request.method in nothing ? undefined : 'opfs');
+    if (store === undefined) return nothing[request.method as keyof typeof nothing] as StoreAnswers[T['method']];
     return (await methods[request.method](store, request as never, context)) as StoreAnswers[T['method']];
   } catch (cause) {
     context.signal.throwIfAborted();
@@ -47,6 +48,12 @@ const methods: Methods = {
   verify: verifyModel,
   export: exportModel,
   import: importModel,
+};
+
+/** What browsers without a store answer. */
+const nothing: Pick<StoreAnswers, 'list' | 'usage'> = {
+  list: [],
+  usage: { isAvailable: false, models: 0, modelBytes: 0, unfinishedBytes: 0, quota: null, usage: null, persisted: false },
 };
 
 function infoOf(index: StoreIndex, model: StoredModel): StoredModelInfo {
@@ -93,7 +100,7 @@ async function usageOf(store: Store): Promise<StoreUsage> {
     loose: sum(index.looseFiles()),
   }));
   const unfinished = await unfinishedParts(store);
-  return { models: models.count, modelBytes: models.bytes, unfinishedBytes: loose + sum(unfinished), quota: quota ?? null, usage: usage ?? null, persisted: await navigator.storage.persisted?.() ?? false };
+  return { isAvailable: true, models: models.count, modelBytes: models.bytes, unfinishedBytes: loose + sum(unfinished), quota: quota ?? null, usage: usage ?? null, persisted: await navigator.storage.persisted?.() ?? false };
 }
 
 const sum = (files: readonly { bytes: number }[]) => files.reduce((total, { bytes }) => total + bytes, 0);

@@ -119,6 +119,13 @@ test('no room: an error with numbers when a copy was asked for, otherwise no cop
   assert.ok((await load(['/m'], { cache: 'if possible' })).bytes.equals(body));
 });
 
+test('no room for all parts of a split model: known before the first is fetched', async () => {
+  const disk = new Disk();
+  disk.quota = 8 * MIB;
+  boot(disk);
+  await assert.rejects(load(['/a', '/b']), (error) => error.code === 'storage' && error.message.includes(`needs ${body.length} more bytes`));
+});
+
 test('two at once: one downloads, the other waits for it', async () => {
   const disk = new Disk();
   boot(disk);
