@@ -9,7 +9,7 @@ import type { Progress } from './progress.js';
 import { type LoadSettings, type RemotePart, type SourceData, type WorkerEvent, isDownload } from './protocol.js';
 import { bytesIn } from './ranges.js';
 import { type RemoteContext, RemoteFile } from './remote-file.js';
-import { type OpenPart, type OpenStored, Store, storageError } from './store.js';
+import { type OpenPart, type OpenStored, Store, partLock, storageError } from './store.js';
 import type { StoredFile } from './store-index.js';
 import { makeRoom } from './store-calls.js';
 import { Tally } from './tally.js';
@@ -33,11 +33,11 @@ export async function openSource(source: SourceData, settings: Settings, context
   const store = isDownload(source) ? await Store.open(settings.cache) : undefined;
   const opener = new Opener(source, store, settings, context);
   const files = await opener.openAll();
-  return noted(endToEnd(files), files, source, store);
+  return noted(endToEnd(files), files, source, store, () => opener.close());
 }
 
 /** The same stream; at its end the store knows the model. */
-function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: RemoteSource, store: Store | undefined): ModelStream {
+function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: RemoteSource, store: Store | undefined, close: () => void): ModelStream {
   if (store === undefined) return stream;
   let id: string | undefined;
   return {
@@ -52,6 +52,10 @@ function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: Re
     async describe(info) {
       if (id !== undefined) await store.describe(id, info);
     },
+    async close() {
+      close();
+      await stream.close();
+    },
   };
 }
 
@@ -62,6 +66,7 @@ class Opener {
   readonly #source: RemoteSource;
   readonly #store: Store | undefined;
   readonly #isCopyWanted: boolean;
+  readonly #progress: Progress;
   readonly #remote: RemoteContext;
   readonly #download: DownloadContext;
   readonly #evicted: ((evicted: Evicted) => void) | undefined;
@@ -72,6 +77,7 @@ class Opener {
     this.#source = source;
     this.#store = store;
     this.#isCopyWanted = settings.cache === 'opfs';
+    this.#progress = progress;
     this.#evicted = settings.evict && ((evicted) => emit?.({ type: 'evicted', ...evicted }));
     this.#remote = { headers: source.headers ?? {}, settings: settings.download, signal };
     this.#download = { wasm, tally: new Tally(progress), settings: settings.download, signal, isCopyWanted: this.#isCopyWanted };
@@ -92,9 +98,14 @@ class Opener {
       }
       return files;
     } catch (error) {
+      this.close();
       await Promise.all(files.map((file) => file.close()));
       throw error;
     }
+  }
+
+  close(): void {
+    this.#download.tally.close();
   }
 
   async #open(part: RemotePart, headBytes: number): Promise<RemoteOpenFile> {
@@ -116,10 +127,13 @@ class Opener {
     try {
       const stored = await store.find(part);
       if (stored !== undefined) return stored;
-      opened = await store.openPart(part, this.#remote.signal);
+      opened = await store.openPart(part, this.#remote.signal, (event) => this.#progress.report(event.type, event.loaded, event.total));
       // Another tab may have got it meanwhile.
       const found = await store.find(part);
-      if (found === undefined) return { store, part: opened };
+      if (found === undefined) {
+        if (part === this.#source.parts[0]) this.#download.tally.share(partLock(opened.key));
+        return { store, part: opened };
+      }
       await closeSink({ store, part: opened });
       return found;
     } catch (cause) {
