@@ -39,18 +39,23 @@ export async function openSource(source: SourceData, settings: Settings, context
 /** The same stream; at its end the store knows the model. */
 function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: RemoteSource, store: Store | undefined, close: () => void): ModelStream {
   if (store === undefined) return stream;
-  let id: string | undefined;
+  const note = async () => {
+    const stored = files.map((file) => file.stored);
+    if (!stored.every((file): file is StoredFile => file !== undefined)) return undefined;
+    await store.noteModel(stored, source.parts.map(({ url }) => url));
+    return stored[0]?.sha256;
+  };
   return {
     ...stream,
     async *pieces() {
       yield* stream.pieces();
-      const stored = files.map((file) => file.stored);
-      if (!stored.every((file): file is StoredFile => file !== undefined)) return;
-      await store.noteModel(stored, source.parts.map(({ url }) => url));
-      id = stored[0]?.sha256;
+      // Of a model that was there only the time of its last use is noted, which can wait.
+      if (!stream.fromCache) await note();
     },
     async describe(info) {
+      const id = await note();
       if (id !== undefined) await store.describe(id, info);
+      await store.sweep();
     },
     async close() {
       close();
@@ -179,7 +184,7 @@ class Opener {
       file.begin({ url, total, sha256: sha256 ?? remote.sha256 ?? null, ...remote.validators });
       this.#promised += total - bytesIn(file.ranges);
       const needed = this.#promised;
-      if (this.#evicted !== undefined) await makeRoom(sink.store, needed, this.#evicted);
+      if (this.#evicted !== undefined) await makeRoom(sink.store, needed, sink.part.key, this.#evicted);
       await checkRoom(url, needed);
       return sink;
     } catch (cause) {

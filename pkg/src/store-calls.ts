@@ -22,6 +22,7 @@ export interface StoreContext {
 export async function answerStore<T extends StoreRequest>(request: T, context: StoreContext): Promise<StoreAnswers[T['method']]> {
   try {
     const store = await Store.open(request.method in nothing ? undefined : 'opfs');
+    await store?.sweep();
     if (store === undefined) return nothing[request.method as keyof typeof nothing] as StoreAnswers[T['method']];
     return (await methods[request.method](store, request as never, context)) as StoreAnswers[T['method']];
   } catch (cause) {
@@ -212,9 +213,9 @@ async function importModel(store: Store, { blobs, names }: { blobs: Blob[]; name
 
 /**
  * Removes what is needed least, until `bytes` are free: unfinished downloads first, then models, the longest unused first. Pinned
- * models, and what a tab works at, stay. If all of that were not enough, nothing is removed.
+ * models, what a tab works at, and the unfinished download `keep` stay. If all of that were not enough, nothing is removed.
  */
-export async function makeRoom(store: Store, bytes: number, tell: (evicted: Evicted) => void): Promise<void> {
+export async function makeRoom(store: Store, bytes: number, keep: string, tell: (evicted: Evicted) => void): Promise<void> {
   const { quota, usage } = await roomLeft();
   if (quota === undefined || usage === undefined) return;
   let lack = bytes - (quota - usage);
@@ -222,7 +223,7 @@ export async function makeRoom(store: Store, bytes: number, tell: (evicted: Evic
     loose: index.looseFiles(),
     models: [...index.models.values()].filter(({ pinned }) => !pinned).sort((a, b) => a.usedAt - b.usedAt).map((model) => ({ model, own: sum(index.ownFiles(model)) })),
   }));
-  const parts = await unfinishedParts(store);
+  const parts = (await unfinishedParts(store)).filter(({ key }) => key !== keep);
   if (lack > sum(parts) + sum(loose) + models.reduce((total, { own }) => total + own, 0)) return;
   for (const part of parts.sort((a, b) => a.at - b.at)) {
     if (lack <= 0) return;

@@ -48,9 +48,7 @@ export class Store {
   static async open(cache: LoadSettings['cache']): Promise<Store | undefined> {
     if (cache === 'none') return undefined;
     try {
-      const store = new Store(await Directory.open());
-      await store.sweep();
-      return store;
+      return new Store(await Directory.open());
     } catch (cause) {
       if (cache === undefined) return undefined; // e.g. a private window; the download works without
       throw new PagelmError('storage', `cache is 'opfs', but the origin private file system cannot be used: ${String(cause)}. Leave cache out, or pass 'none'.`, { cause });

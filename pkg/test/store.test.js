@@ -48,6 +48,7 @@ async function load(paths = ['/m'], { cache = 'opfs', hash, events = [], signal 
       length += piece.length;
       if (length >= until) break;
     }
+    if (length < until) await stream.describe?.({ architecture: 'llama' });
   } finally {
     await stream.close();
   }
