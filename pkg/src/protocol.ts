@@ -16,6 +16,8 @@ export interface RemotePart {
   url: string;
   /** What its bytes must have. */
   sha256?: string;
+  /** On the hub: where the hash of a large file can be read. */
+  pointer?: string;
 }
 
 /** True when the bytes come over the network, so that keeping them saves something. */

@@ -29,7 +29,7 @@ export class RemoteFile {
   readonly total: number | undefined;
   readonly validators: Validators;
   /** What the hub says that the bytes have. */
-  readonly sha256: string | undefined;
+  sha256: string | undefined;
   /** The first bytes; undefined without ranges. */
   readonly head: Uint8Array | undefined;
   readonly #context: RemoteContext;

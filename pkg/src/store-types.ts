@@ -3,7 +3,7 @@ import type { LoadProgress } from './types.js';
 
 /**
  * The models that are stored on this device, in the origin private file system, by the content of their files. Each method fails
- * with `storage` where there is none, and with `invalid-argument` for an id that is not there.
+ * with `storage` where there is none (except `list` and `usage`, which then are empty), and with `invalid-argument` for an id that is not there.
  *
  * ```js
  * import { load, models } from 'pagelm';
@@ -61,8 +61,10 @@ export interface ModelCheck {
   bad: string[];
 }
 
-/** In bytes, except `models`. */
+/** Counts in bytes, except `models`. */
 export interface StoreUsage {
+  /** False where the browser has no private file system in workers: models load, and nothing is kept. */
+  isAvailable: boolean;
   /** How many. */
   models: number;
   modelBytes: number;

@@ -47,7 +47,7 @@ const settings = { download: { connections: 4, retries: 2, stallMs: 300 } };
 async function open(how, { part = {}, path = '/m.gguf', given = context(), ...more } = {}) {
   answer = how;
   current += 1;
-  return openSource({ kind: 'urls', parts: [{ url: `${base}${path}?${current}`, ...part }], ...more }, settings, given);
+  return openSource({ kind: 'urls', parts: [{ url: `${base}${path}?${current}`, ...(typeof part === 'function' ? part() : part) }], ...more }, settings, given);
 }
 
 async function bytesOf(stream) {
@@ -106,8 +106,20 @@ test('the hash that the hub sends is checked, an ETag from elsewhere is not', as
   await arrives(withHeaders({ etag: `"${hash}"` }), { path });
   await arrives(withHeaders({ 'x-linked-etag': `"${hash}"`, etag: `"${wrong}"` }), { path });
   await arrives(withHeaders({ etag: `"${wrong}"` }));
-  await fails(withHeaders({ etag: `"${wrong}"` }), 'hash-mismatch', /headers promise/, { path });
-  await fails(withHeaders({ 'x-linked-etag': `"${wrong}"` }), 'hash-mismatch', /headers promise/);
+  await fails(withHeaders({ etag: `"${wrong}"` }), 'hash-mismatch', /the hub promises/, { path });
+  await fails(withHeaders({ 'x-linked-etag': `"${wrong}"` }), 'hash-mismatch', /the hub promises/);
+});
+
+test('the hash that the hub has in place of a large file is checked', async () => {
+  const wrong = hash.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
+  const pointer = (oid, size = body.length) => `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${size}\n`;
+  const hub = (text) => (request, response) => (request.url.startsWith('/raw') ? response.writeHead(text === undefined ? 404 : 200).end(text) : serve(request, response));
+  const part = () => ({ pointer: `${base}/raw?${current}` });
+  const events = [];
+  await arrives(hub(pointer(hash)), { part, given: context(events) });
+  assert.ok(events.some(({ type }) => type === 'verify'));
+  await fails(hub(pointer(wrong)), 'hash-mismatch', /the hub promises/, { part });
+  for (const text of [undefined, '', pointer(wrong, 7), `${pointer(wrong)}more`, 'x'.repeat(5000), `GGUF${wrong}`]) await arrives(hub(text), { part });
 });
 
 for (const status of [401, 403, 404, 410, 418, 501]) {
