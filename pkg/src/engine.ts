@@ -169,8 +169,8 @@ export interface EngineModule {
 export interface ThreadedModule extends EngineModule {
   /** This module, for the other workers. */
   compiledModule(): WebAssembly.Module;
-  /** The life of thread `index`, from 1 on: it does not return. */
-  help(index: number): void;
+  /** The life of another thread: it does not return. */
+  help(): void;
   /** Says that a thread ended for an error, so that nobody waits for it. */
   helpFailed(): void;
 }
