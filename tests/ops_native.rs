@@ -61,13 +61,13 @@ fn extreme() {
 #[test]
 fn integers_on_the_gpu() {
     let Some(device) = device(Options::default()) else { return };
-    let compared = block_on(integers::run(|| Gpu::on(device.clone()))).expect("sums of integers");
+    let compared = block_on(integers::run(32767, || Gpu::on(device.clone()))).expect("sums of integers");
     println!("{compared:?}");
 }
 
 #[test]
 fn integers_on_the_reference() {
-    block_on(integers::run(|| Ok(Reference::new()))).expect("sums of integers");
+    block_on(integers::run(32767, || Ok(Reference::new()))).expect("sums of integers");
 }
 
 #[test]

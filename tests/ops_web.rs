@@ -22,8 +22,11 @@ mod simd {
     use pagelm::kernels::reference::Reference;
     use pagelm::kernels::simd128::Simd;
 
+    const RELAXED: bool = cfg!(target_feature = "relaxed-simd");
+    const ARITHMETIC: Arithmetic = if RELAXED { Arithmetic::Quantized8 } else { Arithmetic::Quantized16 };
+
     async fn run(what: &str, cases: &[Case]) {
-        let outcome = run_all(cases, Arithmetic::Quantized16, || Ok(Reference::new()), || Ok(Simd::new())).await;
+        let outcome = run_all(cases, ARITHMETIC, || Ok(Reference::new()), || Ok(Simd::new())).await;
         report(what, cases.len(), outcome);
     }
 
@@ -45,7 +48,7 @@ mod simd {
 
     #[wasm_bindgen_test]
     async fn no_integer_overflows() {
-        report("simd integers", 3, integers::run(|| Ok(Simd::new())).await);
+        report("simd integers", 3, integers::run(if RELAXED { 127 } else { 32767 }, || Ok(Simd::new())).await);
     }
 
     #[wasm_bindgen_test]
@@ -132,7 +135,7 @@ mod gpu {
     #[wasm_bindgen_test]
     async fn integers_of_long_rows() {
         let device = device(Options::default()).await;
-        report("gpu integers", 3, integers::run(|| Gpu::on(device.clone())).await);
+        report("gpu integers", 3, integers::run(32767, || Gpu::on(device.clone())).await);
     }
 
     #[wasm_bindgen_test]

@@ -7,6 +7,8 @@ pub enum Arithmetic {
     Single,
     /// Singles, but activations that meet weights in codes are 16-bit integers with one scale for each 32 of them.
     Quantized16,
+    /// The same with 8-bit integers, with one scale for each 32 or 256 of them.
+    Quantized8,
 }
 
 /// How far a value may be from the reference, as a fraction of the largest magnitude that the case produced.
@@ -34,6 +36,9 @@ impl Tolerance {
     pub const SUM_QUANTIZED: Self = Self::Relative(4e-5);
     /// The same where one activation outweighs the other 31: the largest output is one product, the errors are of 31.
     pub const OUTLIER_QUANTIZED: Self = Self::Relative(1.5e-4);
+    /// [`Self::SUM_QUANTIZED`] and [`Self::OUTLIER_QUANTIZED`] where an activation is off by up to 2^-8 of the largest.
+    pub const SUM_QUANTIZED8: Self = Self::Relative(4e-5 * 256.0);
+    pub const OUTLIER_QUANTIZED8: Self = Self::Relative(1.5e-4 * 256.0);
     /// Products of numbers near the smallest that f32 has: a backend may take them for zero, and nothing more.
     pub const VANISHING: Self = Self::Absolute(1e-30);
 }

@@ -12,8 +12,6 @@ use pagelm::quant::TensorType;
 const ROWS: usize = 13;
 const COLS: usize = 8192;
 const BLOCK: usize = 32;
-/// The largest activation: a group that holds it is quantised to 16 bits with a scale of 1, that is exactly.
-const LARGEST: i64 = 32767;
 
 /// What a row of weights or of activations consists of.
 #[derive(Clone, Copy)]
@@ -74,15 +72,19 @@ fn nibbles(w: &[i64]) -> Vec<u8> {
     low.iter().zip(high).map(|(l, h)| (l + 8) as u8 | ((h + 8) as u8) << 4).collect()
 }
 
-/// Multiplies one row and several with each type.
+/// Multiplies one row and several with each type. The largest activation is `largest`: a group that holds it is to be quantised
+/// with a scale of 1, that is exactly.
 ///
 /// # Errors
 /// A sentence on the first value that differs.
-pub async fn run<B: Backend>(mut tested: impl FnMut() -> Result<B>) -> std::result::Result<Compared, String> {
+pub async fn run<B: Backend>(
+    largest: i64,
+    mut tested: impl FnMut() -> Result<B>,
+) -> std::result::Result<Compared, String> {
     let mut compared = Compared::default();
     for coded in CODED {
         let b = &mut tested().map_err(|e| e.to_string())?;
-        for (expected, got) in products(b, &coded).await.map_err(|e| e.to_string())? {
+        for (expected, got) in products(b, &coded, largest).await.map_err(|e| e.to_string())? {
             let one = compare(&expected, &got, ROWS, Tolerance::SUM).map_err(|why| format!("{}: {why}", coded.name))?;
             compared = compared.and(one);
         }
@@ -90,11 +92,11 @@ pub async fn run<B: Backend>(mut tested: impl FnMut() -> Result<B>) -> std::resu
     Ok(compared)
 }
 
-async fn products<B: Backend>(b: &mut B, coded: &Coded) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+async fn products<B: Backend>(b: &mut B, coded: &Coded, largest: i64) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
     const MOST: usize = 5;
     let ty = TensorType::from_name(coded.name).expect("a type");
     let weights: Vec<_> = (0..ROWS).map(|r| Line::of(r).values(r as u64, coded.lowest, coded.highest)).collect();
-    let activations: Vec<_> = (0..MOST).map(|r| Line::of(r).values(100 + r as u64, -LARGEST, LARGEST)).collect();
+    let activations: Vec<_> = (0..MOST).map(|r| Line::of(r).values(100 + r as u64, -largest, largest)).collect();
     let packed: Vec<u8> = weights.iter().flat_map(|w| w.chunks(BLOCK)).flat_map(coded.encode).collect();
     let matrix = upload(b, "w", Weight { ty, rows: ROWS, cols: COLS }, &packed)?;
     let inputs: Vec<f32> = activations.iter().flatten().map(|v| *v as f32).collect();

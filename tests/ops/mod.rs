@@ -161,15 +161,19 @@ pub const BUFFER_ROWS: usize = 33;
 
 impl Case {
     pub fn tolerance(&self, arithmetic: Arithmetic) -> Tolerance {
-        let quantizes = |w: Weight| arithmetic == Arithmetic::Quantized16 && matches!(w.ty.form, Form::Codes(_));
+        let quantizes = |w: Weight| arithmetic != Arithmetic::Single && matches!(w.ty.form, Form::Codes(_));
+        let (sum, outlier) = match arithmetic {
+            Arithmetic::Quantized8 => (Tolerance::SUM_QUANTIZED8, Tolerance::OUTLIER_QUANTIZED8),
+            _ => (Tolerance::SUM_QUANTIZED, Tolerance::OUTLIER_QUANTIZED),
+        };
         match self.op {
             Op::Embed(_) | Op::Add { .. } | Op::AddBias { .. } | Op::Scale { .. } | Op::Argmax { .. } => {
                 Tolerance::EXACT
             }
             Op::Extreme(_, Inputs::Tiny) => Tolerance::VANISHING,
-            Op::Extreme(w, Inputs::Outlier) if quantizes(w) => Tolerance::OUTLIER_QUANTIZED,
-            Op::Matmul(w) | Op::Alone(w) | Op::Extreme(w, _) if quantizes(w) => Tolerance::SUM_QUANTIZED,
-            Op::MatmulExperts { each, .. } if quantizes(each) => Tolerance::SUM_QUANTIZED,
+            Op::Extreme(w, Inputs::Outlier) if quantizes(w) => outlier,
+            Op::Matmul(w) | Op::Alone(w) | Op::Extreme(w, _) if quantizes(w) => sum,
+            Op::MatmulExperts { each, .. } if quantizes(each) => sum,
             Op::Matmul(_) | Op::Alone(_) | Op::Extreme(..) | Op::MatmulExperts { .. } => Tolerance::SUM,
             Op::RmsNorm { .. } | Op::NormHeads { .. } | Op::Gated { .. } | Op::SoftCap { .. } | Op::Rope { .. } => {
                 Tolerance::ELEMENT

@@ -39,6 +39,7 @@ pub(super) fn store(x: &mut [f32], i: usize, v: v128) {
 }
 
 /// (x[i], x[i + 1]) in every 32-bit lane.
+#[cfg(not(target_feature = "relaxed-simd"))]
 #[inline(always)]
 pub(super) fn splat_pair(x: &[i16; BLOCK], i: usize) -> v128 {
     assert!(i + 2 <= BLOCK);
@@ -57,4 +58,30 @@ pub(super) fn splat(x: &[f32], i: usize) -> v128 {
 pub(super) fn sum(v: v128) -> f32 {
     use core::arch::wasm32::f32x4_extract_lane as lane;
     (lane::<0>(v) + lane::<2>(v)) + (lane::<1>(v) + lane::<3>(v))
+}
+
+/// a * b + c, rounded once or twice as the engine likes, but always alike.
+#[inline(always)]
+pub(super) fn madd(a: v128, b: v128, c: v128) -> v128 {
+    #[cfg(target_feature = "relaxed-simd")]
+    return core::arch::wasm32::f32x4_relaxed_madd(a, b, c);
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    core::arch::wasm32::f32x4_add(core::arch::wasm32::f32x4_mul(a, b), c)
+}
+
+/// x[i .. i + 4] in every 32-bit lane.
+#[cfg(target_feature = "relaxed-simd")]
+#[inline(always)]
+pub(super) fn splat_four(x: &[i8; BLOCK], i: usize) -> v128 {
+    assert!(i + 4 <= BLOCK);
+    // SAFETY: four bytes from index i were just checked to be inside
+    unsafe { v128_load32_splat(x.as_ptr().add(i).cast()) }
+}
+
+/// x in every 32-bit lane.
+#[cfg(target_feature = "relaxed-simd")]
+#[inline(always)]
+pub(super) fn splat_two(x: &[i16; 2]) -> v128 {
+    // SAFETY: two i16 are four readable bytes
+    unsafe { v128_load32_splat(x.as_ptr().cast()) }
 }

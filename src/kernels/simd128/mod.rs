@@ -7,21 +7,28 @@
 //! alone and many rows together therefore give bit-equal results.
 #![allow(unsafe_code)] // vector loads and stores; every use states its bounds
 
+#[cfg(not(target_feature = "relaxed-simd"))]
 mod activation;
 mod attention;
+#[cfg(not(target_feature = "relaxed-simd"))]
 mod codes;
 mod dense;
 mod exp;
 mod gated;
 mod lanes;
 mod norm_heads;
+#[cfg(target_feature = "relaxed-simd")]
+pub mod relaxed;
 mod rms_norm;
 
 use super::cpu::{Cache, Cpu, Kernels, Output};
 use super::{Activation, Attention, RopeKind, reference::Scalar};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::{Form, TensorType};
+#[cfg(not(target_feature = "relaxed-simd"))]
 use activation::Quantized;
+#[cfg(target_feature = "relaxed-simd")]
+use relaxed::{self as codes, Quantized};
 use std::ops::Range;
 
 /// The SIMD128 backend.
@@ -100,8 +107,8 @@ impl Kernels for Simd128 {
     }
 
     fn prepare(w: &Matrix, n: usize, x: &[f32], input: &mut Quantized) {
-        if let Matrix::Codes(_) = w {
-            input.quantize(n, x);
+        if let Matrix::Codes(m) = w {
+            m.prepare(n, x, input);
         }
     }
 

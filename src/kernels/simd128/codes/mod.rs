@@ -151,6 +151,11 @@ impl Matrix {
         }
     }
 
+    /// Quantises x (n, cols) as `matmul` wants it.
+    pub(super) fn prepare(&self, n: usize, x: &[f32], input: &mut Quantized) {
+        input.quantize(n, x);
+    }
+
     /// out (n, rows) = x (n, cols) @ Wᵀ, for the rows of `panels`.
     pub(super) fn matmul(&self, n: usize, x: &Quantized, panels: Range<usize>, out: &mut Output<'_>) {
         let to = (panels, out);

@@ -1,0 +1,128 @@
+//! Activations quantised to 8 bits: 32 at a time, and 256 at a time for weights whose scales are multiples of one number.
+
+use super::super::BLOCK;
+use super::super::lanes::load;
+use core::arch::wasm32::*;
+
+/// The largest quantised magnitude; -128 never occurs, so that two products with 7 bits fit 16.
+const LARGEST: f32 = 127.0;
+/// Below this a group counts as zero: its scale could not be inverted.
+const SMALLEST: f32 = 1e-30;
+/// Columns of a [`Wide`].
+pub(super) const WIDE: usize = 256;
+
+/// 32 activations: `x[i] ≈ scale * q[i]`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub(super) struct Narrow {
+    pub(super) q: [i8; BLOCK],
+    pub(super) scale: f32,
+    /// scale * (the sum of all integers), for minima and zero points.
+    pub(super) sum: f32,
+    /// The same of each 16.
+    pub(super) sums: [f32; 2],
+}
+
+/// 256 activations: `x[i] ≈ scale * q[i]`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub(super) struct Wide {
+    pub(super) q: [[i8; BLOCK]; WIDE / BLOCK],
+    /// The sums of each 16 integers, in pairs.
+    pub(super) sums16: [[i16; 2]; WIDE / 32],
+    /// The sums of each 32 integers, in pairs.
+    pub(super) sums32: [[i16; 2]; WIDE / 64],
+    pub(super) scale: f32,
+}
+
+impl Default for Narrow {
+    fn default() -> Self {
+        Self { q: [0; BLOCK], scale: 0.0, sum: 0.0, sums: [0.0; 2] }
+    }
+}
+
+impl Default for Wide {
+    fn default() -> Self {
+        Self { q: [[0; BLOCK]; WIDE / BLOCK], sums16: [[0; 2]; WIDE / 32], sums32: [[0; 2]; WIDE / 64], scale: 0.0 }
+    }
+}
+
+/// Rows of activations, in the groups that matrices have asked for so far.
+#[derive(Debug, Default)]
+pub struct Quantized {
+    /// (n, cols / 32)
+    pub(super) narrow: Vec<Narrow>,
+    /// (n, cols / 256)
+    pub(super) wide: Vec<Wide>,
+}
+
+impl Quantized {
+    /// Empties it: what it was made from has changed.
+    pub(in super::super) fn forget(&mut self) {
+        self.narrow.clear();
+        self.wide.clear();
+    }
+
+    /// Quantises x (n, cols) 32 at a time unless that was done; cols that are not whole groups no such matrix has.
+    pub(super) fn narrow(&mut self, n: usize, x: &[f32]) {
+        if !self.narrow.is_empty() || n == 0 || !(x.len() / n).is_multiple_of(BLOCK) {
+            return;
+        }
+        self.narrow.resize_with(x.len() / BLOCK, Narrow::default);
+        for (x, to) in x.as_chunks::<BLOCK>().0.iter().zip(&mut self.narrow) {
+            let (inverse, scale) = scales(x);
+            let sums = quantize(x, inverse, &mut to.q);
+            *to =
+                Narrow { scale, sum: scale * (sums[0] + sums[1]) as f32, sums: sums.map(|s| scale * s as f32), ..*to };
+        }
+    }
+
+    /// Quantises x (n, cols) 256 at a time unless that was done.
+    pub(super) fn wide(&mut self, n: usize, x: &[f32]) {
+        if !self.wide.is_empty() || n == 0 || !(x.len() / n).is_multiple_of(WIDE) {
+            return;
+        }
+        self.wide.resize_with(x.len() / WIDE, Wide::default);
+        for (x, to) in x.as_chunks::<WIDE>().0.iter().zip(&mut self.wide) {
+            let (inverse, scale) = scales(x);
+            to.scale = scale;
+            let blocks = x.as_chunks::<BLOCK>().0.iter().zip(&mut to.q);
+            for ((i, (x, q)), sums16) in blocks.enumerate().zip(&mut to.sums16) {
+                let sums = quantize(x, inverse, q);
+                // at most 32 * 127
+                *sums16 = sums.map(|s| s as i16);
+                to.sums32[i / 2][i % 2] = (sums[0] + sums[1]) as i16;
+            }
+        }
+    }
+}
+
+/// What x is multiplied by, and the scale that undoes it. NaN and infinity come out as a scale that is not finite, so that
+/// they are not lost.
+#[inline(always)]
+fn scales(x: &[f32]) -> (f32, f32) {
+    let mut most = f32x4_splat(0.0);
+    for i in (0..x.len()).step_by(4) {
+        most = f32x4_max(most, f32x4_abs(load(x, i)));
+    }
+    let most = f32x4_max(most, i32x4_shuffle::<2, 3, 0, 1>(most, most));
+    let most = f32x4_extract_lane::<0>(f32x4_max(most, i32x4_shuffle::<1, 0, 3, 2>(most, most)));
+    if most < SMALLEST { (0.0, 0.0) } else { (LARGEST / most, most / LARGEST) }
+}
+
+/// q = x * inverse, rounded; returns the sums of each 16.
+#[inline(always)]
+fn quantize(x: &[f32; BLOCK], inverse: f32, q: &mut [i8; BLOCK]) -> [i32; 2] {
+    let inverse = f32x4_splat(inverse);
+    let rounded = |i: usize| i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(load(x, i), inverse)));
+    let mut sums = [0; 2];
+    for (half, q) in q.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+        let [a, b] = [16 * half, 16 * half + 8].map(|i| i16x8_narrow_i32x4(rounded(i), rounded(i + 4)));
+        // SAFETY: q is sixteen bytes
+        unsafe { v128_store(q.as_mut_ptr().cast(), i8x16_narrow_i16x8(a, b)) };
+        let pairs = i32x4_extadd_pairwise_i16x8(i16x8_add(a, b));
+        let pairs = i32x4_add(pairs, i32x4_shuffle::<2, 3, 0, 1>(pairs, pairs));
+        sums[half] = i32x4_extract_lane::<0>(pairs) + i32x4_extract_lane::<1>(pairs);
+    }
+    sums
+}

@@ -1,0 +1,160 @@
+//! How the codes of a block lie in its lines, and how they become the 7-bit operands of relaxed dots.
+//!
+//! A block is 32 columns of 8 rows, in two quads of 4 rows. A *vector* has 16 codes of a quad: bytes 4r .. 4r + 4 are row r,
+//! columns 4v .. 4v + 4. A plane of B bits holds 8 / B vectors a line. Planes of high bits come before those of low bits.
+
+use super::super::lanes::{Line, line};
+use super::super::{BLOCK, PANEL};
+use core::arch::wasm32::*;
+
+/// Vectors of a block and quad.
+pub(super) const VECTORS: usize = BLOCK / 4;
+
+/// Lines of a plane that holds `bits` bits of every code of a block.
+pub(super) const fn plane_lines(bits: usize) -> usize {
+    PANEL * BLOCK * bits / 128
+}
+
+/// What turns codes into operands: entry `code` of each table belongs to it.
+#[derive(Clone, Copy)]
+pub(super) struct Map {
+    /// The value plus the zero point; its lower four bits in formats that are split.
+    pub(super) low: v128,
+    /// The upper four bits of those.
+    pub(super) high: v128,
+    /// The value.
+    pub(super) signed: v128,
+}
+
+/// How the codes of a block are stored.
+pub(super) trait Format {
+    /// Lines of a block.
+    const LINES: usize;
+    /// Steps that a block is unpacked in.
+    const STEPS: usize;
+    /// Whether operands need 8 bits and are therefore given as two of four: upper, lower. If not, only the second counts.
+    const SPLIT: bool;
+    /// Vectors of one step and quad.
+    type Step: IntoIterator<Item = [v128; 2]>;
+    /// Unpacks a step of a quad. If `signed`, formats that are split give the values themselves, as the second.
+    fn step(lines: &[Line], quad: usize, step: usize, map: &Map, signed: bool) -> Self::Step;
+}
+
+/// A plane of 4 bits and one of `HIGH` (0, 1 or 2).
+pub(super) struct Four<const HIGH: usize>;
+
+impl<const HIGH: usize> Format for Four<HIGH> {
+    const LINES: usize = plane_lines(4 + HIGH);
+    const STEPS: usize = 4;
+    const SPLIT: bool = false;
+    type Step = [[v128; 2]; 2];
+
+    #[inline(always)]
+    fn step(lines: &[Line], quad: usize, step: usize, _map: &Map, _signed: bool) -> Self::Step {
+        let low = nibbles(line(&lines[plane_lines(HIGH) + 2 * step + quad]));
+        [0, 1]
+            .map(|at| match HIGH {
+                0 => low[at],
+                1 => v128_or(low[at], bits::<1, 4>(lines, quad, 2 * step + at)),
+                _ => v128_or(low[at], bits::<2, 4>(lines, quad, 2 * step + at)),
+            })
+            .map(|w| [w, w])
+    }
+}
+
+/// A plane of 4 bits that index a table, of 8-bit values if `SPLIT`.
+pub(super) struct Table<const SPLIT: bool>;
+
+impl<const SPLIT: bool> Format for Table<SPLIT> {
+    const LINES: usize = plane_lines(4);
+    const STEPS: usize = 4;
+    const SPLIT: bool = SPLIT;
+    type Step = [[v128; 2]; 2];
+
+    #[inline(always)]
+    fn step(lines: &[Line], quad: usize, step: usize, map: &Map, signed: bool) -> Self::Step {
+        nibbles(line(&lines[2 * step + quad])).map(|code| {
+            let low = if signed && SPLIT { map.signed } else { map.low };
+            [i8x16_relaxed_swizzle(map.high, code), i8x16_relaxed_swizzle(low, code)]
+        })
+    }
+}
+
+/// A plane of 8 bits around 128.
+pub(super) struct Bytes;
+
+impl Format for Bytes {
+    const LINES: usize = plane_lines(8);
+    const STEPS: usize = VECTORS;
+    const SPLIT: bool = true;
+    type Step = [[v128; 2]; 1];
+
+    #[inline(always)]
+    fn step(lines: &[Line], quad: usize, step: usize, _map: &Map, signed: bool) -> Self::Step {
+        let v = line(&lines[2 * step + quad]);
+        let [low, high] = nibbles(v);
+        [[high, if signed { v128_xor(v, i8x16_splat(-128)) } else { low }]]
+    }
+}
+
+/// A plane of 2 bits and one of `HIGH` (0 or 1), which together index a table if `TABLE`.
+pub(super) struct Two<const HIGH: usize, const TABLE: bool>;
+
+impl<const HIGH: usize, const TABLE: bool> Format for Two<HIGH, TABLE> {
+    const LINES: usize = plane_lines(2 + HIGH);
+    const STEPS: usize = 2;
+    const SPLIT: bool = false;
+    type Step = [[v128; 2]; 4];
+
+    #[inline(always)]
+    fn step(lines: &[Line], quad: usize, step: usize, map: &Map, _signed: bool) -> Self::Step {
+        let v = line(&lines[plane_lines(HIGH) + 2 * step + quad]);
+        let low = [v, u16x8_shr(v, 2), u16x8_shr(v, 4), u16x8_shr(v, 6)];
+        [0, 1, 2, 3].map(|at| {
+            let code = v128_and(low[at], u8x16_splat(3));
+            let code = if HIGH == 0 { code } else { v128_or(code, bits::<1, 2>(lines, quad, 4 * step + at)) };
+            let w = if TABLE { i8x16_relaxed_swizzle(map.low, code) } else { code };
+            [w, w]
+        })
+    }
+}
+
+/// The lower and the upper halves of bytes.
+#[inline(always)]
+fn nibbles(v: v128) -> [v128; 2] {
+    let mask = u8x16_splat(15);
+    [v128_and(v, mask), v128_and(u16x8_shr(v, 4), mask)]
+}
+
+/// Vector `vector` of a plane of `BITS` bits, moved up by `SHIFT`.
+#[inline(always)]
+fn bits<const BITS: usize, const SHIFT: usize>(lines: &[Line], quad: usize, vector: usize) -> v128 {
+    let v = line(&lines[vector / (8 / BITS) * 2 + quad]);
+    let at = vector % (8 / BITS) * BITS;
+    // bits that cross a byte's border are masked off
+    let moved = if at <= SHIFT { u16x8_shl(v, (SHIFT - at) as u32) } else { u16x8_shr(v, (at - SHIFT) as u32) };
+    v128_and(moved, u8x16_splat((((1 << BITS) - 1) << SHIFT) as u8))
+}
+
+/// Writes `bits` bits of four codes, columns 4 * vector .. of a lane, in a plane.
+pub(super) fn put(plane: &mut [Line], bits: usize, lane: usize, vector: usize, codes: [u8; 4]) {
+    let (word, shift) = place(bits, lane, vector);
+    let mask = 0x0101_0101 * ((1 << bits) - 1);
+    let bytes = &mut plane[word.0].0[word.1..word.1 + 4];
+    let old = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    let new = old & !(mask << shift) | (u32::from_le_bytes(codes) & mask) << shift;
+    bytes.copy_from_slice(&new.to_le_bytes());
+}
+
+/// Reads what [`put`] wrote.
+pub(super) fn get(plane: &[Line], bits: usize, lane: usize, vector: usize) -> [u8; 4] {
+    let (word, shift) = place(bits, lane, vector);
+    let mask = ((1u16 << bits) - 1) as u8;
+    [0, 1, 2, 3].map(|k| plane[word.0].0[word.1 + k] >> shift & mask)
+}
+
+/// The line and byte of four codes, and the lowest of their bits.
+fn place(bits: usize, lane: usize, vector: usize) -> ((usize, usize), usize) {
+    let share = 8 / bits;
+    ((vector / share * 2 + lane / 4, lane % 4 * 4), vector % share * bits)
+}

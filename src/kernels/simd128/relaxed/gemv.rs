@@ -1,0 +1,122 @@
+//! One row of activations against one panel: reads the packed weights once, in the order in which they lie.
+
+use super::super::BLOCK;
+use super::super::lanes::{Line, line, madd, splat_four, splat_two};
+use super::Rule;
+use super::accumulation::Accumulate;
+use super::activation::{Narrow, Wide};
+use super::formats::{Format, Map, VECTORS};
+use super::scales::{Eight, Multiples, Own, SEGMENT, SEGMENTS, halves};
+use core::arch::wasm32::*;
+
+/// The results of the 8 rows of a panel of a type with scales of its own.
+// never inlined: one loop nest a function is what the browser's compiler allocates registers for best
+#[inline(never)]
+pub(super) fn own<C: Format, S: Own, A: Accumulate, const DEPTH: usize>(
+    panel: &[Line],
+    x: &[Narrow],
+    rule: &Rule,
+) -> Eight {
+    let zero = f32x4_splat(-f32::from(rule.zero));
+    let ones = [i16x8_splat(1); 2];
+    let mut sums = [f32x4_splat(0.0); 2];
+    for (lines, x) in panel.chunks_exact(S::LINES + C::LINES).zip(x) {
+        for group in 0..S::GROUPS {
+            let codes = &lines[S::LINES..];
+            let dots = add_group::<C, A, DEPTH>([i32x4_splat(0); 2], codes, &x.q, &rule.map, (group, S::GROUPS), ones);
+            let (scales, mins) = S::group(lines, group, zero);
+            let (scale, sum) = (f32x4_splat(x.scale), f32x4_splat(if S::GROUPS == 1 { x.sum } else { x.sums[group] }));
+            for quad in 0..2 {
+                sums[quad] = madd(f32x4_convert_i32x4(dots[quad]), f32x4_mul(scales[quad], scale), sums[quad]);
+                sums[quad] = madd(mins[quad], sum, sums[quad]);
+            }
+        }
+    }
+    sums
+}
+
+/// The results of the 8 rows of a panel of a type whose scales are multiples.
+#[inline(never)]
+pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usize>(
+    panel: &[Line],
+    x: &[Wide],
+    rule: &Rule,
+) -> Eight {
+    let zero = i16x8_splat(-rule.zero);
+    let mut sums = [f32x4_splat(0.0); 2];
+    for (lines, x) in panel.chunks_exact(S::HEAD + SEGMENTS * (S::LINES + SEGMENT * C::LINES)).zip(x) {
+        let mut dots = [i32x4_splat(0); 2];
+        let mut shifts = [i32x4_splat(0); 2];
+        let segments = lines[S::HEAD..].chunks_exact(S::LINES + SEGMENT * C::LINES);
+        let pairs = if S::GROUPS == 1 { x.sums32.as_slice() } else { x.sums16.as_slice() };
+        let x_segments = x.q.as_chunks::<SEGMENT>().0.iter().zip(pairs.chunks_exact(S::GROUPS));
+        for (lines, (q, pairs)) in segments.zip(x_segments) {
+            for (at, pair) in pairs.iter().enumerate() {
+                let scales = S::scales(lines, at);
+                for (i, scales) in scales.into_iter().enumerate() {
+                    // groups 2 at and 2 at + 1 of the segment
+                    let (block, group) = ((2 * at + i) / S::GROUPS, (2 * at + i) % S::GROUPS);
+                    let codes = &lines[S::LINES + block * C::LINES..][..C::LINES];
+                    dots = add_group::<C, A, DEPTH>(dots, codes, &q[block], &rule.map, (group, S::GROUPS), scales);
+                }
+                let pair = splat_two(pair);
+                for (quad, shift) in S::shifts(lines, at, zero).into_iter().enumerate() {
+                    let to = if S::MIN { &mut shifts[quad] } else { &mut dots[quad] };
+                    *to = i32x4_add(*to, i32x4_dot_i16x8(shift, pair));
+                }
+            }
+        }
+        let scale = f32x4_splat(x.scale);
+        let numbers = |at: usize| halves(line(&lines[at])).map(|d| f32x4_mul(d, f32x4_splat(rule.unit)));
+        let [number, least] = [numbers(0), numbers(S::HEAD - 1)];
+        for quad in 0..2 {
+            sums[quad] = madd(f32x4_convert_i32x4(dots[quad]), f32x4_mul(number[quad], scale), sums[quad]);
+        }
+        if S::MIN {
+            for quad in 0..2 {
+                sums[quad] = madd(f32x4_convert_i32x4(shifts[quad]), f32x4_mul(least[quad], scale), sums[quad]);
+            }
+        }
+    }
+    sums
+}
+
+/// acc + scale * (the products of group `group` of `groups` of a block).
+#[inline(always)]
+fn add_group<C: Format, A: Accumulate, const DEPTH: usize>(
+    mut acc: Eight,
+    lines: &[Line],
+    q: &[i8; BLOCK],
+    map: &Map,
+    (group, groups): (usize, usize),
+    scales: Eight,
+) -> Eight {
+    let (steps, vectors) = (C::STEPS / groups, VECTORS / groups);
+    let unit = A::unit(DEPTH, vectors);
+    let is_split = C::SPLIT && !A::SIGNED;
+    // upper halves, then lower ones or all, of each quad
+    let mut sums = [[i32x4_splat(0); 2]; 2];
+    let mut vector = 0;
+    for step in group * steps..(group + 1) * steps {
+        let [q0, q1] = [0, 1].map(|quad| C::step(lines, quad, step, map, A::SIGNED));
+        for (w0, w1) in q0.into_iter().zip(q1) {
+            let a = splat_four(q, 4 * (group * vectors + vector));
+            for (quad, w) in [w0, w1].into_iter().enumerate() {
+                for half in if is_split { 0..2 } else { 1..2 } {
+                    let sum = &mut sums[half][quad];
+                    *sum = if vector % unit == 0 { A::first(a, w[half]) } else { A::next(*sum, a, w[half]) };
+                }
+            }
+            vector += 1;
+            if vector % unit == 0 {
+                for quad in 0..2 {
+                    if is_split {
+                        acc[quad] = A::flush(acc[quad], sums[0][quad], i16x8_shl(scales[quad], 4));
+                    }
+                    acc[quad] = A::flush(acc[quad], sums[1][quad], scales[quad]);
+                }
+            }
+        }
+    }
+    acc
+}

@@ -1,0 +1,177 @@
+//! Where the parts of a panel lie, and writing and reading them one lane (row) at a time.
+
+use super::super::lanes::Line;
+use super::super::{BLOCK, PANEL};
+use super::formats::{VECTORS, get, plane_lines, put};
+use super::scales::{SEGMENT, SEGMENTS};
+use crate::quant::{Block, Codes, Scales, Values};
+
+/// Lines of the parts of a panel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    codes: Codes,
+    /// Bits of the planes of a block, in the order in which they lie.
+    high: usize,
+    low: usize,
+    groups: usize,
+    /// Lines of scales and minima in front of `span` blocks.
+    scales: usize,
+    span: usize,
+    /// Lines in front of `blocks` blocks.
+    head: usize,
+    blocks: usize,
+}
+
+impl Layout {
+    /// The layout of a type, if it is one that there are kernels for.
+    pub(super) fn of(codes: Codes) -> Option<Self> {
+        let (high, low) = match codes.bits {
+            2 | 3 => (codes.bits as usize - 2, 2),
+            4..=6 => (codes.bits as usize - 4, 4),
+            8 => (0, 8),
+            _ => return None,
+        };
+        let groups: usize = match codes.group {
+            BLOCK => 1,
+            16 => 2,
+            _ => return None,
+        };
+        let kinds = if codes.has_min { 2 } else { 1 };
+        let (span, head, blocks) = match codes.scales {
+            Scales::Half | Scales::Bf16 => (1, 0, 1),
+            Scales::Super { .. } => (SEGMENT, kinds, SEGMENT * SEGMENTS),
+        };
+        Some(Self { codes, high, low, groups, scales: groups * kinds, span, head, blocks })
+    }
+
+    /// Columns come in multiples of this.
+    pub(super) fn columns(&self) -> usize {
+        BLOCK * self.blocks
+    }
+
+    /// Lines of the panels' parts of `columns` columns.
+    pub(super) fn lines(&self, columns: usize) -> usize {
+        let segment = self.scales + self.span * self.code_lines();
+        columns / self.columns() * (self.head + self.blocks / self.span * segment)
+    }
+
+    fn code_lines(&self) -> usize {
+        plane_lines(self.high + self.low)
+    }
+
+    /// The line of the head of a block, of its scales, and of its codes.
+    fn places(&self, block: usize) -> (usize, usize, usize) {
+        let head = self.lines(block / self.blocks * self.columns());
+        let segment = self.scales + self.span * self.code_lines();
+        let scales = head + self.head + block % self.blocks / self.span * segment;
+        (head, scales, scales + self.scales + block % self.span * self.code_lines())
+    }
+
+    /// Writes the 32 columns of part `part` of `from` as block `block` of a panel.
+    pub(super) fn put(&self, panel: &mut [Line], lane: usize, block: usize, from: &Block, part: usize) {
+        let (head, scales, codes) = self.places(block);
+        if let Scales::Super { .. } = self.codes.scales {
+            put16(&mut panel[head], lane, half(from.d));
+            if self.codes.has_min {
+                put16(&mut panel[head + 1], lane, half(-from.d_min));
+            }
+        }
+        for group in 0..self.groups {
+            let i = part * self.groups + group;
+            match self.codes.scales {
+                Scales::Half => put16(&mut panel[scales + group], lane, half(from.scales[i])),
+                Scales::Bf16 => put16(&mut panel[scales + group], lane, (from.scales[i].to_bits() >> 16) as u16),
+                Scales::Super { .. } => {
+                    *self.byte(&mut panel[scales..], lane, block, group) = from.group_scales[i] as u8
+                }
+            }
+            match self.codes.scales {
+                _ if !self.codes.has_min => {}
+                Scales::Half | Scales::Bf16 => {
+                    put16(&mut panel[scales + self.groups + group], lane, half(from.mins[i]))
+                }
+                Scales::Super { .. } => {
+                    *self.byte(&mut panel[scales + self.groups..], lane, block, group) = from.group_mins[i];
+                }
+            }
+        }
+        let (high, low) = panel[codes..codes + self.code_lines()].split_at_mut(plane_lines(self.high));
+        let vectors = from.codes[part * BLOCK..][..BLOCK].as_chunks::<4>().0;
+        for (vector, codes) in vectors.iter().enumerate() {
+            put(low, self.low, lane, vector, *codes);
+            if self.high > 0 {
+                put(high, self.high, lane, vector, codes.map(|c| c >> self.low));
+            }
+        }
+    }
+
+    /// out (32) = the weights of a block, dequantised by the same operations as `quant::dequantize`.
+    pub(super) fn get(&self, panel: &[Line], lane: usize, block: usize, out: &mut [f32]) {
+        let (head, scales, codes) = self.places(block);
+        let (high, low) = panel[codes..codes + self.code_lines()].split_at(plane_lines(self.high));
+        let byte = |first: usize, group: usize| self.read_byte(&panel[first..], lane, block, group);
+        for (group, out) in out.chunks_exact_mut(BLOCK / self.groups).enumerate() {
+            let min_line = scales + self.groups;
+            let (scale, min) = match self.codes.scales {
+                Scales::Half => {
+                    (get16(&panel[scales + group], lane), self.least(|| get16(&panel[min_line + group], lane)))
+                }
+                Scales::Bf16 => (crate::quant::bf16_to_f32(bits16(&panel[scales + group], lane)), 0.0),
+                Scales::Super { shift } => {
+                    let d = get16(&panel[head], lane) * (1.0 / (1u32 << shift) as f32);
+                    let min = || get16(&panel[head + 1], lane) * f32::from(byte(min_line, group));
+                    (d * f32::from(byte(scales, group).cast_signed()), self.least(min))
+                }
+            };
+            let first = group * VECTORS / self.groups;
+            for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let mut codes = get(low, self.low, lane, first + i);
+                if self.high > 0 {
+                    let upper = get(high, self.high, lane, first + i);
+                    codes = std::array::from_fn(|k| codes[k] | upper[k] << self.low);
+                }
+                *out = codes.map(|code| {
+                    let value = self.codes.values.of(code) as f32;
+                    if self.codes.has_min { scale * value + min } else { scale * value }
+                });
+            }
+        }
+    }
+
+    fn least(&self, min: impl FnOnce() -> f32) -> f32 {
+        if self.codes.has_min { min() } else { 0.0 }
+    }
+
+    /// The byte of a group of a block in the scales or minima of its segment.
+    fn byte<'a>(&self, lines: &'a mut [Line], lane: usize, block: usize, group: usize) -> &'a mut u8 {
+        let at = block % self.span * self.groups + group;
+        &mut lines[at / 2].0[at % 2 * PANEL + lane]
+    }
+
+    fn read_byte(&self, lines: &[Line], lane: usize, block: usize, group: usize) -> u8 {
+        let at = block % self.span * self.groups + group;
+        lines[at / 2].0[at % 2 * PANEL + lane]
+    }
+
+    /// Whether codes index a table.
+    pub(super) fn has_table(&self) -> bool {
+        matches!(self.codes.values, Values::Table(_))
+    }
+}
+
+/// The bits of a half; exact, since the values were halves in the file.
+fn half(value: f32) -> u16 {
+    half::f16::from_f32(value).to_bits()
+}
+
+fn put16(line: &mut Line, lane: usize, bits: u16) {
+    line.0[2 * lane..][..2].copy_from_slice(&bits.to_le_bytes());
+}
+
+fn bits16(line: &Line, lane: usize) -> u16 {
+    u16::from_le_bytes([line.0[2 * lane], line.0[2 * lane + 1]])
+}
+
+fn get16(line: &Line, lane: usize) -> f32 {
+    crate::quant::f16_to_f32(bits16(line, lane))
+}

@@ -1,0 +1,232 @@
+//! Matrices of integer codes on engines with relaxed SIMD: products with activations of 8 bits.
+//!
+//! A weight, less nothing or plus a zero point, is the unsigned operand of `relaxed_dot_i8x16_i7x16`, whose result is the
+//! same on all engines while that operand has 7 bits; the zero point is taken off through the sums of the activations. Of
+//! weights that need 8 bits the two halves are multiplied for themselves. Products are added in 16 bits for as long as
+//! these hold them ([`rule::Rule`]), then in 32, exactly; each group's scale is applied where the file's type has it. Rows are
+//! accumulated in the same order alone and in a batch.
+//!
+//! A panel is 8 rows, stored in the order in which [`gemv`] reads it: [`layout`], [`scales`], [`formats`].
+
+mod accumulation;
+mod activation;
+mod formats;
+mod gemm;
+mod gemv;
+mod layout;
+mod rule;
+mod scales;
+
+use super::lanes::{Line, store};
+use super::{BLOCK, MAX_ROWS, PANEL, Sums, panels, put_rows};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::cpu::{Output, zeroed};
+use crate::quant::{Block, Codes, Form, Scales, TensorType};
+use accumulation::{Accumulate, Long, Short};
+pub use accumulation::{Accumulation, accumulation, set_accumulation, supported};
+pub use activation::Quantized;
+use activation::WIDE;
+use formats::{Bytes, Format, Four, Table, Two};
+use gemm::Unpacked;
+use layout::Layout;
+use rule::Rule;
+use scales::{Bf16, Half, Multiples, Own, Super};
+use std::ops::Range;
+
+/// A packed matrix (rows, cols).
+#[derive(Debug)]
+pub struct Matrix {
+    ty: TensorType,
+    codes: Codes,
+    layout: Layout,
+    rows: usize,
+    cols: usize,
+    lines: Vec<Line>,
+}
+
+/// What a product is asked for.
+struct Wanted<'a, 'b> {
+    n: usize,
+    x: &'a Quantized,
+    panels: Range<usize>,
+    out: &'a mut Output<'b>,
+}
+
+impl Matrix {
+    pub(super) fn new(ty: TensorType, rows: usize, cols: usize) -> Result<Self> {
+        let Form::Codes(codes) = ty.form else { return Err(unfit(ty, cols)) };
+        let layout = Layout::of(codes).ok_or_else(|| unfit(ty, cols))?;
+        if !cols.is_multiple_of(layout.columns()) || !cols.is_multiple_of(ty.block_len) || cols == 0 {
+            return Err(unfit(ty, cols));
+        }
+        let lines = rows.div_ceil(PANEL) as u64 * layout.lines(cols) as u64;
+        Ok(Self { ty, codes, layout, rows, cols, lines: zeroed(lines, "weights")? })
+    }
+
+    pub(super) fn shape(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        (self.lines.len() * size_of::<Line>()) as u64
+    }
+
+    pub(super) fn write_rows(&mut self, first_row: usize, bytes: &[u8]) -> Result<()> {
+        let row_bytes = self.cols / self.ty.block_len * self.ty.block_bytes;
+        let range = panels(first_row, bytes.len() / row_bytes, self.rows)?;
+        let panel_lines = self.layout.lines(self.cols);
+        let to = &mut self.lines[range.start * panel_lines..range.end * panel_lines];
+        let mut block = Block::default();
+        let parts = self.ty.block_len / BLOCK;
+        for (i, row) in bytes.chunks_exact(row_bytes).enumerate() {
+            let panel = &mut to[i / PANEL * panel_lines..][..panel_lines];
+            for (b, bytes) in row.chunks_exact(self.ty.block_bytes).enumerate() {
+                (self.ty.unpack)(bytes, &mut block);
+                for part in 0..parts {
+                    self.layout.put(panel, i % PANEL, b * parts + part, &block, part);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// out (cols) = row `r`, dequantised.
+    pub(super) fn row(&self, r: usize, out: &mut [f32]) {
+        let panel = self.panel(r / PANEL);
+        for (block, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+            self.layout.get(panel, r % PANEL, block, out);
+        }
+    }
+
+    fn panel(&self, p: usize) -> &[Line] {
+        let panel_lines = self.layout.lines(self.cols);
+        &self.lines[p * panel_lines..(p + 1) * panel_lines]
+    }
+
+    /// Quantises x (n, cols) as `matmul` wants it.
+    pub(super) fn prepare(&self, n: usize, x: &[f32], input: &mut Quantized) {
+        match self.codes.scales {
+            Scales::Half | Scales::Bf16 => input.narrow(n, x),
+            Scales::Super { .. } => input.wide(n, x),
+        }
+    }
+
+    /// out (n, rows) = x (n, cols) @ Wᵀ, for the rows of `panels`.
+    pub(super) fn matmul(&self, n: usize, x: &Quantized, panels: Range<usize>, out: &mut Output<'_>) {
+        let wanted = Wanted { n, x, panels, out };
+        let Codes { bits, group, has_min, scales, .. } = self.codes;
+        let groups = BLOCK / group;
+        let is_super = matches!(scales, Scales::Super { .. });
+        let depth = rule::depth(self.codes);
+        match (is_super, bits, self.layout.has_table(), groups, has_min, depth) {
+            (false, 2, ..) => self.own::<Two<0, false>, Half<1, false>, 8>(wanted),
+            (false, 4, false, _, false, _) => self.own::<Four<0>, Half<1, false>, 8>(wanted),
+            (false, 4, false, ..) => self.own::<Four<0>, Half<1, true>, 8>(wanted),
+            (false, 4, true, 2, ..) => self.own::<Table<false>, Half<2, false>, 4>(wanted),
+            (false, 4, true, _, _, 4) => self.own::<Table<false>, Bf16, 4>(wanted),
+            (false, 4, true, ..) => self.own::<Table<true>, Half<1, false>, 8>(wanted),
+            (false, 5, _, _, false, _) => self.own::<Four<1>, Half<1, false>, 4>(wanted),
+            (false, 5, ..) => self.own::<Four<1>, Half<1, true>, 4>(wanted),
+            (false, ..) => self.own::<Bytes, Half<1, false>, 8>(wanted),
+            (true, 2, _, 2, ..) => self.multiples::<Two<0, false>, Super<2, true>, 4>(wanted),
+            (true, 2, ..) => self.multiples::<Two<0, false>, Super<1, false>, 8>(wanted),
+            (true, 3, false, ..) => self.multiples::<Two<1, false>, Super<2, false>, 4>(wanted),
+            (true, 3, true, 2, _, 4) => self.multiples::<Two<1, true>, Super<2, false>, 4>(wanted),
+            (true, 3, true, 2, ..) => self.multiples::<Two<1, true>, Super<2, false>, 1>(wanted),
+            (true, 3, true, _, _, 4) => self.multiples::<Two<1, true>, Super<1, false>, 4>(wanted),
+            (true, 3, true, ..) => self.multiples::<Two<1, true>, Super<1, false>, 1>(wanted),
+            (true, 4, false, ..) => self.multiples::<Four<0>, Super<1, true>, 8>(wanted),
+            (true, 4, true, _, _, 1) => self.multiples::<Table<false>, Super<1, false>, 1>(wanted),
+            (true, 4, true, _, _, 4) => self.multiples::<Table<false>, Super<1, false>, 4>(wanted),
+            (true, 4, true, ..) => self.multiples::<Table<true>, Super<1, false>, 8>(wanted),
+            (true, 5, ..) => self.multiples::<Four<1>, Super<1, true>, 4>(wanted),
+            (true, ..) => self.multiples::<Four<2>, Super<2, false>, 2>(wanted),
+        }
+    }
+}
+
+impl Matrix {
+    /// Products of a type with scales of its own.
+    fn own<C: Format, S: Own, const DEPTH: usize>(&self, wanted: Wanted<'_, '_>) {
+        debug_assert!(DEPTH <= rule::depth(self.codes));
+        match accumulation() {
+            Accumulation::Short => self.run_own::<C, S, Short, DEPTH>(wanted),
+            Accumulation::LongSigned if C::SPLIT => self.run_own::<C, S, Long<true>, DEPTH>(wanted),
+            _ => self.run_own::<C, S, Long<false>, DEPTH>(wanted),
+        }
+    }
+
+    fn run_own<C: Format, S: Own, A: Accumulate, const DEPTH: usize>(&self, wanted: Wanted<'_, '_>) {
+        let Wanted { n, x, panels, out } = wanted;
+        let rule = Rule::of(self.codes, A::SIGNED);
+        if n == 1 {
+            for p in panels {
+                put_eight(gemv::own::<C, S, A, DEPTH>(self.panel(p), &x.narrow, &rule), p, self.rows, out);
+            }
+            return;
+        }
+        let blocks = self.cols / BLOCK;
+        let mut unpacked = Unpacked::default();
+        let mut sums: Sums = [0.0; MAX_ROWS * PANEL];
+        let sums = &mut sums[..n * PANEL];
+        for p in panels {
+            sums.fill(0.0);
+            let parts = self.panel(p).chunks(gemm::BLOCKS * self.layout.lines(BLOCK));
+            for (i, part) in parts.enumerate() {
+                unpacked.fill_own::<C, S, A>(part, &rule);
+                let some = gemm::BLOCKS.min(blocks - i * gemm::BLOCKS);
+                gemm::own::<C, S, A, DEPTH>(&unpacked, some, &x.narrow, (i * gemm::BLOCKS, blocks), sums);
+            }
+            put_rows(sums, p, self.rows, out);
+        }
+    }
+
+    /// Products of a type whose scales are multiples.
+    fn multiples<C: Format, S: Multiples, const DEPTH: usize>(&self, wanted: Wanted<'_, '_>) {
+        debug_assert!(DEPTH <= rule::depth(self.codes));
+        match accumulation() {
+            Accumulation::Short => self.run_multiples::<C, S, Short, DEPTH>(wanted),
+            Accumulation::LongSigned if C::SPLIT => self.run_multiples::<C, S, Long<true>, DEPTH>(wanted),
+            _ => self.run_multiples::<C, S, Long<false>, DEPTH>(wanted),
+        }
+    }
+
+    fn run_multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usize>(&self, wanted: Wanted<'_, '_>) {
+        const MOST: usize = gemm::BLOCKS * BLOCK / WIDE;
+        let Wanted { n, x, panels, out } = wanted;
+        let rule = Rule::of(self.codes, A::SIGNED);
+        if n == 1 {
+            for p in panels {
+                put_eight(gemv::multiples::<C, S, A, DEPTH>(self.panel(p), &x.wide, &rule), p, self.rows, out);
+            }
+            return;
+        }
+        let blocks = self.cols / WIDE;
+        let mut unpacked = Unpacked::default();
+        let mut sums: Sums = [0.0; MAX_ROWS * PANEL];
+        let sums = &mut sums[..n * PANEL];
+        for p in panels {
+            sums.fill(0.0);
+            let parts = self.panel(p).chunks(MOST * self.layout.lines(WIDE));
+            for (i, part) in parts.enumerate() {
+                unpacked.fill_multiples::<C, S, A>(part, &rule);
+                let some = MOST.min(blocks - i * MOST);
+                gemm::multiples::<C, S, A, DEPTH>(&unpacked, some, &x.wide, (i * MOST, blocks), sums);
+            }
+            put_rows(sums, p, self.rows, out);
+        }
+    }
+}
+
+/// Stores the results of one row of activations.
+#[inline(always)]
+fn put_eight(sums: scales::Eight, panel: usize, rows: usize, out: &mut Output<'_>) {
+    let mut eight = [0.0; PANEL];
+    store(&mut eight, 0, sums[0]);
+    store(&mut eight, 4, sums[1]);
+    put_rows(&eight, panel, rows, out);
+}
+
+fn unfit(ty: TensorType, cols: usize) -> Error {
+    Error::new(ErrorKind::Internal, format!("no SIMD128 packing for {} with {cols} columns", ty.name))
+}
