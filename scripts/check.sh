@@ -17,6 +17,7 @@ check "lints, $wasm_target" wasm_clippy --quiet --lib --test ops_web -- -D warni
 check "lints, $wasm_target with threads" env PAGELM_VARIANT=threads bash -c 'source scripts/toolchain.sh && wasm_clippy --quiet --lib -- -D warnings'
 check 'types of scripts, server and pages' npx --no-install tsc --project tsconfig.json
 check 'types of the browser tests' npx --no-install tsc --project tests/browser/tsconfig.json
+check 'types of the bundlers' npx --no-install tsc --project tests/bundlers/tsconfig.json
 check 'types of the package' npm --prefix pkg run --silent check
 
 if ((${#failed[@]})); then

@@ -1,30 +1,54 @@
-// docs/chat.png: the picture in the README, of the real page with the real model after a finished answer.
-//   node scripts/screenshot.mjs [FILE]
+// Pictures of the page.
+//   node scripts/screenshot.mjs [FILE]        docs/chat.png: the real page with the real model after a finished answer
+//   node scripts/screenshot.mjs --all FOLDER  every screen, phone and desktop, light and dark, to be looked at
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot, serve } from '../tests/server/serve.mjs';
-import { launchChromium } from './browser.mjs';
+import { projectRoot } from '../tests/server/serve.mjs';
+import { answered, desktop, loadDefault, openPage, openSite, phone } from '../www/test/open.mjs';
+import { screens } from '../www/test/screens.mjs';
 
-const file = process.argv[2] ?? join(projectRoot, 'docs/chat.png');
-const server = await serve();
-const browser = await launchChromium({ webgpu: false });
-try {
-  const page = await browser.newPage({ viewport: { width: 1080, height: 680 }, colorScheme: 'light' });
-  await page.goto(server.origin);
-  await page.check('[name=backend][value=cpu]');
-  await page.click('#load-default');
-  await page.waitForSelector('#prompt:visible', { timeout: 120_000 });
-  let answers = 0;
-  for (const question of ['What is the capital of France?', 'Why is the sky blue? Answer in two sentences.']) {
+const questions = ['What is the capital of France?', 'Write a Python function that adds two numbers.'];
+
+/** @typedef {import('../www/test/open.mjs').Site} Site */
+
+/** @param {Site} site @param {string} file */
+async function paintChat(site, file) {
+  const { page, close } = await openPage(site, { viewport: { width: 1180, height: 760 }, colorScheme: 'light' });
+  await loadDefault(page);
+  for (const [index, question] of questions.entries()) {
     await page.fill('#prompt', question);
     await page.keyboard.press('Enter');
-    answers += 1;
-    await page.waitForFunction(
-      (n) => document.querySelectorAll('.turn.model .note:not(:empty)').length === n, answers, { timeout: 300_000 });
+    await answered(page, index + 1);
   }
+  await page.waitForTimeout(500); // the highlighter may still be on its way
   console.log((await page.locator('.turn.model .body').allInnerTexts()).join('\n---\n'));
   await page.screenshot({ path: file });
   console.log(`screenshot: ${file}`);
+  await close();
+}
+
+/** @param {Site} site @param {string} folder */
+async function paintAll(site, folder) {
+  mkdirSync(folder, { recursive: true });
+  for (const [kind, viewport] of Object.entries({ phone, desktop })) {
+    for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+      const { page, close } = await openPage(site, { viewport, colorScheme, reducedMotion: 'reduce' });
+      for (const [name, show] of screens) {
+        await show(page, site);
+        const file = join(folder, `${name.replace(' ', '-')}-${kind}-${colorScheme}.png`);
+        await page.screenshot({ path: file });
+        console.log(`screenshot: ${file}`);
+      }
+      await close();
+    }
+  }
+}
+
+const [first, folder] = process.argv.slice(2);
+const site = await openSite();
+try {
+  if (first === '--all') await paintAll(site, folder ?? join(projectRoot, 'tests/out/screens'));
+  else await paintChat(site, first ?? join(projectRoot, 'docs/chat.png'));
 } finally {
-  await browser.close();
-  await server.close();
+  await site.close();
 }

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs what is missing, and only that: scripts/setup.sh [node] [build] [check] [browser] [model] [test]
+# Installs what is missing, and only that: scripts/setup.sh [node] [build] [check] [browser] [model] [test] [bundlers]
 #   node     node modules
 #   build    these, a Rust toolchain for wasm32, wasm-bindgen
 #   check    cargo fmt and cargo clippy
 #   browser  Chromium
 #   model    pip, while the default model is not there
 #   test     the other browsers and a software Vulkan driver
+#   bundlers what tests/bundlers builds apps with
 # With nothing missing it takes about a second.
 source "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 source scripts/wasm-bindgen.sh
@@ -123,6 +124,16 @@ setup_test() {
   fi
 }
 
+# Their install scripts compile what they have ready-made anyway.
+setup_bundlers() {
+  local folder=tests/bundlers
+  if [[ ! $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]]; then
+    say "setup: npm ci in $folder"
+    npm --prefix "$folder" ci --ignore-scripts >&2 || die "npm ci failed in $folder; check the registry that 'npm config get registry' names"
+    touch "$folder/node_modules/.package-lock.json"
+  fi
+}
+
 for part in "${@:-build}"; do
   case $part in
     node) setup_node ;;
@@ -131,6 +142,7 @@ for part in "${@:-build}"; do
     browser) setup_browser ;;
     model) setup_model ;;
     test) setup_test ;;
-    *) die "setup.sh does not know '$part'; it can be node, build, check, browser, model or test" ;;
+    bundlers) setup_node; setup_bundlers ;;
+    *) die "setup.sh does not know '$part'; it can be node, build, check, browser, model, test or bundlers" ;;
   esac
 done

@@ -3,14 +3,17 @@
 //! Without an adapter these tests fail; `PAGELM_ALLOW_NO_GPU=1` turns that into a printed skip.
 #![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
 
+mod measured;
 mod ops;
 
 use std::rc::Rc;
 
-use ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
+use measured::{Kind, Measured};
+use ops::{Arithmetic, Case, Inputs, cases, integers, run_all, types};
 use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
 use pagelm::kernels::reference::Reference;
 use pagelm::kernels::{Backend, CacheShape, Head, PassKey, Step};
+use pagelm::quant::TYPES;
 use pagelm::{ErrorKind, Result};
 use pollster::block_on;
 
@@ -26,11 +29,18 @@ fn device(options: Options) -> Option<Rc<Device>> {
     }
 }
 
-fn run(cases: &[Case], options: Options) {
+fn run(test: &str, cases: &[Case], options: Options) {
     let Some(device) = device(options) else { return };
     let outcome = block_on(run_all(cases, Arithmetic::Single, || Ok(Reference::new()), || Gpu::on(device.clone())));
     match outcome {
-        Ok(compared) => println!("{} cases, {compared:?}", cases.len()),
+        Ok(found) => {
+            println!("{} cases, {:?}", cases.len(), found.all);
+            let mut measured = Measured::of(Kind::Type, "WGSL native");
+            for ((name, what), compared) in found.types {
+                measured.add(name, what, compared.worst.into(), compared.values);
+            }
+            measured.write(&format!("ops-{test}"));
+        }
         Err(why) => panic!("{why}"),
     }
 }
@@ -43,19 +53,19 @@ fn cramped() -> Options {
 #[test]
 fn matmul() {
     for tiling in [Tiling::Large, Tiling::Small] {
-        run(&cases::matmul(), Options { tiling, ..Options::default() });
+        run(&format!("matmul-{tiling:?}"), &cases::matmul(), Options { tiling, ..Options::default() });
     }
 }
 
 #[test]
 fn matmul_cramped() {
-    run(&cases::matmul(), cramped());
+    run("matmul-cramped", &cases::matmul(), cramped());
 }
 
 #[test]
 fn extreme() {
     // WGSL may take it that there are neither NaN nor infinities
-    run(&cases::extreme(Inputs::FINITE), Options::default());
+    run("extreme", &cases::extreme(Inputs::FINITE), Options::default());
 }
 
 #[test]
@@ -72,37 +82,48 @@ fn integers_on_the_reference() {
 
 #[test]
 fn embed() {
-    run(&cases::embed(), Options::default());
+    run("embed", &cases::embed(), Options::default());
 }
 
 #[test]
 fn embed_cramped() {
-    run(&cases::embed(), cramped());
+    run("embed-cramped", &cases::embed(), cramped());
 }
 
 #[test]
 fn elements() {
-    run(&cases::elements(), Options::default());
+    run("elements", &cases::elements(), Options::default());
 }
 
 #[test]
 fn elements_cramped() {
-    run(&cases::elements(), cramped());
+    run("elements-cramped", &cases::elements(), cramped());
 }
 
 #[test]
 fn attention() {
-    run(&cases::attention(), Options::default());
+    run("attention", &cases::attention(), Options::default());
 }
 
 #[test]
 fn experts() {
-    run(&cases::experts(), Options::default());
+    run("experts", &cases::experts(), Options::default());
 }
 
 #[test]
 fn experts_cramped() {
-    run(&cases::experts(), cramped());
+    run("experts-cramped", &cases::experts(), cramped());
+}
+
+#[test]
+fn types_on_the_reference() {
+    let mut measured = Measured::of(Kind::Type, "reference");
+    for info in TYPES {
+        let (embedded, multiplied) = block_on(types::check(Reference::new(), info.id)).expect(info.name);
+        measured.add(info.name, "embed", embedded.worst.into(), embedded.values);
+        measured.add(info.name, "matmul", multiplied.worst.into(), multiplied.values);
+    }
+    measured.write("types-reference");
 }
 
 #[test]
@@ -140,6 +161,9 @@ fn a_pass_is_one_submit_and_is_recorded_once() {
     gpu.pass(Step { tokens: &[2, 3], position: 2 }, KEY, never).expect("a replay");
     let after = gpu.counters();
     assert_eq!((after.recorded, after.passes, after.submits, after.dispatches), (1, 2, 2, 6));
+    // what is read of weights: two rows of the table, and all of it, in panels of 64
+    assert_eq!((before.weight_bytes, after.weight_bytes), ((2 + 64) * 32 * 4, 2 * (2 + 64) * 32 * 4));
+    assert_eq!(gpu.step_counters(), after.since(&before));
     // a replay writes the position and the tokens, nothing else
     assert_eq!(after.bytes_written - before.bytes_written, 4 + 2 * 4);
     assert_eq!(device.pipelines(), pipelines);
@@ -163,6 +187,22 @@ fn a_greedy_token_is_one_submit_and_eight_bytes() {
         let after = gpu.counters();
         assert_eq!((after.passes - before.passes, after.submits - before.submits), (1, 1));
         assert_eq!(after.bytes_read - before.bytes_read, 8);
+    }
+}
+
+#[test]
+fn buffers_are_given_back() {
+    let Some(device) = device(Options::default()) else { return };
+    for _ in 0..2 {
+        let (mut gpu, mut record) = small(&device);
+        gpu.pass(Step { tokens: &[0, 1], position: 0 }, KEY, &mut record).expect("a pass");
+        let x = gpu.create_buffer("x", 2, 32).expect("a buffer");
+        block_on(gpu.read(x, 1)).expect("a small readback");
+        block_on(gpu.read(x, 2)).expect("a larger one");
+        gpu.create_cache(16, &[CacheShape::KeysValues(32)]).expect("another cache");
+        assert!(device.buffer_bytes() >= gpu.bytes() && gpu.bytes() > 0);
+        drop(gpu);
+        assert_eq!(device.buffer_bytes(), 0);
     }
 }
 

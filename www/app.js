@@ -1,30 +1,99 @@
-// The chat page: choose a model, load it, talk to it. Each of these is a file of its own.
+// The chat page: choose a model, load it, talk to it. Each of these is a file of its own; here they meet.
 import { Chat } from './chat.js';
+import { Conversations } from './conversations.js';
+import { setUpDrawer } from './drawer.js';
 import { showInfo } from './gauges.js';
-import { setUpLoading } from './loading.js';
-import { announce, clearError, element, show } from './page.js';
+import { History } from './history.js';
+import { Library } from './library.js';
+import { Loading } from './loading.js';
+import { setUpOffline } from './offline.js';
+import { announce, clearError, element, hideNotice, show, showError } from './page.js';
+import { rememberModel } from './recent.js';
+import { setUpSettings } from './settings.js';
 
-const chat = new Chat();
+/** @typedef {import('./pagelm.js').ModelSource} ModelSource */
+/** @typedef {import('./conversations.js').Conversation} Conversation */
+/** @typedef {import('./conversations.js').UsedModel} UsedModel */
 
-setUpLoading((model, ready) => {
-  showInfo(model.info, ready);
-  show('chat');
-  chat.open(model);
-  announce(`${model.info.name} is ready`);
+setUpSettings();
+const drawer = setUpDrawer();
+const loading = new Loading();
+const store = new Conversations(() => history.draw());
+const history = new History(store, openConversation);
+const chat = new Chat((conversation) => {
+  store.keep(conversation).catch((error) => showError('The conversation is not stored.', error));
+  showAddress(conversation.id);
 });
+const library = new Library(start);
+openAddress();
+setUpOffline();
 
-element('new-chat', HTMLButtonElement).addEventListener('click', () => chat.clear());
-element('change-model', HTMLButtonElement).addEventListener('click', async () => {
-  show('choose');
-  element('load-default', HTMLElement).focus();
+/** @param {ModelSource} source @param {UsedModel} used */
+async function start(source, used) {
+  // two models at once may be more than the device has room for
   await chat.close();
+  const loaded = await loading.start(source, used.name);
+  if (!loaded) {
+    showWayBack();
+    return;
+  }
+  rememberModel(used);
+  showInfo(loaded.model.info, loaded.ready);
+  show('chat');
+  chat.use(loaded.model, used);
+  announce(`${loaded.model.info.name || used.name} is ready`);
+}
+
+/** @param {Conversation} [conversation]  none: a new one */
+function openConversation(conversation) {
+  drawer.close();
+  chat.open(conversation);
+  show('chat');
+  showAddress(conversation?.id ?? '');
+  // a new conversation without a model begins with one
+  if (!conversation && !chat.model) showLibrary();
+}
+
+function showLibrary() {
+  drawer.close();
+  chat.stop();
+  show('choose');
+  showWayBack();
+  library.refresh();
+  element('load-default', HTMLElement).focus();
+}
+
+function showWayBack() {
+  element('back-to-chat', HTMLElement).hidden = !chat.model && chat.conversation.messages.length === 0;
+}
+
+/** The open conversation is in the address, so that a reload finds it. @param {string} id */
+function showAddress(id) {
+  window.history.replaceState(null, '', id ? `#${id}` : location.pathname + location.search);
+  history.current = id;
+}
+
+async function openAddress() {
+  const id = location.hash.slice(1);
+  const conversation = id ? await store.get(id).catch(() => undefined) : undefined;
+  if (conversation) openConversation(conversation);
+  else history.draw();
+}
+
+element('new-chat', HTMLButtonElement).addEventListener('click', () => openConversation());
+element('change-model', HTMLButtonElement).addEventListener('click', showLibrary);
+element('choose-other', HTMLButtonElement).addEventListener('click', showLibrary);
+element('back-to-chat', HTMLButtonElement).addEventListener('click', () => show('chat'));
+element('load-again', HTMLButtonElement).addEventListener('click', () => {
+  const used = chat.conversation.model;
+  if (used?.source) start(used.source, used);
 });
 element('error-close', HTMLButtonElement).addEventListener('click', clearError);
-element('settings', HTMLFormElement).addEventListener('submit', (event) => event.preventDefault());
+element('notice-close', HTMLButtonElement).addEventListener('click', hideNotice);
 
 const about = element('about', HTMLDetailsElement);
 addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape') return;
+  if (event.key !== 'Escape' || element('settings-dialog', HTMLDialogElement).open) return;
   if (about.open) {
     about.open = false;
     about.querySelector('summary')?.focus();

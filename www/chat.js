@@ -1,156 +1,254 @@
-// The conversation: what was said, the answer that is being written, and the keys that drive it.
+// The conversation that is open: what was said, the answer that is being written, and the keys that drive it.
+import { newConversation } from './conversations.js';
 import { formatRate } from './format.js';
 import { Pulse, describeFinish, showContext, showSpeed } from './gauges.js';
 import { announce, clearError, element, showError } from './page.js';
+import { answerSettings } from './settings.js';
+import { ModelTurn, UserTurn } from './turn.js';
 
 /** @typedef {import('./pagelm.js').Model} Model */
 /** @typedef {import('./pagelm.js').ChatMessage} ChatMessage */
-/** @typedef {import('./pagelm.js').GenerateOptions} GenerateOptions */
-/** @typedef {{ turn: HTMLElement, body: HTMLElement, note: HTMLElement }} Turn */
+/** @typedef {import('./pagelm.js').ChatOptions} ChatOptions */
+/** @typedef {import('./conversations.js').Conversation} Conversation */
+/** @typedef {import('./conversations.js').UsedModel} UsedModel */
+
+/** Another answer than the one before needs chance, which the engine does without unless it is asked. */
+const regenerateTemperature = 0.8;
 
 export class Chat {
   /** @type {Model | undefined} */
   #model;
-  /** @type {ChatMessage[]} */
-  #messages = [];
+  /** @type {UsedModel | undefined} */
+  #used;
+  #conversation = newConversation();
+  /** @type {(UserTurn | ModelTurn)[]} one for each message */
+  #turns = [];
   /** @type {AbortController | undefined} of the answer that is being written */
   #answering;
   #pulse = new Pulse();
+  /** Whether the end of the answer is kept in view: who has scrolled up is reading. */
+  #following = true;
   #log = element('log', HTMLElement);
   #prompt = element('prompt', HTMLTextAreaElement);
+  #save;
 
-  constructor() {
+  /** @param {(conversation: Conversation) => void} save */
+  constructor(save) {
+    this.#save = save;
     element('ask', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
-      this.#send();
+      this.#send(this.#prompt.value);
     });
     this.#prompt.addEventListener('keydown', (event) => {
       // during composition Enter chooses a candidate of the input method
       if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
       event.preventDefault();
-      this.#send();
+      this.#send(this.#prompt.value);
     });
     this.#prompt.addEventListener('input', () => this.#fitPrompt());
+    addEventListener('scroll', () => { this.#following = isAtEnd(); }, { passive: true });
+    // the text is laid out with the next frame, not when it arrives
+    new ResizeObserver(() => { if (this.#answering) this.#follow(); }).observe(this.#log);
     element('stop', HTMLButtonElement).addEventListener('click', () => this.stop());
     for (const button of element('suggestions', HTMLElement).querySelectorAll('button')) {
-      button.addEventListener('click', () => {
-        this.#prompt.value = button.textContent ?? '';
-        this.#send();
-      });
+      button.addEventListener('click', () => this.#send(button.textContent ?? ''));
     }
   }
 
-  /** @param {Model} model */
-  open(model) {
+  get conversation() {
+    return this.#conversation;
+  }
+
+  get model() {
+    return this.#model;
+  }
+
+  /** The conversation goes on with this model. @param {Model} model @param {UsedModel} used */
+  use(model, used) {
     this.#model = model;
-    this.clear();
+    this.#used = used;
+    showContext(0, model.info.contextLength);
+    this.#showReadiness();
+    this.#prompt.focus();
   }
 
   async close() {
     this.stop();
     const model = this.#model;
     this.#model = undefined;
+    this.#showReadiness();
     await model?.close();
   }
 
-  /** Ends the answer that is being written; what is there of it stays. Says whether there was one. */
+  /** Ends the answer that is being written; what is there of it stays. */
   stop() {
     this.#answering?.abort();
-    return this.#answering !== undefined;
   }
 
-  clear() {
+  /** Shows a conversation, a new one without an argument. @param {Conversation} [conversation] */
+  open(conversation = newConversation()) {
     this.stop();
-    this.#messages = [];
+    this.#conversation = conversation;
     this.#log.replaceChildren();
-    element('opening', HTMLElement).hidden = false;
+    this.#turns = [];
+    for (const message of conversation.messages) {
+      if (message.role === 'user') this.#addQuestion(message.content);
+      else this.#addAnswer().show(message);
+    }
     if (this.#model) showContext(0, this.#model.info.contextLength);
     showSpeed('');
     clearError();
-    this.#prompt.focus();
+    this.#showReadiness();
+    scrollToEnd();
+    if (this.#model) this.#prompt.focus();
   }
 
-  async #send() {
-    const content = this.#prompt.value.trim();
+  /** @param {string} text @param {ChatOptions} [overrides] */
+  async #send(text, overrides) {
+    const content = text.trim();
     const model = this.#model;
     if (!content || !model || this.#answering) return;
     this.#prompt.value = '';
     this.#fitPrompt();
     clearError();
-    element('opening', HTMLElement).hidden = true;
-
-    const messages = this.#messages; // a new chat begins with another list
-    messages.push({ role: 'user', content });
-    const question = this.#addTurn('you', content);
-    const answer = this.#addTurn('model', '');
-    const controller = new AbortController();
-    this.#setAnswering(controller);
+    const conversation = this.#conversation;
+    conversation.messages.push({ role: 'user', content });
+    const question = this.#addQuestion(content);
+    const answer = this.#addAnswer();
+    this.#following = true;
+    scrollToEnd();
+    this.#setAnswering(new AbortController());
+    this.#keep(conversation);
     try {
-      const text = await this.#stream(model, answer, controller.signal);
-      messages.push({ role: 'assistant', content: text });
+      const note = await this.#stream(model, answer, conversation, overrides);
+      const { content: said, reasoning } = answer;
+      conversation.messages.push({ role: 'assistant', content: said, ...(reasoning && { reasoning }), note });
     } catch (error) {
-      // the question goes back to where it can be changed and sent again
-      messages.pop();
-      question.turn.remove();
-      answer.turn.remove();
-      if (messages === this.#messages && model === this.#model) {
-        this.#prompt.value ||= content;
-        this.#fitPrompt();
-        showError('There is no answer.', error);
-      }
+      this.#takeBack(conversation, [question, answer], content, error);
     } finally {
       this.#setAnswering(undefined);
+      this.#keep(conversation);
     }
   }
 
   /**
-   * @param {Model} model
-   * @param {Turn} answer
-   * @param {AbortSignal} signal
-   * @returns {Promise<string>} the whole answer
+   * Without an answer the question goes back to where it can be changed and sent again.
+   * @param {Conversation} conversation @param {(UserTurn | ModelTurn)[]} turns @param {string} content @param {unknown} error
    */
-  async #stream(model, answer, signal) {
-    const { messages: prompt, options } = this.#request();
-    const text = answer.body.appendChild(document.createTextNode(''));
-    /** @type {Text | undefined} */
-    let thoughts;
-    for await (const part of model.chat(prompt, { ...options, signal })) {
-      if (part.type === 'text-delta') {
-        this.#pulse.tick();
-        const follow = isAtEnd();
-        text.appendData(part.text);
-        if (follow) scrollToEnd();
-      } else if (part.type === 'reasoning-delta') {
-        this.#pulse.tick();
-        const follow = isAtEnd();
-        thoughts ??= addThoughts(answer.turn, answer.body);
-        thoughts.appendData(part.text);
-        if (follow) scrollToEnd();
-      } else if (part.type === 'finish') {
-        answer.note.textContent = describeFinish(part);
-        if (this.#model === model && answer.turn.isConnected) {
-          showSpeed(formatRate(part.timings.generatedTokens, part.timings.generateMs));
-          showContext(part.usage.promptTokens + part.usage.generatedTokens, model.info.contextLength);
-          announce(part.reason === 'aborted' ? 'Stopped' : 'The answer is complete');
-        }
-        if (isAtEnd()) scrollToEnd();
-      }
-    }
-    return text.data;
+  #takeBack(conversation, turns, content, error) {
+    conversation.messages.pop();
+    for (const turn of turns) turn.remove();
+    this.#turns = this.#turns.filter((turn) => !turns.includes(turn));
+    if (conversation !== this.#conversation || !this.#model) return;
+    this.#prompt.value ||= content;
+    this.#fitPrompt();
+    showError('There is no answer.', error);
   }
 
-  /** What the settings make of the conversation; an empty field is left to the engine. */
-  #request() {
-    const number = (/** @type {string} */ id) => {
-      const { valueAsNumber } = element(id, HTMLInputElement);
-      return Number.isNaN(valueAsNumber) ? undefined : valueAsNumber;
-    };
-    const system = element('system', HTMLTextAreaElement).value.trim();
+  /**
+   * @param {Model} model @param {ModelTurn} answer @param {Conversation} conversation @param {ChatOptions} [overrides]
+   * @returns {Promise<string>} the line of figures
+   */
+  async #stream(model, answer, conversation, overrides) {
+    const { messages, options } = this.#request(model, conversation);
+    let note = '';
+    for await (const part of model.chat(messages, { ...options, ...overrides, signal: this.#answering?.signal })) {
+      if (part.type === 'text-delta') {
+        this.#pulse.tick();
+        answer.addText(part.text);
+      } else if (part.type === 'reasoning-delta') {
+        this.#pulse.tick();
+        answer.addThought(part.text);
+      } else if (part.type === 'finish') {
+        note = describeFinish(part);
+        answer.finish(note);
+        this.#follow();
+        if (this.#model === model && answer.element.isConnected) this.#showFinish(model, part);
+      }
+    }
+    return note;
+  }
+
+  #follow() {
+    if (this.#following) scrollToEnd();
+  }
+
+  /** @param {Model} model @param {import('./pagelm.js').Finish} finish */
+  #showFinish(model, { reason, usage, timings }) {
+    showSpeed(formatRate(timings.generatedTokens, timings.generateMs));
+    showContext(usage.promptTokens + usage.generatedTokens, model.info.contextLength);
+    announce(reason === 'aborted' ? 'Stopped' : 'The answer is complete');
+  }
+
+  /** What the settings make of the conversation. @param {Model} model @param {Conversation} conversation */
+  #request(model, conversation) {
+    const { system, options } = answerSettings(model.info);
+    const thinks = model.info.reasoning !== 'none';
     /** @type {ChatMessage[]} */
-    const messages = system ? [{ role: 'system', content: system }, ...this.#messages] : [...this.#messages];
-    /** @type {GenerateOptions} */
-    const options = { temperature: number('temperature'), topP: number('top-p'), maxTokens: number('max-tokens') };
+    const messages = conversation.messages.map(({ role, content, reasoning }) => (
+      { role, content, ...(thinks && reasoning && { reasoning_content: reasoning }) }));
+    if (system) messages.unshift({ role: 'system', content: system });
     return { messages, options };
+  }
+
+  /** Says a question again, in other words or for another answer; what came after it is gone. @param {UserTurn} question @param {string} content @param {ChatOptions} [overrides] */
+  #askAgain(question, content, overrides) {
+    if (this.#answering || !this.#model) return;
+    const index = this.#turns.indexOf(question);
+    if (index < 0) return;
+    for (const turn of this.#turns.splice(index)) turn.remove();
+    this.#conversation.messages.length = index;
+    this.#send(content, overrides);
+    this.#prompt.focus();
+  }
+
+  /** @param {string} content */
+  #addQuestion(content) {
+    const turn = new UserTurn(content, (changed) => this.#askAgain(turn, changed));
+    this.#addTurn(turn);
+    return turn;
+  }
+
+  #addAnswer() {
+    const turn = new ModelTurn(() => {
+      const question = this.#turns[this.#turns.indexOf(turn) - 1];
+      if (!this.#model || !(question instanceof UserTurn)) return;
+      const { temperature } = answerSettings(this.#model.info).options;
+      this.#askAgain(question, question.content, temperature ? {} : { temperature: regenerateTemperature });
+    });
+    this.#addTurn(turn);
+    return turn;
+  }
+
+  /** @param {UserTurn | ModelTurn} turn */
+  #addTurn(turn) {
+    this.#turns.push(turn);
+    this.#log.append(turn.element);
+    element('opening', HTMLElement).hidden = true;
+  }
+
+  /** @param {Conversation} conversation */
+  #keep(conversation) {
+    conversation.updated = Date.now();
+    if (this.#used) conversation.model = this.#used;
+    this.#save(conversation);
+    this.#showReadiness();
+  }
+
+  /** What of the composer can be used: it depends on the model, and on whether anything was said. */
+  #showReadiness() {
+    const ready = this.#model !== undefined;
+    element('opening', HTMLElement).hidden = !ready || this.#turns.length > 0;
+    element('ask', HTMLElement).hidden = !ready;
+    element('gauges', HTMLElement).hidden = !ready;
+    element('no-model', HTMLElement).hidden = ready;
+    document.body.classList.toggle('can-ask', ready && !this.#answering);
+    if (ready) return;
+    const used = this.#conversation.model;
+    const again = element('load-again', HTMLButtonElement);
+    again.hidden = !used?.source;
+    again.textContent = `Load ${used?.name ?? ''}`;
+    element('no-model-text', HTMLElement).textContent = used ? `This chat was with ${used.name}.` : 'No model is loaded.';
   }
 
   /** @param {AbortController | undefined} controller */
@@ -168,45 +266,11 @@ export class Chat {
     else this.#pulse.stop();
   }
 
-  /** @param {'you' | 'model'} who @param {string} content @returns {Turn} */
-  #addTurn(who, content) {
-    const turn = document.createElement('article');
-    const label = document.createElement('h2');
-    const body = document.createElement('p');
-    const note = document.createElement('p');
-    turn.className = `turn ${who}`;
-    label.textContent = who;
-    body.className = 'body';
-    body.textContent = content;
-    note.className = 'note';
-    turn.append(label, body, note);
-    this.#log.append(turn);
-    scrollToEnd();
-    return { turn, body, note };
-  }
-
   #fitPrompt() {
     this.#prompt.style.height = 'auto';
     this.#prompt.style.height = `${this.#prompt.scrollHeight}px`;
   }
 }
 
-/**
- * What a model thinks before it answers, folded away above the answer.
- * @param {HTMLElement} turn @param {HTMLElement} body
- */
-function addThoughts(turn, body) {
-  const fold = document.createElement('details');
-  const summary = document.createElement('summary');
-  const thoughts = document.createElement('p');
-  fold.className = 'thoughts';
-  summary.textContent = 'Thinking';
-  const text = thoughts.appendChild(document.createTextNode(''));
-  fold.append(summary, thoughts);
-  turn.insertBefore(fold, body);
-  return text;
-}
-
-// The page follows the answer only while its end is in view: who has scrolled up is reading.
 const isAtEnd = () => innerHeight + scrollY >= document.documentElement.scrollHeight - 48;
 const scrollToEnd = () => scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });

@@ -3,7 +3,7 @@
 /** @param {number} bytes  in decimal units, as download dialogs have them */
 export function formatBytes(bytes) {
   if (bytes < 1e6) return `${Math.round(bytes / 1e3)} kB`;
-  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(1)} MB`;
+  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(bytes < 100e6 ? 1 : 0)} MB`;
   return `${(bytes / 1e9).toFixed(2)} GB`;
 }
 

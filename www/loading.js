@@ -1,22 +1,30 @@
-// The choice of a model, and its way into the page.
-import { formatBytes } from './format.js';
+// A model's way into the page: its stages, how fast they are, and how long they will take.
+import { formatBytes, formatSeconds } from './format.js';
 import { announce, clearError, element, show, showError } from './page.js';
+import { loadSettings } from './settings.js';
+import { load } from './store.js';
 
 /** @typedef {import('./pagelm.js').Model} Model */
 /** @typedef {import('./pagelm.js').ModelSource} ModelSource */
 /** @typedef {import('./pagelm.js').LoadProgress} LoadProgress */
+/** @typedef {{ fromCache: boolean, loadMs: number }} Ready */
 
 const stages = { download: 'Download', verify: 'Check', upload: 'Into the engine', compile: 'Compile' };
+const speedWindowMs = 4000; // speed is that of the last seconds: a mean over all would hide that it changes
 
 /** One line of the progress list for each kind of work that has begun. */
 class ProgressList {
   /** @type {Map<string, { bar: HTMLProgressElement, text: HTMLElement }>} */
   #rows = new Map();
   #list = element('progress', HTMLElement);
+  /** @type {{ time: number, loaded: number }[]} of the download, oldest first */
+  #samples = [];
 
   clear() {
     this.#rows.clear();
+    this.#samples = [];
     this.#list.replaceChildren();
+    element('pace', HTMLElement).textContent = '';
   }
 
   /** @param {LoadProgress} event */
@@ -28,6 +36,20 @@ class ProgressList {
     }
     const unit = type === 'compile' ? String : formatBytes;
     text.textContent = total > 0 ? `${unit(loaded)} of ${unit(total)}` : unit(loaded);
+    if (type === 'download') element('pace', HTMLElement).textContent = this.#pace(loaded, total);
+  }
+
+  /** Speed and remaining time of the download. @param {number} loaded @param {number} total */
+  #pace(loaded, total) {
+    if (total > 0 && loaded >= total) return '';
+    const time = performance.now();
+    this.#samples.push({ time, loaded });
+    while (time - this.#samples[0].time > speedWindowMs) this.#samples.shift();
+    const { time: since, loaded: from } = this.#samples[0];
+    if (time - since < 500 || loaded === from) return '';
+    const bytesPerMs = (loaded - from) / (time - since);
+    const left = total > 0 ? `, ${formatSeconds((total - loaded) / bytesPerMs)} left` : '';
+    return `${formatBytes(bytesPerMs * 1000)}/s${left}`;
   }
 
   /** @param {LoadProgress['type']} type */
@@ -49,100 +71,58 @@ class ProgressList {
   }
 }
 
-/** @param {(model: Model, ready: { fromCache: boolean, loadMs: number } | undefined) => void} onModel */
-export function setUpLoading(onModel) {
-  const form = element('choose-form', HTMLFormElement);
-  const file = element('file', HTMLInputElement);
-  const progress = new ProgressList();
+export class Loading {
+  #progress = new ProgressList();
   /** @type {AbortController | undefined} */
-  let current;
+  #current;
 
-  /** @param {ModelSource} source @param {string} name */
-  async function start(source, name) {
-    if (current) return;
+  constructor() {
+    element('cancel', HTMLButtonElement).addEventListener('click', () => this.#current?.abort());
+  }
+
+  /**
+   * @param {ModelSource} source @param {string} name
+   * @returns {Promise<{ model: Model, ready: Ready | undefined } | undefined>} undefined where it did not load, which is said
+   */
+  async start(source, name) {
+    if (this.#current) return undefined;
     const controller = new AbortController();
-    current = controller;
-    clearError();
-    progress.clear();
-    element('loading-title', HTMLElement).textContent = name;
-    show('loading');
-    element('loading-title', HTMLElement).focus();
-    announce(`Loading ${name}`);
-    const backend = /** @type {'auto' | 'webgpu' | 'cpu'} */ (new FormData(form).get('backend'));
-    /** @type {{ fromCache: boolean, loadMs: number } | undefined} */
+    this.#current = controller;
+    this.#open(name);
+    /** @type {Ready | undefined} */
     let ready;
     try {
-      const { load } = await import('./pagelm.js');
       const model = await load(source, {
-        backend,
+        ...loadSettings(),
+        backend: chosenBackend(),
         signal: controller.signal,
-        onProgress(event) {
+        onProgress: (event) => {
           if (event.type === 'ready') ready = event;
-          else progress.update(event);
+          else this.#progress.update(event);
         },
       });
-      onModel(model, ready);
+      return { model, ready };
     } catch (error) {
       show('choose');
       element('load-default', HTMLElement).focus();
       if (controller.signal.aborted) announce('Loading was cancelled');
       else showError(`${name} did not load.`, error);
+      return undefined;
     } finally {
-      current = undefined;
+      this.#current = undefined;
     }
   }
 
-  /** @param {File | null | undefined} chosen */
-  function startFile(chosen) {
-    if (!chosen) return;
-    if (/\.gguf$/i.test(chosen.name)) start(chosen, chosen.name);
-    else showError(`${chosen.name} is no .gguf file.`, new Error('Choose a model in the GGUF format.'));
+  /** @param {string} name */
+  #open(name) {
+    clearError();
+    this.#progress.clear();
+    element('loading-title', HTMLElement).textContent = name;
+    show('loading');
+    element('loading-title', HTMLElement).focus();
+    announce(`Loading ${name}`);
   }
-
-  file.addEventListener('change', () => {
-    startFile(file.files?.[0]);
-    file.value = ''; // so that the same file can be chosen again
-  });
-  element('cancel', HTMLButtonElement).addEventListener('click', () => current?.abort());
-  setUpDrop(startFile);
-  setUpDefault(form, start);
 }
 
-/**
- * @param {HTMLFormElement} form
- * @param {(source: ModelSource, name: string) => void} start
- */
-async function setUpDefault(form, start) {
-  const response = fetch('./default-model.json').then((answer) => answer.json());
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    try {
-      const model = await response;
-      start({ url: new URL(`./models/${model.file}`, document.baseURI).href, sha256: model.sha256 }, model.name);
-    } catch (error) {
-      showError('The default model is not known.', error);
-    }
-  });
-  const model = await response.catch(() => undefined); // the button says why, when it is pressed
-  if (!model) return;
-  element('default-name', HTMLElement).textContent = model.name;
-  element('default-detail', HTMLElement).textContent = model.detail;
-}
-
-/** A file may be dropped anywhere while a model is being chosen. @param {(file: File | null | undefined) => void} onFile */
-function setUpDrop(onFile) {
-  const accepts = (/** @type {DragEvent} */ event) =>
-    document.body.dataset.view === 'choose' && event.dataTransfer?.types.includes('Files');
-  addEventListener('dragover', (event) => {
-    event.preventDefault(); // or the browser would leave the page and show the file
-    document.body.classList.toggle('dragging', Boolean(accepts(event)));
-  });
-  addEventListener('dragleave', (event) => {
-    if (!event.relatedTarget) document.body.classList.remove('dragging');
-  });
-  addEventListener('drop', (event) => {
-    event.preventDefault();
-    document.body.classList.remove('dragging');
-    if (accepts(event)) onFile(event.dataTransfer?.files[0]);
-  });
-}
+const chosenBackend = () =>
+  /** @type {'auto' | 'webgpu' | 'cpu'} */ (new FormData(element('choose-form', HTMLFormElement)).get('backend'));

@@ -1,4 +1,9 @@
-// The page's elements by id, and the three views that they form.
+// The page's elements by id, its views, and what it says: to everybody, or to screen readers only.
+import { advise } from './advice.js';
+
+/** @typedef {'choose' | 'loading' | 'chat'} View */
+/** @type {View[]} */
+const views = ['choose', 'loading', 'chat'];
 
 /**
  * @template {HTMLElement} T
@@ -8,16 +13,15 @@
  */
 export function element(id, type) {
   const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`index.html has no ${type.name} with the id "${id}"`);
+  if (!(found instanceof type)) throw new Error(`this page has no ${type.name} with the id "${id}"`);
   return found;
 }
 
-/** @param {'choose' | 'loading' | 'chat'} view */
+/** @param {View} view */
 export function show(view) {
   document.body.dataset.view = view;
-  for (const id of ['choose', 'loading', 'chat']) element(id, HTMLElement).hidden = id !== view;
+  for (const id of views) element(id, HTMLElement).hidden = id !== view;
   element('composer', HTMLElement).hidden = view !== 'chat';
-  element('chat-tools', HTMLElement).hidden = view !== 'chat';
 }
 
 /** Says something to screen readers only. @param {string} text */
@@ -25,17 +29,49 @@ export function announce(text) {
   element('status', HTMLElement).textContent = text;
 }
 
-/** @param {string} title @param {unknown} error  pagelm's errors have a `code`, and a message that says what to do */
+/** @param {string} title @param {unknown} error  pagelm's errors have a `code`, and a message with value and limit */
 export function showError(title, error) {
   const { code = '', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error ?? {});
   element('error-title', HTMLElement).textContent = title;
   element('error-message', HTMLElement).textContent = message;
+  element('error-advice', HTMLElement).textContent = advise(code);
   element('error-code', HTMLElement).textContent = code;
-  element('error', HTMLElement).hidden = false;
+  const panel = element('error', HTMLElement);
+  panel.hidden = false;
+  panel.scrollIntoView({ block: 'center' }); // what was pressed may be far below
 }
 
 export function clearError() {
   element('error', HTMLElement).hidden = true;
+}
+
+const noticeMs = 12_000;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let noticeTimer;
+
+/**
+ * A line at the edge of the screen that can be acted on, such as "Deleted. Undo".
+ * @param {string} text
+ * @param {{ label: string, act: () => void }} [action]
+ * @param {{ stays?: boolean }} [options]  until it is dismissed
+ */
+export function showNotice(text, action, { stays = false } = {}) {
+  const notice = element('notice', HTMLElement);
+  const button = element('notice-action', HTMLButtonElement);
+  element('notice-text', HTMLElement).textContent = text;
+  button.hidden = !action;
+  button.textContent = action?.label ?? '';
+  button.onclick = () => {
+    notice.hidden = true;
+    action?.act();
+  };
+  notice.hidden = false;
+  clearTimeout(noticeTimer);
+  if (!stays) noticeTimer = setTimeout(() => { notice.hidden = true; }, noticeMs);
+}
+
+export function hideNotice() {
+  element('notice', HTMLElement).hidden = true;
 }
 
 /** Fills a definition list. @param {HTMLElement} list @param {[string, string][]} rows */

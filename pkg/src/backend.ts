@@ -1,5 +1,5 @@
 /** In the worker: which backend to try, and why. */
-import type { Backend } from './engine.js';
+import type { AdapterLimits, Backend } from './engine.js';
 import { PagelmError, toPagelmError } from './errors.js';
 import type { LoadSettings } from './protocol.js';
 
@@ -9,6 +9,10 @@ export interface BackendChoice {
   reason: string;
   /** WebGPU was not asked for by name: when it does not take the model, the CPU does. */
   mayFallBack: boolean;
+  /** No backend was asked for by name. */
+  isAuto?: boolean;
+  /** What the adapter allows, if one was asked for. */
+  adapter?: AdapterLimits;
 }
 
 /** What is asked of `navigator.gpu`. */
@@ -20,6 +24,7 @@ interface Adapter {
   readonly info?: { readonly vendor?: string; readonly architecture?: string; readonly device?: string; readonly description?: string; readonly isFallbackAdapter?: boolean };
   /** Where browsers had it before it moved to `info`. */
   readonly isFallbackAdapter?: boolean;
+  readonly limits?: Partial<AdapterLimits>;
 }
 
 /** Vulkan's and Direct3D's emulations on the CPU: each is slower than the CPU backend itself. */
@@ -31,11 +36,12 @@ export async function chooseBackend(wanted: LoadSettings['backend'], gpu: Gpu | 
   const found = await findAdapter(gpu);
   if (wanted === 'webgpu') {
     if ('missing' in found) throw unavailable(found.missing);
-    return { backend: 'webgpu', reason: `WebGPU was asked for; the adapter is ${found.name}.`, mayFallBack: false };
+    return { backend: 'webgpu', reason: `WebGPU was asked for; the adapter is ${found.name}.`, mayFallBack: false, ...found.limits };
   }
-  if ('missing' in found) return cpu(`The CPU is used because ${found.missing}.`);
-  if (found.software) return cpu(`The CPU is used because the WebGPU adapter (${found.name}) is a software emulation.`);
-  return { backend: 'webgpu', reason: `WebGPU is used because there is a hardware adapter (${found.name}).`, mayFallBack: true };
+  if ('missing' in found) return { ...cpu(`The CPU is used because ${found.missing}.`), isAuto: true };
+  const auto = { isAuto: true, ...found.limits };
+  if (found.software) return { ...cpu(`The CPU is used because the WebGPU adapter (${found.name}) is a software emulation.`), ...auto };
+  return { backend: 'webgpu', reason: `WebGPU is used because there is a hardware adapter (${found.name}).`, mayFallBack: true, ...auto };
 }
 
 /** The choice after `error` in preparing WebGPU, or undefined when the CPU would fail just so. */
@@ -50,7 +56,14 @@ function cpu(reason: string): BackendChoice {
   return { backend: 'cpu', reason, mayFallBack: false };
 }
 
-async function findAdapter(gpu: Gpu | undefined): Promise<{ missing: string } | { name: string; software: boolean }> {
+interface Found {
+  name: string;
+  software: boolean;
+  /** To be spread into a choice. */
+  limits: { adapter?: AdapterLimits };
+}
+
+async function findAdapter(gpu: Gpu | undefined): Promise<{ missing: string } | Found> {
   if (gpu === undefined) return { missing: 'navigator.gpu does not exist in the worker' };
   let adapter: Adapter | null;
   try {
@@ -62,7 +75,13 @@ async function findAdapter(gpu: Gpu | undefined): Promise<{ missing: string } | 
   const { info } = adapter;
   const words = [info?.vendor, info?.architecture, info?.device, info?.description].filter((word) => word);
   const name = words.length > 0 ? words.join(' ') : 'unnamed';
-  return { name, software: (info?.isFallbackAdapter ?? adapter.isFallbackAdapter ?? false) || SOFTWARE.test(name) };
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits ?? {};
+  const isKnown = maxBufferSize !== undefined && maxStorageBufferBindingSize !== undefined;
+  return {
+    name,
+    software: (info?.isFallbackAdapter ?? adapter.isFallbackAdapter ?? false) || SOFTWARE.test(name),
+    limits: isKnown ? { adapter: { maxBufferSize, maxStorageBufferBindingSize } } : {},
+  };
 }
 
 function unavailable(why: string): PagelmError {

@@ -10,6 +10,9 @@ import type { LoadSettings } from './protocol.js';
  */
 export type Build = 'baseline' | 'relaxed' | 'threads';
 
+/** What was asked for. */
+export type BuildSettings = Pick<LoadSettings, 'kernels' | 'threads'>;
+
 export interface BuildChoice {
   build: Build;
   /** Threads that run the model, the worker's own included. */
@@ -22,7 +25,7 @@ export interface BuildChoice {
 const MOST_BY_DEFAULT = 8;
 
 /** @throws {PagelmError} `unsupported-environment` for a browser without SIMD, or without the kernels that were asked for by name */
-export function chooseBuild(backend: Backend, { kernels = 'auto', threads }: LoadSettings, features: Features): BuildChoice {
+export function chooseBuild(backend: Backend, { kernels = 'auto', threads }: BuildSettings, features: Features): BuildChoice {
   if (!features.simd) throw lacking('WebAssembly SIMD');
   const isRelaxed = kernels.startsWith('relaxed');
   if (isRelaxed && !features.relaxedSimd) throw lacking(`relaxed SIMD, which kernels '${kernels}' needs`);

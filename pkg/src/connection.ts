@@ -1,8 +1,7 @@
 /** On the page: the calls that wait for the worker's answer. */
 import { type ErrorCode, PagelmError, errorFromData } from './errors.js';
-import type { CallMessage, Calls, FromWorker, GenerateMessage, ToWorker } from './protocol.js';
+import type { CallMessage, Calls, FromWorker, GenerateMessage, ToWorker, WorkerEvent } from './protocol.js';
 import type { GenerationStream } from './stream.js';
-import type { LoadProgress } from './types.js';
 
 /** What a connection needs of a `Worker`. */
 export interface WorkerPort {
@@ -14,7 +13,7 @@ export interface WorkerPort {
 interface PendingCall {
   resolve(value: Calls[keyof Calls]['result']): void;
   reject(error: PagelmError): void;
-  progress: ((event: LoadProgress) => void) | undefined;
+  progress: ((event: WorkerEvent) => void) | undefined;
 }
 
 type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never;
@@ -40,7 +39,7 @@ export class Connection {
   /** Sends a call; `progress` hears of a load's. */
   call<T extends keyof Calls>(
     message: Unnumbered<Extract<CallMessage, { type: T }>>,
-    progress?: (event: LoadProgress) => void,
+    progress?: (event: WorkerEvent) => void,
   ): { id: number; answer: Promise<Calls[T]['result']> } {
     const id = this.#nextId++;
     const answer = new Promise<Calls[keyof Calls]['result']>((resolve, reject) => {

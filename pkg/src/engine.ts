@@ -6,6 +6,8 @@
  * a string property `code`, one of the engine's codes in `errors.ts`.
  */
 
+import type { Fit, GpuCounters, Inspection } from './types.js';
+
 /** Which kernels run the model. */
 export type Backend = 'webgpu' | 'cpu';
 
@@ -23,14 +25,21 @@ export interface LoaderOptions {
   contextLength?: number;
   /** Jinja source that replaces the file's own template. */
   chatTemplate?: string;
-  /** Size of the whole GGUF file in bytes. */
+  /** Size of the GGUF file in bytes; of a model in several, of the first. */
   fileBytes: number;
 }
 
 /** Takes a GGUF file as a stream of bytes. Nothing that was pushed is referred to after `push` returns. */
 export interface Loader {
+  /**
+   * Of a model in several files: takes the first bytes of the next one, which has `bytes` bytes, before the first push. 0, or how
+   * many of its first bytes are needed. What is pushed then is all files end to end.
+   */
+  addPart(prefix: Uint8Array, bytes: number): number;
   /** True exactly once: the header is complete, and `prepare` must be awaited before the next push. */
   push(bytes: Uint8Array): boolean;
+  /** Whether the model fits, once the header is complete. */
+  fits(adapter?: AdapterLimits): EngineFits;
   /** Checks the model, gets the device, allocates. */
   prepare(): Promise<void>;
   /** Waits for the GPU's uploads. */
@@ -39,6 +48,32 @@ export interface Loader {
   finish(): Promise<Engine>;
   free(): void;
 }
+
+/** Of a WebGPU adapter's `limits`, in bytes. */
+export interface AdapterLimits {
+  maxBufferSize: number;
+  maxStorageBufferBindingSize: number;
+}
+
+/** What each backend says. */
+export interface EngineFits {
+  cpu: Fit;
+  /** Null without an adapter. */
+  webgpu: Fit | null;
+}
+
+/** Takes the beginning of a GGUF file. */
+export interface Inspector {
+  /** As the loader's. */
+  addPart(prefix: Uint8Array, bytes: number): number;
+  /** True exactly once: the header is complete. Not every piece is looked at; an empty one makes it look. */
+  push(bytes: Uint8Array): boolean;
+  report(adapter?: AdapterLimits): EngineInspection;
+  free(): void;
+}
+
+/** `Inspection` without what JavaScript adds. */
+export type EngineInspection = Omit<Inspection, 'fits' | 'backend' | 'reason' | 'storage'>;
 
 /** `ModelInfo` without what JavaScript adds. */
 export interface EngineInfo {
@@ -115,6 +150,7 @@ export interface Engine {
   logits(tokens: Uint32Array): Promise<Float32Array>;
   /** (tokens.length - 1) */
   score(tokens: Uint32Array): Promise<Float32Array>;
+  counters(): GpuCounters | null;
   free(): void;
 }
 
@@ -122,6 +158,7 @@ export interface Engine {
 export interface EngineModule {
   Hasher: new () => Hasher;
   Loader: new (options: LoaderOptions) => Loader;
+  Inspector: new (options: { fileBytes: number; contextLength?: number; chatTemplate?: string }) => Inspector;
   /** How many threads a CPU loader that is prepared from now on has; the others are there, or about to be. */
   setThreads(count: number): void;
   /** How many of them share the work of a single token, at most. */

@@ -1,9 +1,8 @@
 /** In the worker: the builds of the engine, one of which is fetched and started. */
-import { type Build, type BuildChoice, chooseBuild, withoutThreads } from './builds.js';
+import { type Build, type BuildChoice, type BuildSettings, chooseBuild, withoutThreads } from './builds.js';
 import type { Backend, EngineModule, InitEngine } from './engine.js';
 import { PagelmError } from './errors.js';
 import type { Features } from './features.js';
-import type { LoadSettings } from './protocol.js';
 import { startThreads } from './threads.js';
 import initBaseline, * as baseline from './wasm/pagelm.js';
 import initRelaxed, * as relaxed from './wasm/pagelm_relaxed.js';
@@ -18,13 +17,13 @@ const BUILDS: Record<Build, { init: InitEngine; wasm: EngineModule; file: URL }>
 };
 
 export class Engines {
-  readonly #settings: LoadSettings;
+  readonly #settings: BuildSettings;
   readonly #features: Features;
   readonly #onLost: (error: PagelmError) => void;
   #threadsReason = '';
 
   /** @param onLost hears of a thread that ended */
-  constructor(settings: LoadSettings, features: Features, onLost: (error: PagelmError) => void) {
+  constructor(settings: BuildSettings, features: Features, onLost: (error: PagelmError) => void) {
     this.#settings = settings;
     this.#features = features;
     this.#onLost = onLost;

@@ -1,8 +1,11 @@
+export { inspect } from './inspect.js';
 export { load } from './load.js';
+export { models } from './models.js';
 export { PagelmError } from './errors.js';
 export type { ErrorCode } from './errors.js';
+export type { Evicted, ImportOptions, ModelCheck, Models, StoreUsage, StoredModelInfo, VerifyOptions } from './store-types.js';
 export type {
-  ChatMessage, ChatOptions, Finish, FinishReason, GenerateOptions, Generation, LoadEvent, LoadOptions, LoadProgress, LoadReady, Model,
-  ModelInfo, ModelSource, Part, ReasoningDelta, Result, TemplateOptions, TemplateVariableOptions, TextDelta, TextPart, Timings,
-  TokenizeOptions, TokenLogprob, ToolCall, UrlSource, Usage,
+  ChatMessage, ChatOptions, DownloadOptions, Finish, FinishReason, Fit, GenerateOptions, Generation, GpuCounters, GpuWork, HubOptions, InspectOptions, Inspection, LoadEvent, LoadOptions,
+  LoadProgress, LoadReady, Model, ModelInfo, ModelSource, Part, ReasoningDelta, Result, TemplateOptions, TemplateVariableOptions, TextDelta, TextPart, Timings, TokenizeOptions, TokenLogprob,
+  ToolCall, UrlSource, Usage,
 } from './types.js';

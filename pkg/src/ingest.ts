@@ -1,7 +1,9 @@
 /** In the worker: from a stream of bytes to an engine. The file is never held whole here. */
 import { type BackendChoice, fallBack } from './backend.js';
-import type { ByteStream } from './byte-stream.js';
+import type { ModelStream, OpenFile } from './byte-stream.js';
 import type { Engine, EngineModule, Loader } from './engine.js';
+import { fitting } from './fit.js';
+import { addParts } from './parts.js';
 import type { Progress } from './progress.js';
 import type { LoadSettings } from './protocol.js';
 import { nextTask } from './queue.js';
@@ -11,6 +13,9 @@ const FLUSH_BYTES = 32 * 1024 * 1024;
 /** How long the worker may go without looking at its messages, in milliseconds. */
 const BREATH_MS = 20;
 
+/** The build for a backend: another one may be faster there, or have no code for it. */
+export type ModuleFor = (backend: BackendChoice['backend']) => Promise<Pick<EngineModule, 'Loader'>>;
+
 export interface Ingested {
   engine: Engine;
   /** What it became, after a possible fall back to the CPU. */
@@ -18,15 +23,16 @@ export interface Ingested {
 }
 
 export async function ingest(
-  wasm: Pick<EngineModule, 'Loader'>, stream: ByteStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
-  forCpu: () => Promise<Pick<EngineModule, 'Loader'>> = async () => wasm,
+  wasm: Pick<EngineModule, 'Loader'>, stream: ModelStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
+  forBackend: ModuleFor = async () => wasm,
 ): Promise<Ingested> {
-  const intake = new Intake(wasm, stream.total, settings, choice, forCpu);
+  const intake = new Intake(wasm, stream.files, settings, choice, forBackend);
   try {
+    await intake.addParts();
     let pushed = 0;
     let flushed = 0;
     let breath = performance.now();
-    for await (const piece of stream.pieces) {
+    for await (const piece of stream.pieces()) {
       await intake.push(piece);
       pushed += piece.byteLength;
       if (pushed - flushed >= FLUSH_BYTES) {
@@ -51,39 +57,52 @@ export async function ingest(
       // after a trap it cannot be freed, and the first error is the one that counts
     }
     throw error;
+  } finally {
+    await stream.close();
   }
 }
 
-/** A loader that is replaced by one for the CPU when WebGPU does not take the model. */
+/** A loader that is replaced by one for the other backend when only that has room, or when WebGPU does not take the model. */
 class Intake {
   loader: Loader;
   choice: BackendChoice;
   readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
-  /** The module for the CPU: another build may be faster there. */
-  readonly #forCpu: () => Promise<Pick<EngineModule, 'Loader'>>;
+  readonly #forBackend: ModuleFor;
+  readonly #later: readonly OpenFile[];
   /** Copies of what was pushed, for another loader; dropped as soon as none can follow. */
   #replay: Uint8Array[] | undefined;
   #consumed = false;
 
-  constructor(wasm: Pick<EngineModule, 'Loader'>, fileBytes: number, settings: LoadSettings, choice: BackendChoice, forCpu: () => Promise<Pick<EngineModule, 'Loader'>>) {
+  constructor(
+    wasm: Pick<EngineModule, 'Loader'>, [first, ...later]: readonly OpenFile[], settings: LoadSettings, choice: BackendChoice,
+    forBackend: ModuleFor,
+  ) {
     const { contextLength, chatTemplate } = settings;
     this.#create = ({ Loader }, { backend }) => new Loader({
       backend,
-      fileBytes,
+      fileBytes: first?.bytes ?? 0,
       ...(contextLength !== undefined && { contextLength }),
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
-    this.#forCpu = forCpu;
+    this.#forBackend = forBackend;
+    this.#later = later;
     this.choice = choice;
-    this.#replay = choice.mayFallBack ? [] : undefined;
+    this.#replay = choice.mayFallBack || choice.isAuto ? [] : undefined;
     this.loader = this.#create(wasm, choice);
+  }
+
+  /** Shows the loader the headers of all files but the first. */
+  addParts(): Promise<void> {
+    return addParts(this.loader, this.#later);
   }
 
   async push(piece: Uint8Array): Promise<void> {
     this.#replay?.push(piece.slice());
     if (!this.loader.push(piece)) return;
+    const choice = fitting(this.choice, this.loader.fits(this.choice.adapter));
     try {
-      await this.loader.prepare();
+      if (choice === this.choice) await this.loader.prepare();
+      else await this.#startAgain(choice, this.#replay ?? []);
     } catch (error) {
       const other = fallBack(this.choice, error);
       if (other === undefined || this.#replay === undefined) throw error;
@@ -104,9 +123,14 @@ class Intake {
   async #startAgain(choice: BackendChoice, pieces: Uint8Array[]): Promise<void> {
     this.loader.free();
     this.#consumed = true;
-    this.loader = this.#create(await this.#forCpu(), choice);
+    this.loader = this.#create(await this.#forBackend(choice.backend), choice);
     this.#consumed = false;
     this.choice = choice;
-    for (const piece of pieces) if (this.loader.push(piece)) await this.loader.prepare();
+    await this.addParts();
+    for (const piece of pieces) {
+      if (!this.loader.push(piece)) continue;
+      fitting({ ...choice, isAuto: false }, this.loader.fits(choice.adapter));
+      await this.loader.prepare();
+    }
   }
 }

@@ -3,11 +3,13 @@ import { Connection, type WorkerPort } from './connection.js';
 import { PagelmError } from './errors.js';
 import { WorkerModel } from './model.js';
 import { checkLoadOptions } from './options.js';
-import type { LoadResult } from './protocol.js';
+import { type WorkerEvent, isDownload } from './protocol.js';
 import { describeSource } from './source-data.js';
-import type { LoadEvent, LoadOptions, Model, ModelSource } from './types.js';
+import { spawnWorker } from './spawn.js';
+import type { Evicted } from './store-types.js';
+import type { LoadEvent, LoadOptions, LoadProgress, Model, ModelSource } from './types.js';
 
-/** How long an aborted worker may take to remove its unfinished download, in milliseconds. */
+/** How long an aborted worker may take to write down its unfinished download, in milliseconds. */
 const CLEANUP_MS = 2000;
 
 /**
@@ -20,13 +22,14 @@ const CLEANUP_MS = 2000;
  * await model.close();
  * ```
  *
- * @param source an address, a `Blob` or `{ url, sha256?, headers? }`
+ * @param source an address, a `Blob`, an array of them or `{ url, sha256?, headers? }`; see {@link ModelSource}
  * @throws {PagelmError}
  *   `invalid-argument`, `unsupported-option`: the arguments, before anything is requested;
  *   `network`, `storage`, `hash-mismatch`: getting the bytes;
  *   `invalid-gguf`, `invalid-model`, `limit-exceeded`, `unsupported-type`, `unsupported-architecture`:
  *   what the bytes say; `chat-template`: a `chatTemplate` that does not parse (one in the file fails when it is used);
- *   `gpu-unavailable`, `gpu-failure`, `out-of-memory`: this device;
+ *   `gpu-unavailable`, `gpu-failure`, `out-of-memory`: this device; a model that is known to be too large is refused when
+ *   its header is there, before the rest is fetched;
  *   `unsupported-environment`, `worker-failed`: this page; `aborted`: the signal.
  */
 export async function load(source: ModelSource, options?: LoadOptions): Promise<Model> {
@@ -35,15 +38,17 @@ export async function load(source: ModelSource, options?: LoadOptions): Promise<
 
 /** {@link load} with the worker that `spawn` gives. */
 export async function loadInto(spawn: () => WorkerPort, source: ModelSource, options?: LoadOptions): Promise<Model> {
-  const { settings, signal, onProgress } = checkLoadOptions(options);
-  const data = describeSource(source, settings.cache, baseAddress());
+  const { settings, hub, signal, onProgress, onEvict } = checkLoadOptions(options);
+  const data = describeSource(source, settings.cache, baseAddress(), hub);
   if (signal?.aborted) throw aborted(signal);
-  const report = onProgress && ((event: LoadEvent) => callBack(onProgress, event));
+  const report = (event: LoadEvent) => callBack(onProgress, event);
+  const hear = ({ type, ...event }: WorkerEvent) => (type === 'evicted' ? callBack(onEvict, event as Evicted) : report({ type, ...event } as LoadProgress));
   const connection = new Connection(spawn());
-  const { id, answer } = connection.call<'load'>({ type: 'load', source: data, settings }, report);
+  const { id, answer } = connection.call<'load'>({ type: 'load', source: data, settings }, hear);
   try {
     const loaded = await orAborted(signal, connection, id, answer);
-    report?.({ type: 'ready', ...loaded });
+    if (settings.cache !== 'none' && isDownload(data)) askToPersist();
+    report({ type: 'ready', ...loaded });
     return new WorkerModel(loaded.info, connection);
   } catch (error) {
     connection.end(new PagelmError('closed', 'Loading the model failed.'));
@@ -51,8 +56,18 @@ export async function loadInto(spawn: () => WorkerPort, source: ModelSource, opt
   }
 }
 
+let hasAskedToPersist = false;
+
+/** What is stored shall stay. Some browsers ask the user, so it is asked once, and nobody waits for the answer. */
+function askToPersist(): void {
+  if (hasAskedToPersist) return;
+  hasAskedToPersist = true;
+  const storage = globalThis.navigator?.storage;
+  storage?.persisted?.().then((isPersisted) => isPersisted || storage.persist(), () => {}).catch(() => {});
+}
+
 /** The answer, or `aborted` once the worker has cleaned up, which it gets {@link CLEANUP_MS} for. */
-async function orAborted(signal: AbortSignal | undefined, connection: Connection, id: number, answer: Promise<LoadResult>): Promise<LoadResult> {
+export async function orAborted<T>(signal: AbortSignal | undefined, connection: Connection, id: number, answer: Promise<T>): Promise<T> {
   if (signal === undefined) return answer;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const abort = () => {
@@ -77,9 +92,9 @@ function aborted(signal: AbortSignal): PagelmError {
 }
 
 /** An exception in the page's own callback is the page's: it is reported, and loading goes on. */
-function callBack(onProgress: (event: LoadEvent) => void, event: LoadEvent): void {
+function callBack<T>(listener: ((event: T) => void) | undefined, event: T): void {
   try {
-    onProgress(event);
+    listener?.(event);
   } catch (error) {
     queueMicrotask(() => {
       throw error;
@@ -87,20 +102,6 @@ function callBack(onProgress: (event: LoadEvent) => void, event: LoadEvent): voi
   }
 }
 
-function baseAddress(): string | undefined {
+export function baseAddress(): string | undefined {
   return globalThis.document?.baseURI ?? globalThis.location?.href;
-}
-
-function spawnWorker(): WorkerPort {
-  if (typeof Worker === 'undefined' || typeof WebAssembly === 'undefined') {
-    const missing = typeof Worker === 'undefined' ? 'Worker' : 'WebAssembly';
-    throw new PagelmError('unsupported-environment', `${missing} does not exist here; call load() in a browser's page, not on a server or in a service worker.`);
-  }
-  try {
-    // Bundlers look for exactly this expression.
-    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
-  } catch (cause) {
-    const address = new URL('./worker.js', import.meta.url).href;
-    throw new PagelmError('worker-failed', `The worker ${address} cannot be started: ${String(cause)}. Serve pagelm's dist/ folder from the page's own origin.`, { cause });
-  }
 }

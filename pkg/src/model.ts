@@ -6,7 +6,7 @@ import {
 } from './options.js';
 import type { Prompt } from './protocol.js';
 import { GenerationStream } from './stream.js';
-import type { ChatMessage, ChatOptions, GenerateOptions, Generation, Model, ModelInfo, TemplateOptions, TokenizeOptions } from './types.js';
+import type { ChatMessage, ChatOptions, GenerateOptions, Generation, GpuCounters, Model, ModelInfo, TemplateOptions, TokenizeOptions } from './types.js';
 
 export class WorkerModel implements Model {
   readonly info: Readonly<ModelInfo>;
@@ -48,6 +48,10 @@ export class WorkerModel implements Model {
 
   async score(tokens: readonly number[]): Promise<Float32Array> {
     return this.#connection.call<'score'>({ type: 'score', tokens: this.#tokens(tokens, 1) }).answer;
+  }
+
+  async counters(): Promise<GpuCounters | null> {
+    return this.#connection.call<'counters'>({ type: 'counters' }).answer;
   }
 
   async close(): Promise<void> {

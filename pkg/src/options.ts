@@ -1,15 +1,23 @@
 /** Checks of everything that a caller passes: an option that is not understood or not honoured is an error. */
 import type { SamplingOptions } from './engine.js';
 import { PagelmError } from './errors.js';
-import type { LoadSettings, TemplateSettings, TemplateVariables } from './protocol.js';
-import type { ChatMessage, ChatOptions, GenerateOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
+import { DOWNLOAD_DEFAULTS, type InspectSettings, type LoadSettings, type TemplateSettings, type TemplateVariables } from './protocol.js';
+import type { Evicted } from './store-types.js';
+import type {
+  ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions, InspectOptions,
+  LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions,
+} from './types.js';
 
 /** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
 type Keys<T> = Record<keyof T, true>;
 
 const LOAD_KEYS = {
   backend: true, contextLength: true, kvCacheType: true, kernels: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
+  hub: true, download: true, onEvict: true,
 } satisfies Keys<LoadOptions>;
+const INSPECT_KEYS = { contextLength: true, chatTemplate: true, hub: true, signal: true } satisfies Keys<InspectOptions>;
+const HUB_KEYS = { baseUrl: true, token: true } satisfies Keys<HubOptions>;
+const DOWNLOAD_KEYS = { connections: true, retries: true, stallMs: true } satisfies Keys<DownloadOptions>;
 const GENERATE_KEYS = {
   maxTokens: true, temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, presencePenalty: true,
   frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, signal: true,
@@ -30,11 +38,24 @@ const MAX_COUNT = 0x7fff_ffff;
 const MAX_THREADS = 64;
 /** As many alternatives as OpenAI's API gives. */
 const MAX_LOGPROBS = 20;
+/** Browsers open no more to one server over HTTP/1.1 than 6; a few more help where there are several. */
+const MAX_CONNECTIONS = 16;
+const MAX_RETRIES = 1000;
+/** A day. */
+const MAX_STALL_MS = 86_400_000;
+
+/** What `hf:` addresses need to know. */
+export interface CheckedHub {
+  baseUrl?: string;
+  token?: string;
+}
 
 export interface CheckedLoadOptions {
   settings: LoadSettings;
+  hub: CheckedHub;
   signal: AbortSignal | undefined;
   onProgress: ((event: LoadEvent) => void) | undefined;
+  onEvict: ((evicted: Evicted) => void) | undefined;
 }
 
 /** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
@@ -42,6 +63,8 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
   const given = record('load options', options, LOAD_KEYS);
   const kvCacheType = oneOf('kvCacheType', given['kvCacheType'], ['f32', 'f16', 'q8_0']);
   if (kvCacheType !== undefined && kvCacheType !== 'f32') unsupported('kvCacheType', kvCacheType, "only 'f32' in this version");
+  const onEvict = given['onEvict'];
+  if (onEvict !== undefined && typeof onEvict !== 'function') invalid('onEvict', onEvict, 'a function');
   const onProgress = given['onProgress'];
   if (onProgress !== undefined && typeof onProgress !== 'function') invalid('onProgress', onProgress, 'a function');
   return {
@@ -52,10 +75,46 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
       chatTemplate: text('chatTemplate', given['chatTemplate']),
       kernels: oneOf('kernels', given['kernels'], ['auto', 'baseline', 'relaxed']),
       threads: integer('threads', given['threads'], 1, MAX_THREADS),
+      download: downloadSettings(given['download']),
+      evict: onEvict === undefined ? undefined : true,
     }),
+    hub: checkHub(given['hub']),
     signal: abortSignal(given['signal']),
     onProgress: onProgress as CheckedLoadOptions['onProgress'],
+    onEvict: onEvict as CheckedLoadOptions['onEvict'],
   };
+}
+
+/** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
+export function checkInspectOptions(options: unknown): { settings: InspectSettings; hub: CheckedHub; signal: AbortSignal | undefined } {
+  const given = record('inspect options', options, INSPECT_KEYS);
+  return {
+    settings: present<InspectSettings>({
+      contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
+      chatTemplate: text('chatTemplate', given['chatTemplate']),
+    }),
+    hub: checkHub(given['hub']),
+    signal: abortSignal(given['signal']),
+  };
+}
+
+function downloadSettings(options: unknown): LoadSettings['download'] {
+  const given = record('download', options, DOWNLOAD_KEYS);
+  return {
+    connections: integer('download.connections', given['connections'], 1, MAX_CONNECTIONS) ?? DOWNLOAD_DEFAULTS.connections,
+    retries: integer('download.retries', given['retries'], 0, MAX_RETRIES) ?? DOWNLOAD_DEFAULTS.retries,
+    stallMs: integer('download.stallMs', given['stallMs'], 1, MAX_STALL_MS) ?? DOWNLOAD_DEFAULTS.stallMs,
+  };
+}
+
+/** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
+export function checkHub(options: unknown): CheckedHub {
+  const given = record('hub', options, HUB_KEYS);
+  const baseUrl = text('hub.baseUrl', given['baseUrl']);
+  if (baseUrl !== undefined && !/^https?:\/\/[^/?#]+[^?#]*$/i.test(baseUrl)) invalid('hub.baseUrl', baseUrl, 'an http(s) address without query');
+  const token = text('hub.token', given['token']);
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new PagelmError('invalid-argument', 'hub.token is no access token; it must be of printable ASCII characters without spaces.');
+  return present<CheckedHub>({ baseUrl, token });
 }
 
 export interface CheckedGenerateOptions {

@@ -4,16 +4,25 @@
  */
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
-import type { FinishReason, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
+import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './store-types.js';
+import type { FinishReason, GpuCounters, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
-/** A `ModelSource` as plain data, its address absolute. */
+/** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =
-  | { kind: 'blob'; blob: Blob }
-  | { kind: 'url'; url: string; sha256?: string; headers?: Record<string, string> };
+  | { kind: 'blobs'; blobs: Blob[] }
+  | { kind: 'urls'; parts: RemotePart[]; headers?: Record<string, string> };
+
+export interface RemotePart {
+  url: string;
+  /** What its bytes must have. */
+  sha256?: string;
+  /** On the hub: where the hash of a large file can be read. */
+  pointer?: string;
+}
 
 /** True when the bytes come over the network, so that keeping them saves something. */
-export function isDownload(source: SourceData): source is SourceData & { kind: 'url' } {
-  return source.kind === 'url' && /^https?:/.test(source.url);
+export function isDownload(source: SourceData): source is SourceData & { kind: 'urls' } {
+  return source.kind === 'urls' && source.parts.every(({ url }) => /^https?:/.test(url));
 }
 
 /** `LoadOptions` after validation, without what stays on the page. */
@@ -21,13 +30,32 @@ export interface LoadSettings {
   backend: 'auto' | Backend;
   /** Absent: keep the download if the browser can. */
   cache?: 'opfs' | 'none';
+  /** Whether to make room for a download; every removal is told as an event. */
+  evict?: true;
   contextLength?: number;
   chatTemplate?: string;
   /** Of the CPU backend. Absent: the fastest that this browser can run. */
   kernels?: 'auto' | 'baseline' | 'relaxed';
   /** Of the CPU backend, at most. Absent: one a core, up to a limit. */
   threads?: number;
+  download: DownloadSettings;
 }
+
+/** `InspectOptions` after validation, without what stays on the page. */
+export interface InspectSettings {
+  contextLength?: number;
+  chatTemplate?: string;
+}
+
+export interface DownloadSettings {
+  connections: number;
+  /** Of one request, without progress in between. */
+  retries: number;
+  stallMs: number;
+}
+
+/** 20 s without a byte is no pause of a server's that works; five retries take about 16 s of waiting. */
+export const DOWNLOAD_DEFAULTS: Readonly<DownloadSettings> = { connections: 4, retries: 5, stallMs: 20_000 };
 
 export type Prompt =
   | { kind: 'text'; text: string }
@@ -37,11 +65,36 @@ export type Prompt =
 /** The calls with one answer: their arguments and what they give. */
 export interface Calls {
   load: { arguments: { source: SourceData; settings: LoadSettings }; result: LoadResult };
+  inspect: { arguments: { source: SourceData; settings: InspectSettings }; result: Inspection };
+  store: { arguments: { request: StoreRequest }; result: StoreAnswers[keyof StoreAnswers] };
   tokenize: { arguments: { text: string; addSpecial: boolean; parseSpecial: boolean }; result: Uint32Array };
   detokenize: { arguments: { tokens: Uint32Array }; result: string };
   applyChatTemplate: { arguments: { messages: string; options: TemplateSettings }; result: string };
   logits: { arguments: { tokens: Uint32Array }; result: Float32Array };
   score: { arguments: { tokens: Uint32Array }; result: Float32Array };
+  counters: { arguments: object; result: GpuCounters | null };
+}
+
+/** What a page asks of the store of models. */
+export type StoreRequest =
+  | { method: 'list' }
+  | { method: 'inspect'; id: string }
+  | { method: 'remove'; id: string }
+  | { method: 'pin'; id: string; pinned: boolean }
+  | { method: 'verify'; id: string }
+  | { method: 'usage' }
+  | { method: 'export'; id: string }
+  | { method: 'import'; blobs: Blob[]; names: string[] };
+
+export interface StoreAnswers {
+  list: StoredModelInfo[];
+  inspect: StoredModelInfo;
+  remove: void;
+  pin: StoredModelInfo;
+  verify: ModelCheck;
+  usage: StoreUsage;
+  export: Blob[];
+  import: StoredModelInfo;
 }
 
 export interface LoadResult {
@@ -89,10 +142,13 @@ export interface FinishMessage {
   timings: Timings;
 }
 
+/** What a call tells before its answer. */
+export type WorkerEvent = LoadProgress | ({ type: 'evicted' } & Evicted);
+
 export type FromWorker =
   | { type: 'result'; id: number; value: Calls[keyof Calls]['result'] }
   | { type: 'error'; id: number; error: ErrorData }
-  | { type: 'progress'; id: number; event: LoadProgress }
+  | { type: 'progress'; id: number; event: WorkerEvent }
   | DeltaMessage
   | FinishMessage
   /** The engine is beyond use; the page ends the worker. */

@@ -1,23 +1,39 @@
 /** In the worker: answers the page's messages. There is one model in a worker. */
 import type { Engine } from './engine.js';
 import { PagelmError, errorToData, toPagelmError } from './errors.js';
-import type { CallMessage, FromWorker, GenerateMessage, LoadResult, ToWorker } from './protocol.js';
+import type { CallMessage, Calls, FromWorker, GenerateMessage, LoadResult, ToWorker, WorkerEvent } from './protocol.js';
 import { Queue } from './queue.js';
 import { Turn, type WithEngine, renderTemplate } from './turn.js';
-import type { LoadProgress } from './types.js';
+import type { GpuCounters, Inspection, LoadProgress } from './types.js';
 
 export type LoadMessage = Extract<CallMessage, { type: 'load' }>;
+export type StoreMessage = Extract<CallMessage, { type: 'store' }>;
 
 /** Gets a model; `session.ts` does not care how. */
 export type LoadModel = (
-  message: LoadMessage, emit: (event: LoadProgress) => void, signal: AbortSignal,
+  message: LoadMessage, emit: (event: WorkerEvent) => void, signal: AbortSignal,
 ) => Promise<{ engine: Engine; result: LoadResult }>;
+
+export type InspectMessage = Extract<CallMessage, { type: 'inspect' }>;
+
+/** Looks at a model; as for {@link LoadModel}. */
+export type InspectModel = (message: InspectMessage, signal: AbortSignal) => Promise<Inspection>;
+
+/** Asks the store of models, which needs no engine. */
+export type AskStore = (message: StoreMessage, emit: (event: LoadProgress) => void, signal: AbortSignal) => Promise<Calls['store']['result']>;
+
+/** What a session does besides generating. */
+export interface Jobs {
+  loadModel: LoadModel;
+  inspectModel: InspectModel;
+  askStore: AskStore;
+}
 
 export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 
 export class Session {
   readonly #post: Post;
-  readonly #loadModel: LoadModel;
+  readonly #jobs: Jobs;
   #engine: Engine | undefined;
   /** The engine's methods must not overlap. */
   readonly #engineCalls = new Queue();
@@ -26,9 +42,9 @@ export class Session {
   /** How to stop what has this id. */
   readonly #cancels = new Map<number, () => void>();
 
-  constructor(post: Post, loadModel: LoadModel) {
+  constructor(post: Post, jobs: Jobs) {
     this.#post = post;
-    this.#loadModel = loadModel;
+    this.#jobs = jobs;
   }
 
   /** Never throws: what goes wrong is posted. */
@@ -43,12 +59,26 @@ export class Session {
 
   async #call(message: CallMessage): Promise<void> {
     const { id } = message;
-    const value = message.type === 'load' ? await this.#load(message) : await this.#ask(message);
+    const value = await this.#valueOf(message);
     // Copies of numbers are handed over instead of copied again.
     this.#post({ type: 'result', id, value }, ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer ? [value.buffer] : []);
   }
 
-  #ask(message: Exclude<CallMessage, LoadMessage>): Promise<Uint32Array | Float32Array | string> {
+  #valueOf(message: CallMessage): Promise<Calls[keyof Calls]['result']> {
+    const { id } = message;
+    switch (message.type) {
+      case 'load':
+        return this.#cancellable(id, (signal) => this.#load(message, signal));
+      case 'inspect':
+        return this.#cancellable(id, (signal) => this.#jobs.inspectModel(message, signal));
+      case 'store':
+        return this.#cancellable(id, (signal) => this.#jobs.askStore(message, (event) => this.#post({ type: 'progress', id, event }), signal));
+      default:
+        return this.#ask(message);
+    }
+  }
+
+  #ask(message: Exclude<CallMessage, LoadMessage | InspectMessage | StoreMessage>): Promise<Uint32Array | Float32Array | string | GpuCounters | null> {
     switch (message.type) {
       case 'tokenize':
         return this.#withEngine((engine) => owned(engine.tokenize(message.text, message.addSpecial, message.parseSpecial)));
@@ -60,20 +90,26 @@ export class Session {
         return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.logits(message.tokens))));
       case 'score':
         return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.score(message.tokens))));
+      case 'counters':
+        return this.#withEngine((engine) => engine.counters());
     }
   }
 
-  async #load(message: LoadMessage): Promise<LoadResult> {
-    const { id } = message;
+  async #load(message: LoadMessage, signal: AbortSignal): Promise<LoadResult> {
+    const emit = (event: WorkerEvent) => this.#post({ type: 'progress', id: message.id, event });
+    const { engine, result } = await this.#jobs.loadModel(message, emit, signal);
+    this.#engine = engine;
+    return result;
+  }
+
+  /** Runs `job` with a signal that the page's `cancel` aborts. */
+  async #cancellable<T>(id: number, job: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController();
     this.#cancels.set(id, () => controller.abort());
     try {
-      const emit = (event: LoadProgress) => this.#post({ type: 'progress', id, event });
-      const { engine, result } = await this.#loadModel(message, emit, controller.signal);
-      this.#engine = engine;
-      return result;
+      return await job(controller.signal);
     } catch (error) {
-      throw controller.signal.aborted ? new PagelmError('aborted', 'Loading was stopped.', { cause: error }) : error;
+      throw controller.signal.aborted ? new PagelmError('aborted', 'The page stopped it.', { cause: error }) : error;
     }
   }
 

@@ -1,22 +1,29 @@
+import type { ErrorCode } from './errors.js';
+import type { Evicted } from './store-types.js';
+
 /**
  * Where a GGUF file comes from.
  *
  * - a string or `URL`: fetched with GET; a relative one is resolved against the page's `document.baseURI`.
+ *   `hf:owner/repo/path/file.gguf@revision` is a file on the hub, of branch `main` without a revision; see {@link HubOptions}.
  * - an object with `url`: the same, with request `headers`, and `sha256` (64 hexadecimal digits) that the bytes must
  *   have. With it, the cached copy is found by its content instead of its address.
  * - a `Blob` or `File`: read in pieces, never copied whole, never cached.
  *
- * A list is for a model in several parts. This version reads one part: a list of one is that part, a longer one is
- * refused with `unsupported-option`, as are `hf:` addresses.
+ * A model in several files (split GGUF) is an array of its Blobs or addresses, in their order, or the address of the first file
+ * if they are called `…-00001-of-00003.gguf` and so on.
  */
 export type ModelSource = string | URL | Blob | readonly Blob[] | UrlSource;
 
 /** A model behind an address; see {@link ModelSource}. */
 export interface UrlSource {
   url: string | readonly string[];
-  /** SHA-256 of the whole file, 64 hexadecimal digits. Other bytes are deleted and fail with `hash-mismatch`. */
-  sha256?: string | undefined;
-  /** Sent with the request, e.g. `{ Authorization: 'Bearer …' }`. They are no part of the cache's key. */
+  /**
+   * SHA-256 of the whole file, 64 hexadecimal digits; of a model in several files, an array of one for each. Other bytes are
+   * deleted and fail with `hash-mismatch`.
+   */
+  sha256?: string | readonly string[] | undefined;
+  /** Sent with each request, e.g. `{ Authorization: 'Bearer …' }`. They are no part of the cache's key. */
   headers?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -50,12 +57,44 @@ export interface LoadOptions {
    * A cached copy is never revalidated: new bytes need a new address or a `sha256`.
    */
   cache?: 'opfs' | 'none' | undefined;
+  /**
+   * Lets a download that does not fit remove what is needed least: unfinished downloads first, then models, the longest unused
+   * first, never pinned ones, and nothing at all if that would not be enough. Called for each. Without it nothing is ever
+   * removed, and a download that does not fit fails with `storage`.
+   */
+  onEvict?: ((evicted: Evicted) => void) | undefined;
   /** Jinja source that is used instead of the model's own chat template. */
   chatTemplate?: string | undefined;
-  /** Stops loading: `load` rejects with `aborted`, the worker ends, and an unfinished download is removed. */
+  /** Stops loading: `load` rejects with `aborted` and the worker ends; the next load goes on with an unfinished download. */
   signal?: AbortSignal | undefined;
   /** Called about 20 times a second at most; the last event of each type always comes. */
   onProgress?: ((event: LoadEvent) => void) | undefined;
+  /** For `hf:` addresses. */
+  hub?: HubOptions | undefined;
+  /** How files are fetched. */
+  download?: DownloadOptions | undefined;
+}
+
+/** Where `hf:` addresses lead. */
+export interface HubOptions {
+  /** The hub or a mirror of it. Default: `'https://huggingface.co'`. */
+  baseUrl?: string | undefined;
+  /** An access token, for models that need one; sent to `baseUrl` as `Authorization: Bearer …`. */
+  token?: string | undefined;
+}
+
+/** How files are fetched. */
+export interface DownloadOptions {
+  /** Byte ranges that are fetched at the same time, 1 to 16. Default: 4. A server without ranges is asked once, for all. */
+  connections?: number | undefined;
+  /**
+   * How often a request is made again after a dropped connection, a stall, a short body, or a status of 408, 425, 429 or 5xx,
+   * 0 to 1000. Waits grow from a quarter of a second to eight, unless the server names one. Progress resets the count.
+   * Default: 5.
+   */
+  retries?: number | undefined;
+  /** After so many milliseconds without a byte a request counts as failed. Default: 20000. */
+  stallMs?: number | undefined;
 }
 
 /** What {@link LoadOptions.onProgress} is told. */
@@ -81,6 +120,74 @@ export interface LoadReady {
   loadMs: number;
 }
 
+export interface InspectOptions {
+  /** The context that is reckoned with. Default: 2048, or what the model was made for if that is less. */
+  contextLength?: number | undefined;
+  /** As in {@link LoadOptions.chatTemplate}. */
+  chatTemplate?: string | undefined;
+  /** As in {@link LoadOptions.hub}. */
+  hub?: HubOptions | undefined;
+  /** Stops: `inspect` rejects with `aborted`. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What a file's header says, and whether this device can load the model. Sizes are in bytes. */
+export interface Inspection
+  extends Pick<ModelInfo, 'architecture' | 'name' | 'parameters' | 'quantisation' | 'vocabularySize' | 'bytes' | 'tokenizerError' | 'chatTemplate' | 'reasoning'> {
+  /** In tokens: what the sizes are for. */
+  contextLength: number;
+  /** In tokens: what the model was made for. */
+  maxContextLength: number;
+  /** The number of weights of each type. */
+  types: Readonly<Record<string, number>>;
+  /** The chat template's source; null when the file has none. */
+  template: string | null;
+  /** Why the template cannot be used, or null. */
+  templateError: string | null;
+  /** `webgpu` is null where there is no adapter. */
+  backends: { cpu: Fit; webgpu: Fit | null };
+  /** Whether `load` with the same context and the backend `'auto'` would find room in memory. */
+  fits: boolean;
+  /** The backend that it would take; null when none has room. */
+  backend: 'webgpu' | 'cpu' | null;
+  /** One sentence: why that backend, or what is needed, what there is and what would help. */
+  reason: string;
+  /** Whether the origin private file system has room for the file; null where the browser does not tell. */
+  storage: { needs: number; have: number | null; fits: boolean | null };
+}
+
+/** What a backend needs for a model, what there is of it, and whether that is enough. In bytes. */
+export interface Fit {
+  /** Nothing that is known is in the way. How much memory a GPU has is not known: it is asked when the model is loaded. */
+  fits: boolean;
+  needs: {
+    /** As the backend packs them. */
+    weights: number;
+    /** Keys and values of the whole context. */
+    cache: number;
+    /** Activations, logits, tables of rotary angles. */
+    activations: number;
+    /** In WebAssembly's memory on every backend: the engine, the tokenizer, what is on its way. */
+    overhead: number;
+    /** WebAssembly's memory at its largest, all together. */
+    heap: number;
+    /** GPU buffers, all together; 0 on the CPU. */
+    gpu: number;
+  };
+  have: {
+    /** What 32-bit WebAssembly can address. */
+    heap: number;
+    /** For one allocation, or in one GPU buffer. */
+    allocation: number;
+  };
+  /** The longest context with which it fits; null when it does with none. */
+  maxContextLength: number | null;
+  /** Why it does not fit, and what would help; null when it does. */
+  problem: string | null;
+  /** Of the error that `load` fails with; null when it fits. */
+  code: ErrorCode | null;
+}
+
 /** Facts about a loaded model. */
 export interface ModelInfo {
   /** As the file calls it, e.g. `'llama'`. */
@@ -88,7 +195,7 @@ export interface ModelInfo {
   name: string;
   /** Number of weights. */
   parameters: number;
-  /** The type of most weights, e.g. `'Q4_1'`. */
+  /** What the file calls its mix of types, e.g. `'Q4_K_M'`, or else the type of most weights, e.g. `'Q4_1'`. */
   quantisation: string;
   /** In tokens, as loaded. */
   contextLength: number;
@@ -107,7 +214,7 @@ export interface ModelInfo {
   threadsReason: string;
   /** Size of the GGUF file. */
   bytes: number;
-  /** Bytes that the backend holds once the model is loaded: weights as packed, work space, and the GPU's cache. */
+  /** Bytes that the backend holds once the model is loaded: weights as packed, work space, and the cache for the whole context. */
   memoryBytes: number;
   /**
    * Why the file's tokenizer cannot be used, or null. Such a model works on token ids: text parts are empty, and
@@ -159,8 +266,36 @@ export interface Model {
   logits(tokens: readonly number[]): Promise<Float32Array>;
   /** Natural-log probability of each of `tokens[1..]` given all tokens before it, (tokens.length - 1). */
   score(tokens: readonly number[]): Promise<Float32Array>;
+  /** What the GPU was asked to do so far; null on the CPU. Asked between a generation's tokens, it answers at once. */
+  counters(): Promise<GpuCounters | null>;
   /** Ends the worker and frees its memory. Whatever is pending rejects with `closed`. Closing twice is fine. */
   close(): Promise<void>;
+}
+
+/** Work that a model has given to the GPU. */
+export interface GpuCounters {
+  /** Since loading began. */
+  total: GpuWork;
+  /** Since the latest step began: a block of a prompt or a token. */
+  step: GpuWork;
+  /** Shaders that were compiled. */
+  pipelines: number;
+  /** Bytes of all buffers that there are now. */
+  bufferBytes: number;
+}
+
+/** Counted where WebGPU is called. */
+export interface GpuWork {
+  /** Compute passes, one a step. */
+  passes: number;
+  dispatches: number;
+  submits: number;
+  /** Bytes that were written to buffers. */
+  bytesWritten: number;
+  /** Bytes that were mapped for reading. */
+  bytesRead: number;
+  /** Bytes of packed weights that the dispatches read: of the embedding table a row a token, of experts the used ones. */
+  weightBytes: number;
 }
 
 export interface TokenizeOptions {

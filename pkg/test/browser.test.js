@@ -16,13 +16,19 @@ const chromium = process.env.PAGELM_CHROMIUM ?? '/usr/bin/chromium';
 const types = { '.js': 'text/javascript', '.html': 'text/html' };
 const body = Buffer.from(Uint8Array.from({ length: 9 * 1024 * 1024 + 5 }, (_, i) => (i * 7 + (i >> 9)) & 255));
 
+const ranged = (response, request) => {
+  const [start, end] = (request.headers.range ?? `bytes=0-${body.length - 1}`).match(/\d+/g).map(Number);
+  const part = body.subarray(start, end + 1);
+  response.writeHead(request.headers.range ? 206 : 200, { 'content-length': part.length, etag: '"1"', ...(request.headers.range && { 'content-range': `bytes ${start}-${start + part.length - 1}/${body.length}` }) }).end(part);
+};
+
 const models = {
-  'model.gguf': (response) => response.writeHead(200, { 'content-length': body.length, etag: '"1"' }).end(body),
+  'model.gguf': ranged,
   'short.gguf': (response) => { response.writeHead(200, { 'content-length': body.length }); response.write(body.subarray(0, 1e6)); setTimeout(() => response.destroy(), 100); },
   'slow.gguf': (response) => { response.writeHead(200, { 'content-length': body.length }); response.write(body.subarray(0, 1e6)); },
   'chunked.gguf': (response) => { response.writeHead(200); response.write(body.subarray(0, 1e6)); response.end(body.subarray(1e6)); },
   'gzip.gguf': (response) => { const packed = gzipSync(body); response.writeHead(200, { 'content-length': packed.length, 'content-encoding': 'gzip' }).end(packed); },
-  'huge.gguf': (response) => { response.writeHead(200, { 'content-length': 1e16 }); response.write(body.subarray(0, 1e6)); },
+  'huge.gguf': (response) => { response.writeHead(200, { 'content-length': 9e15 }); response.write(body.subarray(0, 1e6)); },
 };
 
 function serve(report) {
@@ -35,7 +41,7 @@ function serve(report) {
     } else if (path === '/requests') response.end(String(requests));
     else if (path.endsWith('.gguf')) {
       requests += 1;
-      (models[path.slice(1)] ?? ((missing) => missing.writeHead(404).end()))(response);
+      (models[path.slice(1)] ?? ((missing) => missing.writeHead(404).end()))(response, request);
     } else {
       const file = join(root, path.replace(/^\/pkg\/dist\/wasm\/pagelm\w*\.js$/, '/test/fake-engine.js').replace(/^\/pkg\//, '/'));
       if (!file.startsWith(root) || !existsSync(file)) return response.writeHead(404).end();

@@ -1,7 +1,7 @@
 // Stands in for the WebAssembly engine, in Node and in the browser: the same methods, no model. One token is one
 // UTF-16 unit. It generates its prompt again, backwards, and refuses overlapping calls as wasm-bindgen does.
 
-export const state = { loaders: [], prepare: undefined, stepError: undefined, stepMs: 0, starts: [], stops: 0 };
+export const state = { loaders: [], prepare: undefined, fits: undefined, stepError: undefined, stepMs: 0, starts: [], stops: 0 };
 
 function failure(code, message) {
   return Object.assign(new Error(`${code}: ${message}`), { code });
@@ -46,6 +46,9 @@ export class Loader {
   async prepare() {
     this.needsPrepare = false;
     await state.prepare?.(this.options);
+  }
+  fits() {
+    return state.fits?.(this.options) ?? { cpu: { fits: true }, webgpu: { fits: true } };
   }
   async flush() {
     this.flushes += 1;
@@ -147,6 +150,10 @@ export class Engine {
   async score(tokens) {
     this.#alone();
     return Float32Array.from(tokens.slice(1), (token) => -token);
+  }
+  counters() {
+    this.#alone();
+    return null;
   }
   free() {}
 }

@@ -13,7 +13,7 @@ class Port extends EventTarget {
   constructor(loadModel) {
     super();
     const { port1: page, port2: worker } = this.#channel;
-    const session = new Session((message, transfer = []) => worker.postMessage(message, transfer), loadModel);
+    const session = new Session((message, transfer = []) => worker.postMessage(message, transfer), { loadModel });
     worker.onmessage = ({ data }) => { if (!this.terminated) session.receive(data); };
     page.onmessage = ({ data }) => this.dispatchEvent(new MessageEvent('message', { data }));
     this.page = page;
@@ -55,6 +55,7 @@ test('calls', async () => {
   assert.equal(await model.applyChatTemplate([{ role: 'user', content: 'a' }], { tools: [1, 2] }), 'user:a;tools:2;>');
   assert.deepEqual(await model.logits([5, 6]), Float32Array.of(2, 0.5));
   assert.deepEqual(await model.score([5, 6, 7]), Float32Array.of(-6, -7));
+  assert.equal(await model.counters(), null);
   assert.ok(Object.isFrozen(model.info));
   await assert.rejects(model.tokenize(1), { code: 'invalid-argument' });
   await assert.rejects(model.logits([]), { code: 'invalid-argument' });

@@ -20,11 +20,15 @@ test('refused() itself fails when nothing is refused, or something else is', () 
   assert.throws(() => refused('invalid-argument', ['no such word'], () => checkLoadOptions(1)));
 });
 
+const download = { connections: 4, retries: 5, stallMs: 20_000 };
+
 test('load options: good ones pass, absent ones stay absent', () => {
-  assert.deepEqual(checkLoadOptions(undefined).settings, { backend: 'auto' });
-  assert.deepEqual(checkLoadOptions({ backend: undefined, unknown: undefined }).settings, { backend: 'auto' });
+  assert.deepEqual(checkLoadOptions(undefined).settings, { backend: 'auto', download });
+  assert.deepEqual(checkLoadOptions({ backend: undefined, unknown: undefined }).settings, { backend: 'auto', download });
   const all = { backend: 'cpu', cache: 'none', contextLength: 8, chatTemplate: '{{ x }}' };
-  assert.deepEqual(checkLoadOptions({ ...all, kvCacheType: 'f32' }).settings, all);
+  assert.deepEqual(checkLoadOptions({ ...all, kvCacheType: 'f32', threads: 1 }).settings, { ...all, threads: 1, download });
+  assert.deepEqual(checkLoadOptions({ download: { connections: 1, stallMs: 5 } }).settings.download, { ...download, connections: 1, stallMs: 5 });
+  assert.deepEqual(checkLoadOptions({ hub: { baseUrl: 'https://mirror/hf', token: 'hf_x' } }).hub, { baseUrl: 'https://mirror/hf', token: 'hf_x' });
 });
 
 for (const [options, code, words] of [
@@ -139,17 +143,15 @@ test('tokenize and template options have their defaults', () => {
 test('sources', () => {
   const base = 'https://example.org/app/index.html';
   const hash = 'AB'.repeat(32);
-  assert.deepEqual(describeSource('m.gguf', undefined, base), { kind: 'url', url: 'https://example.org/app/m.gguf' });
-  assert.deepEqual(describeSource(new URL('http://a/m'), 'opfs', undefined), { kind: 'url', url: 'http://a/m' });
+  assert.deepEqual(describeSource('m.gguf', undefined, base), { kind: 'urls', parts: [{ url: 'https://example.org/app/m.gguf' }] });
+  assert.deepEqual(describeSource(new URL('http://a/m'), 'opfs', undefined), { kind: 'urls', parts: [{ url: 'http://a/m' }] });
   assert.deepEqual(describeSource({ url: ['/m'], sha256: hash, headers: { a: 'b' } }, undefined, base), {
-    kind: 'url', url: 'https://example.org/m', sha256: hash.toLowerCase(), headers: { a: 'b' },
+    kind: 'urls', parts: [{ url: 'https://example.org/m', sha256: hash.toLowerCase() }], headers: { a: 'b' },
   });
   const blob = new Blob(['x']);
-  assert.equal(describeSource([blob], undefined, base).blob, blob);
+  assert.deepEqual(describeSource([blob, blob], undefined, base).blobs, [blob, blob]);
   refused('invalid-argument', ['m.gguf', 'page'], () => describeSource('m.gguf', undefined, undefined));
-  refused('unsupported-option', ['hf:'], () => describeSource('hf:a/b/c.gguf@main', undefined, base));
-  refused('unsupported-option', ['one part'], () => describeSource([blob, blob], undefined, base));
-  refused('unsupported-option', ['one part'], () => describeSource({ url: ['a', 'b'] }, undefined, base));
+  refused('unsupported-option', ['range'], () => describeSource({ url: 'a', headers: { range: 'bytes=0-1' } }, undefined, base));
   refused('unsupported-option', ['sha512'], () => describeSource({ url: 'a', sha512: '' }, undefined, base));
   refused('unsupported-option', ['cache', 'opfs'], () => describeSource(blob, 'opfs', base));
   refused('invalid-argument', ['64'], () => describeSource({ url: 'a', sha256: 'abc' }, undefined, base));
@@ -157,4 +159,40 @@ test('sources', () => {
   refused('invalid-argument', ['headers'], () => describeSource({ url: 'a', headers: { 'a b': '1' } }, undefined, base));
   refused('invalid-argument', ['source'], () => describeSource(7, undefined, base));
   refused('invalid-argument', ['empty'], () => describeSource([], undefined, base));
+});
+
+test('hf: addresses', () => {
+  const urlOf = (address, hub) => describeSource(address, undefined, undefined, hub);
+  const at = (url, headers) => ({ kind: 'urls', parts: [{ url, ...(url.includes('/resolve/') && { pointer: url.replace('/resolve/', '/raw/') }) }], ...(headers && { headers }) });
+  const hub = 'https://huggingface.co';
+  assert.deepEqual(urlOf('hf:owner/repo/m.gguf'), at(`${hub}/owner/repo/resolve/main/m.gguf`));
+  assert.deepEqual(urlOf('hf:owner/re.po-1/sub dir/m+1.gguf@v1.0'), at(`${hub}/owner/re.po-1/resolve/v1.0/sub%20dir/m%2B1.gguf`));
+  assert.deepEqual(urlOf('HF:o/r/m.gguf@refs/pr/3'), at(`${hub}/o/r/resolve/refs%2Fpr%2F3/m.gguf`));
+  assert.deepEqual(urlOf('hf:o/r/m.gguf', { baseUrl: 'http://mirror:8080/hf/', token: 'secret' }), at('http://mirror:8080/hf/o/r/resolve/main/m.gguf', { Authorization: 'Bearer secret' }));
+  assert.deepEqual(urlOf('https://elsewhere/m.gguf', { token: 'secret' }), at('https://elsewhere/m.gguf'));
+  assert.deepEqual(urlOf({ url: 'hf:o/r/m.gguf', headers: { Authorization: 'Basic x' } }, { token: 'secret' }).headers, { Authorization: 'Basic x' });
+  assert.equal(urlOf('hf:o/r/m-00001-of-00012.gguf@abc').parts[11].url, `${hub}/o/r/resolve/abc/m-00012-of-00012.gguf`);
+  for (const address of ['hf:', 'hf:o/m.gguf', 'hf:o/r/', 'hf:o//m.gguf', 'hf:o/r/../m.gguf', 'hf:../r/m.gguf', 'hf:o/r/m.gguf@', 'hf:o/r/m.gguf@../x', 'hf:o/r?x/m.gguf']) {
+    refused('invalid-argument', ['hf:owner/repo'], () => urlOf(address));
+  }
+  for (const [options, word] of [[{ baseUrl: 'mirror' }, 'baseUrl'], [{ baseUrl: 'https://a/?b' }, 'baseUrl'], [{ token: 'a b' }, 'token'], [{ token: 7 }, 'token']]) {
+    refused('invalid-argument', [word], () => checkLoadOptions({ hub: options }));
+  }
+  assert.throws(() => checkLoadOptions({ hub: { token: 'se cret' } }), ({ message }) => !message.includes('cret'));
+  refused('unsupported-option', ['user'], () => checkLoadOptions({ hub: { user: 'x' } }));
+});
+
+test('the parts of a split model', () => {
+  const urls = (url) => describeSource(url, undefined, undefined).parts.map((part) => part.url);
+  assert.deepEqual(urls('https://a/m-00001-of-00003.gguf?x=1'), [1, 2, 3].map((number) => `https://a/m-0000${number}-of-00003.gguf?x=1`));
+  assert.deepEqual(urls('https://a/m-00001-of-00001.gguf'), ['https://a/m-00001-of-00001.gguf']);
+  assert.deepEqual(urls('https://a/m-1-of-3.gguf'), ['https://a/m-1-of-3.gguf']);
+  assert.deepEqual(urls({ url: ['https://a/m-00001-of-00003.gguf', 'https://a/x'] }), ['https://a/m-00001-of-00003.gguf', 'https://a/x']);
+  refused('invalid-argument', ['part 2', '00001-of-00003'], () => urls('https://a/m-00002-of-00003.gguf'));
+  refused('invalid-argument', ['99999'], () => urls('https://a/m-00001-of-99999.gguf'));
+  refused('invalid-argument', ['twice'], () => urls({ url: ['https://a/m', 'https://a/m'] }));
+  const [one, two] = ['1', '2'].map((digit) => digit.repeat(64));
+  assert.deepEqual(describeSource({ url: ['http://a/1', 'http://a/2'], sha256: [one, two] }, undefined, undefined).parts, [{ url: 'http://a/1', sha256: one }, { url: 'http://a/2', sha256: two }]);
+  refused('invalid-argument', ['array of 2 hashes'], () => describeSource({ url: ['http://a/1', 'http://a/2'], sha256: one }, undefined, undefined));
+  refused('invalid-argument', ['array of 2 hashes'], () => describeSource({ url: ['http://a/1', 'http://a/2'], sha256: [one] }, undefined, undefined));
 });

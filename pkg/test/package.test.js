@@ -7,16 +7,16 @@ const root = new URL('../', import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
 
 test('every file that exports names exists', () => {
-  const { '.': entry, './package.json': self } = manifest.exports;
-  assert.deepEqual(Object.keys(manifest.exports), ['.', './package.json']);
-  for (const path of [...Object.values(entry), self]) assert.ok(existsSync(new URL(path, root)), path);
+  assert.deepEqual(Object.keys(manifest.exports), ['.', './worker', './*.wasm', './package.json']);
+  const paths = Object.values(manifest.exports).flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry)));
+  for (const path of [...paths, manifest.module, manifest.types]) assert.ok(existsSync(new URL(path.replace('*', 'pagelm_bg'), root)), path);
   assert.equal(manifest.dependencies, undefined);
 });
 
 test('importing the package touches nothing of a browser', async () => {
   assert.equal(typeof Worker, 'undefined');
   const pagelm = await import('pagelm');
-  assert.deepEqual(Object.keys(pagelm).sort(), ['PagelmError', 'load']);
+  assert.deepEqual(Object.keys(pagelm).sort(), ['PagelmError', 'inspect', 'load', 'models']);
   await assert.rejects(pagelm.load('https://example.org/m.gguf'), { code: 'unsupported-environment' });
 });
 
@@ -32,5 +32,5 @@ test('the built files are plain modules: relative imports with their suffix, no 
     }
     assert.doesNotMatch(text, /\beval\(|new Function\(|createObjectURL/, name);
   }
-  assert.match(readFileSync(`${dist}load.js`, 'utf8'), /new Worker\(new URL\('\.\/worker\.js', import\.meta\.url\), \{ type: 'module' \}\)/);
+  assert.match(readFileSync(`${dist}spawn.js`, 'utf8'), /new Worker\(new URL\('\.\/worker\.js', import\.meta\.url\), \{ type: 'module' \}\)/);
 });

@@ -1,5 +1,5 @@
 /** Checked by `tsc`, never run: what must compile does, and what must not does not. */
-import { type ErrorCode, type Generation, type LoadEvent, type Model, type ModelInfo, PagelmError, type Part, type Result, load } from 'pagelm';
+import { type ErrorCode, type Fit, type Generation, type GpuCounters, inspect, type Inspection, load, type LoadEvent, type Model, type ModelInfo, PagelmError, type Part, type Result } from 'pagelm';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<_ extends true>(): void {}
@@ -25,6 +25,15 @@ load({ url: 'model.gguf', sha512: '' });
 // @ts-expect-error a source without url
 load({ sha256: '' });
 
+// inspect
+same<Equal<ReturnType<typeof inspect>, Promise<Inspection>>>();
+inspect('model.gguf', { contextLength: 4096, chatTemplate: '', signal: new AbortController().signal });
+// @ts-expect-error an inspection is of no backend
+inspect('model.gguf', { backend: 'cpu' });
+same<Equal<Inspection['backends'], { cpu: Fit; webgpu: Fit | null }>>();
+same<Equal<Inspection['quantisation'], string>>();
+same<Equal<Fit['needs']['heap'], number>>();
+
 // progress
 declare const event: LoadEvent;
 if (event.type === 'ready') same<Equal<typeof event.info, ModelInfo>>();
@@ -38,6 +47,7 @@ same<Equal<ReturnType<Model['generate']>, Generation>>();
 same<Equal<ReturnType<Model['logits']>, Promise<Float32Array>>>();
 same<Equal<ReturnType<Model['score']>, Promise<Float32Array>>>();
 same<Equal<ReturnType<Model['tokenize']>, Promise<number[]>>>();
+same<Equal<ReturnType<Model['counters']>, Promise<GpuCounters | null>>>();
 same<Equal<ReturnType<Model['close']>, Promise<void>>>();
 model.generate([1, 2, 3], { maxTokens: 1, temperature: 0, stop: ['.'], logitBias: { 5: -1 }, logprobs: 2, ignoreEos: true });
 model.generate('', { logitBias: [[5, -1]] });

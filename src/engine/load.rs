@@ -1,17 +1,17 @@
 //! From bytes to an [`Engine`].
 
+use super::fit::{Fits, Room};
+use super::opening::Opening;
+use super::quantisation::quantisation;
 use super::{Engine, part};
 use crate::chat::{ChatTemplate, default_template};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gguf::{Header, Metadata, Parsed};
+use crate::gguf::{Header, Metadata, TensorInfo};
 use crate::kernels::Backend;
+use crate::kernels::footprint::Footprint;
 use crate::model::{Config, Loader};
 use crate::tokenizer::{Tokenizer, Vocabulary};
 use serde::Serialize;
-use std::collections::HashMap;
-
-/// Positions that are made room for unless the caller says otherwise, or the model's own limit if that is less.
-pub const DEFAULT_CONTEXT: usize = 2048;
 
 /// What the caller wants.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ pub struct Info {
     pub name: String,
     /// Weights in all.
     pub parameters: u64,
-    /// The type that holds most weights, e.g. `"Q4_1"`.
+    /// What the file calls its mix of types, e.g. `"Q4_K_M"`, or else the type that holds most weights.
     pub quantisation: String,
     /// Positions there is room for.
     pub context_length: usize,
@@ -73,15 +73,11 @@ pub enum ReasoningMode {
 }
 
 /// Takes a GGUF file as a stream. First [`Self::push`] until the header is complete, then [`Self::prepare`] with a
-/// backend, then the rest, then [`Self::finish`].
+/// backend, then the rest, then [`Self::finish`]. Of a model in several files, [`Self::add_part`] takes the later ones'
+/// headers before the first push, and the stream is all of them end to end.
 pub struct EngineLoader<B: Backend> {
-    file_bytes: u64,
+    opening: Opening,
     options: LoadOptions,
-    /// Bytes that came before `prepare`.
-    held: Vec<u8>,
-    /// Parse again when this many bytes are there.
-    parse_at: u64,
-    header: Option<Header>,
     loading: Option<Loading<B>>,
 }
 
@@ -93,35 +89,27 @@ struct Loading<B: Backend> {
 }
 
 impl<B: Backend> EngineLoader<B> {
-    /// A loader for a file of `file_bytes` bytes.
+    /// A loader for a file of `file_bytes` bytes, the first one if there are several.
     pub fn new(file_bytes: u64, options: LoadOptions) -> Self {
-        Self { file_bytes, options, held: Vec::new(), parse_at: 0, header: None, loading: None }
+        Self { opening: Opening::new(file_bytes), options, loading: None }
+    }
+
+    /// Takes the first bytes of the next file of the model, which has `bytes` bytes; see [`crate::gguf::Parts::add`].
+    ///
+    /// # Errors
+    /// Those of [`crate::gguf::Parts::add`].
+    pub fn add_part(&mut self, prefix: &[u8], bytes: u64) -> Result<Option<u64>> {
+        self.opening.add_part(prefix, bytes)
     }
 
     /// Takes the next bytes of the file. `true` exactly once: when the header is complete and `prepare` is due.
     ///
     /// # Errors
-    /// Those of [`Header::parse`] and of the weights' loader.
+    /// Those of [`Opening::push`] and of the weights' loader.
     pub fn push(&mut self, bytes: &[u8]) -> Result<bool> {
-        if let Some(loading) = &mut self.loading {
-            loading.weights.push(bytes)?;
-            return Ok(false);
-        }
-        self.held.extend_from_slice(bytes);
-        let have = self.held.len() as u64;
-        if self.header.is_some() || have < self.parse_at.min(self.file_bytes) {
-            return Ok(false);
-        }
-        match Header::parse(&self.held, self.file_bytes)? {
-            Parsed::Complete(header) => {
-                self.header = Some(header);
-                Ok(true)
-            }
-            Parsed::NeedMore(bytes) => {
-                // at least doubling keeps the work linear however small the pieces are
-                self.parse_at = bytes.max(2 * have);
-                Ok(false)
-            }
+        match &mut self.loading {
+            None => self.opening.push(bytes),
+            Some(loading) => loading.weights.push(bytes).map(|()| false),
         }
     }
 
@@ -130,18 +118,15 @@ impl<B: Backend> EngineLoader<B> {
     /// # Errors
     /// `Internal` before the header is complete; `UnsupportedArchitecture`, `InvalidModel`, `InvalidArgument`.
     pub fn check(&self) -> Result<(Config, usize)> {
-        let header =
-            self.header.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "the header is not complete"))?;
-        let config = Config::from_header(header)?;
-        let context = match self.options.context {
-            None => config.context.min(DEFAULT_CONTEXT),
-            Some(wanted) if (1..=config.context).contains(&wanted) => wanted,
-            Some(wanted) => {
-                let detail = format!("contextLength is {wanted}; 1 to {} are allowed for this model", config.context);
-                return Err(Error::new(ErrorKind::InvalidArgument, detail));
-            }
-        };
-        Ok((config, context))
+        self.opening.check(&self.options)
+    }
+
+    /// What each backend needs of a device with this `room`, and whether that fits; `cpu` counts for the CPU.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn fits(&self, room: Room, cpu: &mut impl Footprint) -> Result<Fits> {
+        self.opening.fits(&self.options, room, cpu)
     }
 
     /// Starts uploading to `backend`.
@@ -150,24 +135,22 @@ impl<B: Backend> EngineLoader<B> {
     /// As [`Self::check`]; those of the backend.
     pub async fn prepare(&mut self, backend: B) -> Result<()> {
         let (config, context) = self.check()?;
-        let Some(header) = self.header.take() else { return Ok(()) }; // INVARIANT: `check` has seen it
-        let vocabulary = Vocabulary::from_metadata(&header.metadata);
-        let tokenizer = vocabulary.and_then(Tokenizer::new).and_then(|t| fits(t, config.vocabulary));
-        let replacement = self.options.chat_template.as_deref();
-        let origin = origin(&header.metadata, replacement);
-        let adds_bos = tokenizer.as_ref().is_ok_and(Tokenizer::adds_bos);
-        let template = template(&header.metadata, replacement, adds_bos);
+        let file_bytes = self.opening.file_bytes;
+        let Some(header) = self.opening.header.take() else { return Ok(()) }; // INVARIANT: `check` has seen it
+        let text = Text::of(&header.metadata, &config, &self.options);
         if self.options.chat_template.is_some() {
-            part(&template)?; // the file's own may be bad and the model still useful; the caller's is a mistake
+            part(&text.template)?; // the file's own may be bad and the model still useful; the caller's is a mistake
         }
-        let mut info = describe(&header, &config, context, self.file_bytes)?;
-        info.tokenizer_error = tokenizer.as_ref().err().map(|e| e.to_string());
-        info.chat_template = origin;
-        info.reasoning = template.as_ref().map_or(ReasoningMode::None, reasoning_mode);
-        let (held, start) = (std::mem::take(&mut self.held), header.data_offset);
-        let mut weights = Loader::new(backend, header, config, context, held.len().min(start as usize) as u64)?;
-        weights.push(&held[held.len().min(start as usize)..])?;
+        let info = text.describe(&header, &config, context, file_bytes)?;
+        let Text { tokenizer, template, .. } = text;
+        // what is no longer needed goes first: its memory is used again for the weights
+        let mut held = std::mem::take(&mut self.opening.held);
+        let position = (held.len() as u64).min(header.data_offset);
+        held.drain(..position as usize);
+        held.shrink_to_fit();
+        let mut weights = Loader::new(backend, header, config, context, position)?;
         weights.backend().flush().await?; // a device that refused the allocations says so now
+        weights.push(&held)?;
         self.loading = Some(Loading { weights, tokenizer, template, info });
         Ok(())
     }
@@ -189,7 +172,7 @@ impl<B: Backend> EngineLoader<B> {
     /// `InvalidGguf` if bytes are missing; those of the backend.
     pub async fn finish(self) -> Result<Engine<B>> {
         let Some(Loading { mut weights, tokenizer, template, info }) = self.loading else {
-            let (have, want) = (self.held.len(), self.file_bytes);
+            let (have, want) = (self.opening.held.len(), self.opening.file_bytes);
             let detail = format!("the file ended after {have} of {want} bytes, before its header was complete");
             return Err(Error::new(ErrorKind::InvalidGguf, detail));
         };
@@ -206,24 +189,37 @@ fn fits(tokenizer: Tokenizer, vocabulary: usize) -> Result<Tokenizer> {
     Err(Error::new(ErrorKind::InvalidModel, detail))
 }
 
-fn describe(header: &Header, config: &Config, context: usize, bytes: u64) -> Result<Info> {
-    let mut weights_by_type: HashMap<&str, u64> = HashMap::new();
-    for tensor in &header.tensors {
-        *weights_by_type.entry(tensor.ty.name).or_default() += tensor.len();
+/// What turns text into ids and messages into text.
+pub(super) struct Text {
+    pub(super) tokenizer: Result<Tokenizer>,
+    pub(super) template: Result<ChatTemplate>,
+    origin: TemplateOrigin,
+}
+
+impl Text {
+    pub(super) fn of(metadata: &Metadata, config: &Config, options: &LoadOptions) -> Self {
+        let vocabulary = Vocabulary::from_metadata(metadata);
+        let tokenizer = vocabulary.and_then(Tokenizer::new).and_then(|t| fits(t, config.vocabulary));
+        let replacement = options.chat_template.as_deref();
+        let adds_bos = tokenizer.as_ref().is_ok_and(Tokenizer::adds_bos);
+        let template = template(metadata, replacement, adds_bos);
+        Self { tokenizer, template, origin: origin(metadata, replacement) }
     }
-    let most = weights_by_type.iter().max_by_key(|(name, count)| (**count, **name));
-    Ok(Info {
-        architecture: config.architecture.name.to_owned(),
-        name: header.metadata.str("general.name")?.unwrap_or_default().to_owned(),
-        parameters: weights_by_type.values().sum(),
-        quantisation: most.map(|(name, _)| (*name).to_owned()).unwrap_or_default(),
-        context_length: context,
-        vocabulary_size: config.vocabulary,
-        bytes,
-        tokenizer_error: None,
-        chat_template: TemplateOrigin::Default,
-        reasoning: ReasoningMode::None,
-    })
+
+    pub(super) fn describe(&self, header: &Header, config: &Config, context: usize, bytes: u64) -> Result<Info> {
+        Ok(Info {
+            architecture: config.architecture.name.to_owned(),
+            name: header.metadata.str("general.name")?.unwrap_or_default().to_owned(),
+            parameters: header.tensors.iter().map(TensorInfo::len).sum(),
+            quantisation: quantisation(header)?,
+            context_length: context,
+            vocabulary_size: config.vocabulary,
+            bytes,
+            tokenizer_error: self.tokenizer.as_ref().err().map(|e| e.to_string()),
+            chat_template: self.origin,
+            reasoning: self.template.as_ref().map_or(ReasoningMode::None, reasoning_mode),
+        })
+    }
 }
 
 fn reasoning_mode(template: &ChatTemplate) -> ReasoningMode {

@@ -3,11 +3,19 @@
 //! A generation is driven from outside, one [`Engine::step`] after the other, so that a caller can stop it, report
 //! progress and let other work run in between.
 
+mod advice;
+mod fit;
 mod generation;
+mod inspection;
 mod load;
+mod opening;
+mod quantisation;
 
+pub use fit::{ALLOCATION_LIMIT, Bytes, Fit, Fits, HEAP_LIMIT, Limits, Room};
 pub use generation::{Event, GenerateOptions, Reason, Started, TokenEvent};
-pub use load::{DEFAULT_CONTEXT, EngineLoader, Info, LoadOptions, ReasoningMode, TemplateOrigin};
+pub use inspection::{Inspection, Inspector};
+pub use load::{EngineLoader, Info, LoadOptions, ReasoningMode, TemplateOrigin};
+pub use opening::{DEFAULT_CONTEXT, Opening};
 
 use crate::chat::{ChatTemplate, RenderOptions};
 use crate::error::{Error, Result};
@@ -39,6 +47,11 @@ impl<B: Backend> Engine<B> {
     /// The backend.
     pub fn backend(&self) -> &B {
         self.session.backend()
+    }
+
+    /// The model's blocks.
+    pub fn layers(&self) -> usize {
+        self.session.model().layers.len()
     }
 
     /// Bytes that the backend holds now.

@@ -18,3 +18,5 @@ pub const MAX_DIMS: u32 = 4;
 pub const MAX_HEADER_BYTES: u64 = 1 << 26;
 /// Bytes that tensor data may be aligned to.
 pub const MAX_ALIGNMENT: u64 = 1 << 16;
+/// Files that one model may be split into. The largest published models have fewer than two hundred.
+pub const MAX_PARTS: u64 = 1 << 10;

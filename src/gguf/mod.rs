@@ -19,9 +19,11 @@
 mod cursor;
 pub mod limits;
 mod metadata;
+mod split;
 mod tensors;
 
 pub use metadata::{Array, Metadata, Value};
+pub use split::Parts;
 pub use tensors::TensorInfo;
 
 use crate::error::{Error, ErrorKind, Result};

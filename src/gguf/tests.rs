@@ -186,3 +186,6 @@ fn bad_tensors() {
     fails(&with(&[1, 1, 1, 1, 1], 0, 96), ErrorKind::InvalidGguf, "5 dimensions");
     fails(&with(&[], 0, 96), ErrorKind::InvalidGguf, "0 dimensions");
 }
+
+mod layout;
+mod split;

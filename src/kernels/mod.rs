@@ -8,6 +8,7 @@
 //! with may depend on the key only; what changes from step to step (tokens and position) is in [`Step`].
 
 pub mod cpu;
+pub mod footprint;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod reference;
@@ -150,7 +151,8 @@ pub trait Backend {
     fn create_vector(&mut self, label: &str, values: &[f32]) -> Result<VectorId>;
     /// Makes an activation buffer (rows, width), zeroed.
     fn create_buffer(&mut self, label: &str, rows: usize, width: usize) -> Result<BufferId>;
-    /// Makes the cache: for each layer K and V of shape (context, kv_heads * head_dim), or rows (context, width), f32.
+    /// Makes the cache: for each layer K and V of shape (context, kv_heads * head_dim), or rows (context, width), f32. All of
+    /// it is allocated now.
     fn create_cache(&mut self, context: usize, layers: &[CacheShape]) -> Result<()>;
     /// Bytes held for weights, vectors, buffers and cache.
     fn bytes(&self) -> u64;

@@ -38,6 +38,17 @@ pub struct Windows {
     pub scaled: bool,
 }
 
+/// Whether the feed-forward is a mixture of experts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mixtures {
+    /// It is not.
+    Never,
+    /// If the file has a number of experts, each as wide as the feed-forward would be (Mixtral, arXiv 2401.04088).
+    Sometimes,
+    /// It is, with a width of their own.
+    Always,
+}
+
 /// One row of the table.
 #[derive(Debug, PartialEq)]
 pub struct Architecture {
@@ -67,8 +78,8 @@ pub struct Architecture {
     pub rescaled_layers: Option<usize>,
     /// Caps of scores and logits when the file does not say.
     pub soft_caps: Option<(f64, f64)>,
-    /// Whether the feed-forward is a mixture of experts.
-    pub experts: bool,
+    /// Mixtures of experts, weighted by the softmax of those that are chosen.
+    pub experts: Mixtures,
     /// Whether layers without key/value heads are short convolutions.
     pub short_conv: bool,
     /// What the final norm is called.
@@ -90,7 +101,7 @@ const LLAMA: Architecture = Architecture {
     root_width: false,
     rescaled_layers: None,
     soft_caps: None,
-    experts: false,
+    experts: Mixtures::Never,
     short_conv: false,
     output_norm: "output_norm",
 };
@@ -102,7 +113,8 @@ const GEMMA: Architecture =
 /// Every architecture that is supported. What is not in a row is as in llama, or in the file's metadata; the choices are
 /// those of llama.cpp's `src/models` and `llama_model_rope_type`.
 static ARCHITECTURES: &[Architecture] = &[
-    LLAMA,
+    // Mistral too, and Mixtral
+    Architecture { experts: Mixtures::Sometimes, ..LLAMA },
     Architecture { name: "qwen2", rope: RopeKind::Neox, qkv_bias: true, ..LLAMA },
     Architecture { name: "qwen3", rope: RopeKind::Neox, qk_norm: QkNorm::Head, ..LLAMA },
     // its four scales are metadata
@@ -135,7 +147,7 @@ static ARCHITECTURES: &[Architecture] = &[
     },
     Architecture { name: "smollm3", unrotated_period: Some(4), ..LLAMA },
     Architecture { name: "bitnet", rope: RopeKind::Neox, sub_norms: true, ..LLAMA },
-    Architecture { name: "qwen3moe", rope: RopeKind::Neox, qk_norm: QkNorm::Head, experts: true, ..LLAMA },
+    Architecture { name: "qwen3moe", rope: RopeKind::Neox, qk_norm: QkNorm::Head, experts: Mixtures::Always, ..LLAMA },
     Architecture {
         name: "lfm2",
         rope: RopeKind::Neox,
@@ -156,13 +168,18 @@ static ARCHITECTURES: &[Architecture] = &[
 ];
 
 impl Architecture {
+    /// The names of all that are supported.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ARCHITECTURES.iter().map(|a| a.name)
+    }
+
     /// The row of `name`.
     ///
     /// # Errors
     /// `UnsupportedArchitecture` with the list of those that are supported.
     pub fn find(name: &str) -> Result<&'static Self> {
         ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| {
-            let known: Vec<_> = ARCHITECTURES.iter().map(|a| a.name).collect();
+            let known: Vec<_> = Self::names().collect();
             let detail = format!("the architecture {name:?} is not supported; supported are {}", known.join(", "));
             Error::new(ErrorKind::UnsupportedArchitecture, detail)
         })

@@ -1,6 +1,6 @@
 //! What the forward pass needs to know: the architecture's row, and GGUF metadata (key names: ggml's `docs/gguf.md`).
 
-use super::architecture::{Architecture, Windows};
+use super::architecture::{Architecture, Mixtures, Windows};
 use super::keys::{Keys, invalid, unsupported};
 use super::rope::{Rotary, original_context};
 use crate::error::Result;
@@ -122,7 +122,7 @@ impl Config {
         let original_context = original_context(&keys, context)?;
         let rotary = Rotary::read(&keys, rope_dims(&keys, attention.head_dim)?, original_context)?;
         let local_rotary = architecture.windows.map_or(Ok(None), |w| local_rotary(&keys, w, rotary))?;
-        let experts = experts(&keys, architecture)?;
+        let experts = experts(&keys, architecture, layers)?;
         let hidden = keys.uniform("feed_forward_length", layers, MAX_WIDTH)?;
         let caps = architecture.soft_caps.unwrap_or((0.0, 0.0));
         Ok(Self {
@@ -226,27 +226,33 @@ fn activation(keys: &Keys<'_>, architecture: &Architecture) -> Result<Activation
     }
 }
 
-fn experts(keys: &Keys<'_>, architecture: &Architecture) -> Result<Option<Experts>> {
+fn experts(keys: &Keys<'_>, architecture: &Architecture, layers: usize) -> Result<Option<Experts>> {
     let count = keys.or_zero("expert_count", MAX_EXPERTS)?.unwrap_or(0);
     match (architecture.experts, count) {
-        (false, 0) => return Ok(None),
-        (true, 0) => return Err(keys.missing("expert_count")),
-        (false, n) => {
+        (Mixtures::Never | Mixtures::Sometimes, 0) => return Ok(None),
+        (Mixtures::Always, 0) => return Err(keys.missing("expert_count")),
+        (Mixtures::Never, n) => {
             let key = keys.key("expert_count");
             return Err(unsupported(format!(
                 "{key} is {n}; mixtures of experts are not supported in this architecture"
             )));
         }
-        (true, _) => {}
+        (Mixtures::Sometimes | Mixtures::Always, _) => {}
     }
     let used = keys.required("expert_used_count", MAX_EXPERTS_USED)?;
     if used > count {
         return Err(invalid(format!("{} is {used} of {count} experts", keys.key("expert_used_count"))));
     }
-    let hidden = keys.required("expert_feed_forward_length", MAX_WIDTH)?;
+    let name =
+        if architecture.experts == Mixtures::Always { "expert_feed_forward_length" } else { "feed_forward_length" };
+    let hidden = keys.uniform(name, layers, MAX_WIDTH)?.ok_or_else(|| keys.missing(name))?;
     if hidden % EXPERT_ALIGN != 0 {
-        let key = keys.key("expert_feed_forward_length");
+        let key = keys.key(name);
         return Err(unsupported(format!("{key} is {hidden}; multiples of {EXPERT_ALIGN} are supported")));
+    }
+    if let Some(scale) = keys.factor("expert_weights_scale")?.filter(|&scale| scale != 1.0) {
+        let key = keys.key("expert_weights_scale");
+        return Err(unsupported(format!("{key} is {scale}; weights of experts are not scaled here")));
     }
     Ok(Some(Experts { count, used, hidden }))
 }

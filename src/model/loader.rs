@@ -18,14 +18,14 @@ pub struct Loader<B: Backend> {
     context: usize,
     buffers: Activations,
     tensors: Vec<(TensorInfo, Role)>, // in the order of their data
+    /// What of each tensor's rows is still to be filled.
+    pieces: Vec<VecDeque<Piece>>,
     uploaded: Uploaded,
     factors: Factors,
     /// Offset in the file of the next byte to come.
     position: u64,
     /// Index of the tensor that is being filled.
     current: usize,
-    /// What of its rows is still to be filled, if it has been begun.
-    pieces: Option<VecDeque<Piece>>,
     /// Bytes of the current tensor that do not make a panel yet.
     pending: Vec<u8>,
 }
@@ -40,27 +40,36 @@ struct Piece {
 }
 
 impl<B: Backend> Loader<B> {
-    /// Prepares for the data of `header`; the next byte pushed is that at `position` of the file. `context` positions
-    /// are made room for.
+    /// Makes everything that the data of `header` will fill; the next byte pushed is that at `position` of the file.
+    /// `context` positions are made room for.
     ///
     /// # Errors
-    /// `InvalidModel` or `UnsupportedArchitecture` if tensors and configuration do not match.
+    /// `InvalidModel` or `UnsupportedArchitecture` if tensors and configuration do not match; those of the backend: what is
+    /// too large is found before the weights are fetched.
     pub fn new(mut backend: B, header: Header, config: Config, context: usize, position: u64) -> Result<Self> {
         let roles = roles(&header, &config)?;
-        // first what does not depend on the weights: what is too large is found before they are fetched
+        // the metadata is not needed any more: its memory is used again
+        let Header { tensors, metadata, .. } = header;
+        drop(metadata);
+        let tensors: Vec<_> = tensors.into_iter().zip(roles).collect();
         backend.create_cache(context, &config.cache())?;
-        let buffers = Activations::create(&mut backend, &config)?;
+        let rows = backend.max_rows();
+        let buffers =
+            Activations::create(rows, &config, |label, rows, width| backend.create_buffer(label, rows, width))?;
+        let mut uploaded = Uploaded::default();
+        let pieces =
+            tensors.iter().map(|(t, role)| begin(&mut backend, &mut uploaded, t, role)).collect::<Result<_>>()?;
         Ok(Self {
             buffers,
             backend,
             config,
             context,
             position,
-            tensors: header.tensors.into_iter().zip(roles).collect(),
-            uploaded: Uploaded::default(),
+            tensors,
+            pieces,
+            uploaded,
             factors: Factors::default(),
             current: 0,
-            pieces: None,
             pending: Vec::new(),
         })
     }
@@ -90,13 +99,13 @@ impl<B: Backend> Loader<B> {
             bytes = rest;
             let complete = take.len() as u64 == left;
             match role {
-                Role::Matrices(..) | Role::Experts(..) => self.fill_matrices(&tensor, &role, take, complete)?,
+                Role::Matrices(..) | Role::Experts(..) => self.fill_matrices(&tensor, take, complete)?,
                 Role::Vector(_) | Role::Taps(..) | Role::Scale | Role::RopeFactors(_) => {
                     self.fill_values(&tensor, &role, take, complete)?;
                 }
             }
             if complete {
-                (self.current, self.pieces) = (self.current + 1, None);
+                self.current += 1;
             }
         }
         self.position += bytes.len() as u64;
@@ -126,34 +135,10 @@ impl<B: Backend> Loader<B> {
         Ok(())
     }
 
-    /// Makes the matrices of a tensor.
-    fn begin(&mut self, t: &TensorInfo, role: &Role) -> Result<VecDeque<Piece>> {
-        let mut pieces = VecDeque::new();
-        match role {
-            Role::Experts(experts, rows, cols) => {
-                let matrix = self.backend.create_experts(&t.name, t.ty, *experts, *rows, *cols)?;
-                self.uploaded.matrices.insert(t.name.clone(), matrix);
-                pieces.extend((0..*experts).map(|e| Piece { matrix, first_row: e * rows, rows: *rows }));
-            }
-            Role::Matrices(parts, cols) => {
-                for (name, rows) in parts {
-                    let matrix = self.backend.create_matrix(name, t.ty, *rows, *cols)?;
-                    self.uploaded.matrices.insert(name.clone(), matrix);
-                    pieces.push_back(Piece { matrix, first_row: 0, rows: *rows });
-                }
-            }
-            Role::Vector(_) | Role::Taps(..) | Role::Scale | Role::RopeFactors(_) => {}
-        }
-        Ok(pieces)
-    }
-
-    fn fill_matrices(&mut self, t: &TensorInfo, role: &Role, mut bytes: &[u8], complete: bool) -> Result<()> {
+    fn fill_matrices(&mut self, t: &TensorInfo, mut bytes: &[u8], complete: bool) -> Result<()> {
         // rows are whole blocks: checked with the directory
         let row_bytes = ((t.bytes - t.ty.trailer_bytes) / (t.len() / t.dims[0])) as usize;
-        let mut pieces = match self.pieces.take() {
-            Some(pieces) => pieces,
-            None => self.begin(t, role)?,
-        };
+        let mut pieces = self.pieces.get_mut(self.current).map(std::mem::take).unwrap_or_default();
         while let (Some(piece), false) = (pieces.front_mut(), bytes.is_empty()) {
             let left = (piece.rows as u64 * row_bytes as u64) - self.pending.len() as u64;
             let (take, rest) = bytes.split_at(left.min(bytes.len() as u64) as usize);
@@ -163,7 +148,9 @@ impl<B: Backend> Loader<B> {
                 pieces.pop_front();
             }
         }
-        self.pieces = Some(pieces);
+        if let Some(left) = self.pieces.get_mut(self.current) {
+            *left = pieces;
+        }
         // behind the rows is what the type's trailer holds
         self.pending.extend_from_slice(bytes);
         if complete && t.ty.trailer_bytes > 0 {
@@ -239,4 +226,25 @@ impl<B: Backend> Loader<B> {
         let local = c.local_rotary.map_or(Ok(global), |local| rope(&local, None))?;
         Ok(Ropes { global, local })
     }
+}
+
+/// Makes the matrices of a tensor.
+fn begin<B: Backend>(backend: &mut B, to: &mut Uploaded, t: &TensorInfo, role: &Role) -> Result<VecDeque<Piece>> {
+    let mut pieces = VecDeque::new();
+    match role {
+        Role::Experts(experts, rows, cols) => {
+            let matrix = backend.create_experts(&t.name, t.ty, *experts, *rows, *cols)?;
+            to.matrices.insert(t.name.clone(), matrix);
+            pieces.extend((0..*experts).map(|e| Piece { matrix, first_row: e * rows, rows: *rows }));
+        }
+        Role::Matrices(parts, cols) => {
+            for (name, rows) in parts {
+                let matrix = backend.create_matrix(name, t.ty, *rows, *cols)?;
+                to.matrices.insert(name.clone(), matrix);
+                pieces.push_back(Piece { matrix, first_row: 0, rows: *rows });
+            }
+        }
+        Role::Vector(_) | Role::Taps(..) | Role::Scale | Role::RopeFactors(_) => {}
+    }
+    Ok(pieces)
 }

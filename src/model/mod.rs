@@ -7,15 +7,17 @@ mod config;
 mod forward;
 mod keys;
 mod loader;
+mod needs;
 mod rope;
 mod session;
 mod tensors;
 mod weights;
 
-pub use architecture::{Architecture, Norms, QkNorm, Windows};
+pub use architecture::{Architecture, Mixtures, Norms, QkNorm, Windows};
 pub use config::{Config, Experts, Mixing, Rotation};
 pub use forward::forward;
 pub use loader::Loader;
+pub use needs::Needs;
 pub use rope::{Rotary, Yarn};
 pub use session::{SCORE_ROWS, Session};
 pub use weights::{

@@ -75,7 +75,8 @@ fn absurd_counts_are_refused() {
     fails("llama", vec![("attention.head_count_kv", integers(&[2, 4, 2, 2]))], UnsupportedArchitecture, "differs");
     fails("llama", vec![("attention.key_length", Value::U64(258))], InvalidModel, "at most 256");
     fails("llama", vec![("rope.dimension_count", Value::U64(18))], InvalidModel, "at most 16");
-    fails("llama", vec![("expert_count", Value::U64(8))], UnsupportedArchitecture, "mixtures of experts");
+    fails("qwen3", vec![("expert_count", Value::U64(8))], UnsupportedArchitecture, "mixtures of experts");
+    fails("llama", vec![("expert_count", Value::U64(8))], InvalidModel, "expert_used_count is missing");
     fails("qwen3moe", vec![], InvalidModel, "expert_count is missing");
     let experts = |used, hidden| {
         vec![
@@ -87,6 +88,10 @@ fn absurd_counts_are_refused() {
     fails("qwen3moe", experts(9, 64), InvalidModel, "9 of 8 experts");
     fails("qwen3moe", experts(2, 33), UnsupportedArchitecture, "multiples of 32");
     assert!(config("qwen3moe", experts(8, 64)).experts.is_some());
+    let mixtral = config("llama", vec![("expert_count", Value::U64(8)), ("expert_used_count", Value::U64(2))]);
+    assert_eq!(mixtral.experts.map(|e| (e.count, e.used, e.hidden)), Some((8, 2, mixtral.hidden)));
+    let scaled = [experts(8, 64), vec![("expert_weights_scale", Value::F64(2.5))]].concat();
+    fails("qwen3moe", scaled, UnsupportedArchitecture, "weights of experts");
     fails("lfm2", vec![("shortconv.l_cache", Value::U64(65))], InvalidModel, "at most 64");
     fails("gemma3", vec![("attention.sliding_window_pattern", integers(&[1]))], InvalidModel, "1 elements");
     fails("gemma3", vec![("attention.sliding_window_pattern", integers(&[1, 0, 2, 0]))], InvalidModel, "element 2");

@@ -2,7 +2,7 @@
 
 use super::config::{Config, Mixing, Rotation};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::{Attention, Backend, BufferId, MatrixId, Rope, VectorId};
+use crate::kernels::{Attention, BufferId, MatrixId, Rope, VectorId};
 use std::collections::HashMap;
 
 /// x @ Wᵀ, times a scale, plus a bias.
@@ -302,9 +302,13 @@ fn missing(name: &str) -> Error {
 }
 
 impl Activations {
-    pub(super) fn create<B: Backend>(backend: &mut B, c: &Config) -> Result<Self> {
-        let rows = backend.max_rows();
-        let mut buffer = |label, width| backend.create_buffer(label, rows, width);
+    /// For passes of at most `rows`; `create` makes a buffer of a label, rows and a width, or only counts it.
+    pub(super) fn create(
+        rows: usize,
+        c: &Config,
+        mut create: impl FnMut(&str, usize, usize) -> Result<BufferId>,
+    ) -> Result<Self> {
+        let mut buffer = |label, width| create(label, rows, width);
         let inside = c.experts.map_or(c.hidden, |e| e.used * e.hidden);
         let experts = match c.experts {
             None => None,
@@ -327,7 +331,7 @@ impl Activations {
             up: buffer("up", inside)?,
             experts,
             conv: if conv { Some([buffer("conv", c.width)?, buffer("conv_gate", c.width)?]) } else { None },
-            logits: backend.create_buffer("logits", super::SCORE_ROWS, c.vocabulary)?,
+            logits: create("logits", super::SCORE_ROWS, c.vocabulary)?,
         })
     }
 }

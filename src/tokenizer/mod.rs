@@ -101,9 +101,16 @@ impl Kind {
             "gemma4" => pretokenizer::family("gemma4").map(Self::Bpe),
             "llama" => Ok(Self::Spm),
             other => {
+                // those that ggml knows belong to models that do not continue texts, or to none here
+                let called = match other {
+                    "bert" => ", WordPiece,",
+                    "t5" => ", unigram,",
+                    "rwkv" => ", RWKV's trie,",
+                    _ => "",
+                };
                 let other: String = other.chars().take(80).collect();
                 let detail = format!(
-                    "tokenizer model {other:?} (tokenizer.ggml.model) is not supported; gpt2, llama and gemma4 are"
+                    "tokenizer model {other:?}{called} (tokenizer.ggml.model) is not supported; gpt2, llama and gemma4 are"
                 );
                 Err(Error::new(ErrorKind::UnsupportedTokenizer, detail))
             }

@@ -127,8 +127,9 @@ fn a_stream_never_splits_a_character_and_equals_the_whole() {
 #[test]
 fn hostile_descriptions_are_typed_errors() {
     type Change = fn(&mut Vocabulary<'static>);
-    let cases: [(Change, ErrorKind, &str); 15] = [
-        (|v| v.model = "bert".into(), UnsupportedTokenizer, "bert"),
+    let cases: [(Change, ErrorKind, &str); 16] = [
+        (|v| v.model = "bert".into(), UnsupportedTokenizer, "\"bert\", WordPiece"),
+        (|v| v.model = "t5".into(), UnsupportedTokenizer, "\"t5\", unigram"),
         (|v| (v.model, v.scores) = ("llama".into(), vec![1.0; 7].into()), InvalidModel, "7"),
         (|v| v.pre = "klingon".into(), UnsupportedTokenizer, "klingon"),
         (|v| v.tokens.to_mut().clear(), InvalidModel, "0 tokens"),

@@ -49,6 +49,37 @@ struct InfoObject<'a> {
     memory_bytes: u64,
 }
 
+/// Work of the GPU; `null` on the CPU.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CountersObject {
+    total: WorkObject,
+    step: WorkObject,
+    pipelines: usize,
+    buffer_bytes: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WorkObject {
+    passes: u64,
+    dispatches: u64,
+    submits: u64,
+    bytes_written: u64,
+    bytes_read: u64,
+    weight_bytes: u64,
+}
+
+#[cfg(feature = "gpu")]
+impl From<crate::kernels::gpu::Counters> for WorkObject {
+    fn from(c: crate::kernels::gpu::Counters) -> Self {
+        let crate::kernels::gpu::Counters {
+            passes, dispatches, submits, bytes_written, bytes_read, weight_bytes, ..
+        } = c;
+        Self { passes, dispatches, submits, bytes_written, bytes_read, weight_bytes }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StartedObject {
@@ -119,7 +150,8 @@ impl From<Event> for StepObject {
     }
 }
 
-fn object(value: &impl Serialize) -> Result<JsValue, JsValue> {
+/// As a plain JavaScript object.
+pub(super) fn object(value: &impl Serialize) -> Result<JsValue, JsValue> {
     value
         .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
         .map_err(|e| thrown(Error::new(ErrorKind::Internal, e.to_string())))
@@ -151,6 +183,24 @@ impl Engine {
         };
         let (info, memory_bytes) = on!(&self.any, e => (e.info(), e.bytes()));
         object(&InfoObject { info, backend, device, kernels, threads, memory_bytes })
+    }
+
+    /// What the GPU has been asked to do; null on the CPU.
+    pub fn counters(&self) -> Result<JsValue, JsValue> {
+        let counters: Option<CountersObject> = match &self.any {
+            Any::Cpu(_) => None,
+            #[cfg(feature = "gpu")]
+            Any::Gpu(e, _) => {
+                let gpu = e.backend();
+                Some(CountersObject {
+                    total: gpu.counters().into(),
+                    step: gpu.step_counters().into(),
+                    pipelines: gpu.device().pipelines(),
+                    buffer_bytes: gpu.device().buffer_bytes(),
+                })
+            }
+        };
+        object(&counters)
     }
 
     /// Text to ids.

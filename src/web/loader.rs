@@ -1,6 +1,7 @@
 //! Loads a model from a stream of bytes.
 
-use super::engine::{Any, Engine};
+use super::device;
+use super::engine::{Any, Engine, object};
 use super::options::{BackendName, LoaderOptions, read};
 use super::{Cpu, thrown};
 use crate::engine::{EngineLoader, LoadOptions};
@@ -18,6 +19,8 @@ enum Loading {
 #[wasm_bindgen]
 pub struct Loader {
     loading: Loading,
+    /// Bytes of memory before this model.
+    heap: u64,
 }
 
 #[wasm_bindgen]
@@ -34,7 +37,19 @@ impl Loader {
             #[cfg(not(feature = "gpu"))]
             BackendName::Webgpu => return Err(thrown(no_gpu())),
         };
-        Ok(Loader { loading })
+        Ok(Loader { loading, heap: device::heap() })
+    }
+
+    /// Takes the first bytes of the model's next file, which has `bytes` bytes. 0, or how many of its bytes are needed.
+    #[wasm_bindgen(js_name = addPart)]
+    pub fn add_part(&mut self, prefix: &[u8], bytes: f64) -> Result<f64, JsValue> {
+        let bytes = bytes as u64; // a size of JavaScript's: below 2^53
+        let needed = match &mut self.loading {
+            Loading::Cpu(l) => l.add_part(prefix, bytes),
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, _) => l.add_part(prefix, bytes),
+        };
+        Ok(needed.map_err(thrown)?.unwrap_or(0) as f64)
     }
 
     /// Takes the next bytes; true exactly once, when the header is complete and `prepare` is due.
@@ -45,6 +60,18 @@ impl Loader {
             Loading::Gpu(l, _) => l.push(bytes),
         }
         .map_err(thrown)
+    }
+
+    /// Whether the model fits, once the header is complete. `adapter`: the limits of WebGPU's, if there is one.
+    pub fn fits(&self, adapter: JsValue) -> Result<JsValue, JsValue> {
+        let room = device::room(self.heap, adapter)?;
+        let cpu = &mut device::Footprint::default();
+        let fits = match &self.loading {
+            Loading::Cpu(l) => l.fits(room, cpu),
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, _) => l.fits(room, cpu),
+        };
+        object(&fits.map_err(thrown)?)
     }
 
     /// Checks the model, gets the device, allocates.

@@ -2,8 +2,10 @@
 //!
 //! Everything here runs in one worker. A failure is thrown as an `Error` with the stable `code` of its kind.
 
+mod device;
 mod engine;
 mod hasher;
+mod inspector;
 mod loader;
 mod options;
 mod threads;

@@ -25,6 +25,14 @@ pub(super) struct LoaderOptions {
     pub(super) file_bytes: u64,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct InspectorOptions {
+    pub(super) context_length: Option<usize>,
+    pub(super) chat_template: Option<String>,
+    pub(super) file_bytes: u64,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Generate {

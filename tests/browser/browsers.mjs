@@ -18,6 +18,7 @@ import { launchWebKit, webkitMissing } from './webkit.mjs';
  * @property {(url: string) => Promise<unknown>} goto
  * @property {<A, R>(fn: (args: A) => R, args: A) => Promise<Awaited<R>>} evaluate  `fn` crosses as text: it sees
  *   nothing but its one argument, and both ways are JSON, which turns NaN and infinities into null
+ * @property {(bytes: number | undefined) => Promise<void>} [setQuota]  of this origin's storage; undefined: the browser's own
  * @property {() => Promise<void>} close
  */
 /** @typedef {Page & { server: import('../server/serve.mjs').Server, origin: string }} Session */
@@ -62,12 +63,14 @@ function whatIsMissing(engine) {
  * @param {EngineName} options.engine
  * @param {boolean} [options.isolated]  cross-origin isolated: COOP and COEP
  * @param {boolean} [options.webgpu]    WebGPU, by a software adapter if need be
+ * @param {boolean} [options.strict]    with a content security policy that lets the page talk to its own server only
  * @param {Record<string, string>} [options.serves]  the server's roots
  * @param {string} [options.path]       the page
+ * @param {string} [options.policy]     the content security policy, where it is not the server's
  * @returns {Promise<Session>}
  */
-export async function open({ engine, isolated = true, webgpu = false, serves = roots, path = '/blank.html' }) {
-  const server = await serve({ roots: serves, isolated });
+export async function open({ engine, isolated = true, webgpu = false, strict = true, serves = roots, path = '/blank.html', policy }) {
+  const server = await serve({ roots: serves, isolated, strict, ...(policy === undefined ? {} : { policy }) });
   try {
     const page = await launch[engine](webgpu);
     try {
@@ -97,16 +100,28 @@ export async function open({ engine, isolated = true, webgpu = false, serves = r
  */
 const expression = (fn, args) => `Promise.resolve((${fn})(${JSON.stringify(args ?? null)})).then((value) => JSON.stringify({ value }))`;
 
+/**
+ * A page of Playwright's or Puppeteer's.
+ * @param {any} page @param {() => Promise<void>} close @returns {Page}
+ */
+export function pageOf(page, close) {
+  page.setDefaultTimeout(EVALUATE_MS);
+  return {
+    goto: (url) => page.goto(url),
+    evaluate: async (fn, args) => JSON.parse(await page.evaluate(expression(fn, args))).value,
+    close,
+  };
+}
+
 /** @type {Record<EngineName, (webgpu: boolean) => Promise<Page>>} */
 const launch = {
   async chromium(webgpu) {
     const browser = await launchChromium({ webgpu });
     const page = await browser.newPage();
-    page.setDefaultTimeout(EVALUATE_MS);
+    const devtools = await page.context().newCDPSession(page);
     return {
-      goto: (url) => page.goto(url),
-      evaluate: async (fn, args) => JSON.parse(await /** @type {Promise<any>} */ (page.evaluate(expression(fn, args)))).value,
-      close: () => browser.close(),
+      ...pageOf(page, () => browser.close()),
+      setQuota: async (bytes) => { await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin, ...(bytes !== undefined && { quotaSize: bytes }) }); },
     };
   },
 
@@ -123,13 +138,7 @@ const launch = {
       },
       env: { ...process.env, ...softwareVulkan() },
     });
-    const page = await browser.newPage();
-    page.setDefaultTimeout(EVALUATE_MS);
-    return {
-      goto: (url) => page.goto(url),
-      evaluate: async (fn, args) => JSON.parse(await /** @type {Promise<any>} */ (page.evaluate(expression(fn, args)))).value,
-      close: () => browser.close(),
-    };
+    return pageOf(await browser.newPage(), () => browser.close());
   },
 
   webkit: () => launchWebKit(EVALUATE_MS),

@@ -42,6 +42,7 @@ class Llama:
         self.layers, self.heads = key("block_count"), key("attention.head_count")
         self.kv_heads = key("attention.head_count_kv", self.heads)
         self.head_dim = key("attention.key_length", key("embedding_length") // self.heads)
+        self.experts_used, self.margin = key("expert_used_count", 0), np.inf
         self.epsilon = float(np.float32(key("attention.layer_norm_rms_epsilon")))
         dims = key("rope.dimension_count", self.head_dim)
         if key("rope.scaling.type", "none") not in ("none", "linear"):
@@ -77,7 +78,23 @@ class Llama:
         p /= p.sum(-1, keepdims=True)
         return self.product(np.einsum("hqk,khd->qhd", p, v).reshape(n, -1), f"{block}.attn_output")
 
+    def mixture(self, x, block):
+        """The softmax is over the chosen experts only (Jiang et al. 2024, arXiv 2401.04088)."""
+        logits = self.product(x, f"{block}.ffn_gate_inp")
+        order = np.argsort(-logits, kind="stable")
+        out, used = np.zeros_like(x), self.experts_used
+        for i, row in enumerate(x):
+            weights = np.exp(logits[i, order[i, :used]] - logits[i].max())
+            self.margin = min(self.margin, logits[i, order[i, used - 1]] - logits[i, order[i, used]])
+            for expert, weight in zip(order[i], weights / weights.sum()):
+                gate, up, down = (self.w[f"{block}.ffn_{name}_exps.weight"][expert] for name in ("gate", "up", "down"))
+                inside = gate @ row
+                out[i] += weight * (down @ (inside / (1 + np.exp(-inside)) * (up @ row)))
+        return out
+
     def feed_forward(self, x, block):
+        if f"{block}.ffn_gate_inp.weight" in self.w:
+            return self.mixture(x, block)
         gate = self.product(x, f"{block}.ffn_gate")
         return self.product(gate / (1 + np.exp(-gate)) * self.product(x, f"{block}.ffn_up"), f"{block}.ffn_down")
 

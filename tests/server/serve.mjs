@@ -11,8 +11,10 @@
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { isAbsolute, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createGzip } from 'node:zlib';
 import send from 'send';
+import { forceHeaders, injectFault, takeFault } from './faults.mjs';
+import { sendSparse } from './sparse.mjs';
 
 export const projectRoot = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -27,16 +29,9 @@ export const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/**
- * @typedef {object} Fault  What happens to requests whose path matches, instead of the plain answer.
- * @property {string | RegExp} path    the whole path, or a pattern for it
- * @property {number} [status]         answer with this status and no body
- * @property {number} [truncateAfter]  cut the connection after this many body bytes
- * @property {number} [delayMs]        wait this long before each chunk (64 KiB) of the body
- * @property {number} [times]          how many requests it hits; every one without it
- */
+/** @typedef {import('./faults.mjs').Fault} Fault */
 /** @typedef {{ method: string, path: string, range: string | undefined, status: number, bytes: number }} LoggedRequest  `bytes`: of the body, as sent so far */
-/** @typedef {{ origin: string, requests: LoggedRequest[], faults: Fault[], close: () => Promise<void> }} Server */
+/** @typedef {{ origin: string, requests: LoggedRequest[], faults: Fault[], files: Map<string, import('./sparse.mjs').SparseFile>, close: () => Promise<void> }} Server */
 
 /**
  * Serves folders on the loopback interface.
@@ -45,7 +40,8 @@ export const contentSecurityPolicy = [
  * @param {Record<string, string>} [options.roots]  URL prefix (ends in "/") -> folder, absolute or relative to the
  *   project; the longest prefix that matches wins
  * @param {boolean} [options.isolated]  send COOP and COEP, so that pages get SharedArrayBuffer and threads
- * @param {boolean} [options.strict]    send the content security policy above
+ * @param {boolean} [options.strict]    send a content security policy
+ * @param {string} [options.policy]     the policy, the one above unless given
  * @param {number} [options.port]       0 picks a free one
  * @param {boolean} [options.nextFree]  try up to 20 ports above `port` when it is taken
  * @returns {Promise<Server>}
@@ -54,6 +50,7 @@ export async function serve({
   roots = { '/': 'www', '/pkg/': 'pkg', '/models/': 'models' },
   isolated = true,
   strict = true,
+  policy = contentSecurityPolicy,
   port = 0,
   nextFree = false,
 } = {}) {
@@ -62,6 +59,8 @@ export async function serve({
   const requests = [];
   /** @type {Fault[]} */
   const faults = [];
+  /** Paths of files that exist nowhere else. @type {Server['files']} */
+  const files = new Map();
 
   const server = createServer((request, response) => {
     const path = decodedPath(request.url ?? '/');
@@ -74,7 +73,7 @@ export async function serve({
       response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
       response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
     }
-    if (strict) response.setHeader('Content-Security-Policy', contentSecurityPolicy);
+    if (strict) response.setHeader('Content-Security-Policy', policy);
     response.setHeader('X-Content-Type-Options', 'nosniff');
     // a copy may be kept but must be asked about: every use shows in the log
     response.setHeader('Cache-Control', 'no-cache');
@@ -82,10 +81,18 @@ export async function serve({
     const mount = path !== undefined && mounts.find(({ prefix }) => path.startsWith(prefix));
     if (!mount) return void finish(response, path === undefined ? 400 : 404);
 
-    const fault = takeFault(faults, path);
+    const fault = takeFault(faults, path, request.headers.range);
+    if (fault?.headers) forceHeaders(response, fault.headers);
+    if (fault?.drop) return void request.socket.destroy();
+    if (fault?.redirect) return void response.writeHead(302, { Location: fault.redirect }).end();
     if (fault?.status) return void finish(response, fault.status);
+    if (fault?.noRanges) delete request.headers.range;
     if (fault) injectFault(response, fault);
+    if (fault?.gzip) compress(response);
+    if (fault?.chunked) forceHeaders(response, { 'content-length': null });
 
+    const file = files.get(path);
+    if (file) return void sendSparse(request, response, file);
     send(request, encodeURI(path.slice(mount.prefix.length - 1)), { root: mount.folder, cacheControl: false })
       .on('error', (/** @type {Error & { status?: number }} */ error) => finish(response, error.status ?? 500))
       .pipe(response);
@@ -97,6 +104,7 @@ export async function serve({
     origin: `http://localhost:${address.port}`,
     requests,
     faults,
+    files,
     close: () => new Promise((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();
@@ -133,12 +141,15 @@ function finish(response, status) {
   response.end(`${status}\n`);
 }
 
-/** @param {Fault[]} faults @param {string} path */
-function takeFault(faults, path) {
-  const fault = faults.find((candidate) => (candidate.times ?? 1) > 0
-    && (typeof candidate.path === 'string' ? candidate.path === path : candidate.path.test(path)));
-  if (fault?.times !== undefined) fault.times -= 1;
-  return fault;
+/** The body packed as it leaves. @param {import('node:http').ServerResponse} response */
+function compress(response) {
+  forceHeaders(response, { 'content-encoding': 'gzip', 'content-length': null });
+  const gzip = createGzip();
+  const [write, end] = [response.write.bind(response), response.end.bind(response)];
+  gzip.on('data', (chunk) => write(chunk)).on('end', () => end());
+  gzip.on('drain', () => response.emit('drain'));
+  response.write = (/** @type {any} */ chunk) => gzip.write(chunk);
+  response.end = (/** @type {any} */ chunk) => { gzip.end(chunk instanceof Uint8Array ? chunk : undefined); return response; };
 }
 
 /** @param {import('node:http').ServerResponse} response @param {LoggedRequest} entry */
@@ -150,35 +161,6 @@ function countBody(response, entry) {
   };
   response.write = (/** @type {any[]} */ ...args) => { count(args[0]); return /** @type {any} */ (write)(...args); };
   response.end = (/** @type {any[]} */ ...args) => { count(args[0]); return /** @type {any} */ (end)(...args); };
-}
-
-/**
- * Slows the body down or cuts it short. The headers stay as they were, so that a client sees what a dropped
- * connection looks like: a Content-Length that the body never reaches.
- *
- * @param {import('node:http').ServerResponse} response
- * @param {Fault} fault
- */
-function injectFault(response, { truncateAfter = Infinity, delayMs = 0 }) {
-  const write = /** @type {(chunk: Uint8Array, done?: () => void) => boolean} */ (response.write.bind(response));
-  const end = response.end.bind(response);
-  let left = truncateAfter;
-  let sent = Promise.resolve(); // settles when everything so far is written: the file may end before that
-  response.write = (/** @type {any} */ chunk) => {
-    sent = sent.then(() => sleep(delayMs)).then(() => {
-      if (response.destroyed) return;
-      const kept = chunk.subarray(0, Math.min(chunk.length, left));
-      left -= kept.length;
-      if (kept.length < chunk.length) return void write(kept, () => response.destroy());
-      write(chunk);
-      response.emit('drain');
-    });
-    return false; // the file stream waits for the drain
-  };
-  response.end = (/** @type {any[]} */ ...args) => {
-    sent.then(() => response.destroyed || /** @type {any} */ (end)(...args));
-    return response;
-  };
 }
 
 /** @param {import('node:http').Server} server @param {number} port @param {number} tries */

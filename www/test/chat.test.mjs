@@ -1,71 +1,43 @@
 // The chat page as a person uses it, with the real package and the default model.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { launchChromium } from '../../scripts/browser.mjs';
 import { builds, firstChatFiles } from '../../scripts/size.mjs';
-import { projectRoot, serve } from '../../tests/server/serve.mjs';
-
-const defaultModel = JSON.parse(readFileSync(join(projectRoot, 'www/default-model.json'), 'utf8'));
-const modelFile = join(projectRoot, 'models', defaultModel.file);
-const patience = 120_000; // for loading and answering on a busy machine
+import { projectRoot } from '../../tests/server/serve.mjs';
+import { answered, fitsTheScreen, loadDefault, modelFile, openPage, openSite, patience, set } from './open.mjs';
 
 describe('the chat page', () => {
-  /** @type {import('../../tests/server/serve.mjs').Server} */
-  let server;
-  /** @type {import('playwright-core').Browser} */
-  let browser;
-  /** @type {import('playwright-core').Page} */
+  /** @type {import('./open.mjs').Site} */
+  let site;
+  /** @type {Awaited<ReturnType<typeof openPage>>} */
+  let opened;
+  /** @type {import('./open.mjs').Page} */
   let page;
-  /** @type {string[]} */
-  let complaints;
-  /** @type {string[]} */
-  let elsewhere;
 
-  before(async () => {
-    server = await serve();
-    browser = await launchChromium({ webgpu: false });
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-  });
+  before(async () => { site = await openSite(); });
+  after(() => site?.close());
   beforeEach(async () => {
-    page = await browser.newPage({ viewport: { width: 360, height: 740 } });
-    page.setDefaultTimeout(15_000);
-    complaints = [];
-    elsewhere = [];
-    page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('request', (request) => { if (!request.url().startsWith(server.origin)) elsewhere.push(request.url()); });
-    await page.goto(server.origin);
+    opened = await openPage(site);
+    page = opened.page;
   });
-  afterEach(async () => {
-    assert.deepEqual(elsewhere, [], 'requests to other hosts');
-    await page.close();
-  });
+  afterEach(() => opened.close());
 
-  async function loadDefault() {
-    await page.check('[name=backend][value=cpu]');
-    await page.click('#load-default');
-    await page.waitForSelector('#prompt:visible', { timeout: patience });
-  }
-  /** @param {Record<string, string>} settings  by the ids of their fields */
-  async function set(settings) {
-    await page.click('#about summary');
-    for (const [id, value] of Object.entries(settings)) await page.fill(`#${id}`, value);
-    await page.keyboard.press('Escape');
-    assert.ok(await page.isHidden('#settings'), 'Escape closes the panel');
-  }
   const answers = () => page.locator('.turn.model .body');
-  const fitsTheScreen = () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
 
-  test('load, ask, read, ask again, new chat, by keyboard alone', async () => {
-    assert.ok(await fitsTheScreen(), 'choosing fits 360 px');
-    // from the first element on: the three backends are one stop, then the button
-    await page.keyboard.press('Tab');
+  /** Presses Tab until the element has the focus. @param {string} selector */
+  async function tabTo(selector) {
+    for (let presses = 0; presses < 20; presses += 1) {
+      await page.keyboard.press('Tab');
+      if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
+    }
+    assert.fail(`20 presses of Tab do not reach ${selector}`);
+  }
+
+  test('load, ask, read, ask again, edit, regenerate, new chat, by keyboard alone', async () => {
+    assert.ok(await fitsTheScreen(page), 'choosing fits 360 px');
+    // the three backends are one stop, then the button
+    await tabTo('[name=backend]');
     await page.keyboard.press('ArrowRight');
     await page.keyboard.press('ArrowRight');
     assert.equal(await page.evaluate(() => /** @type {any} */ (document.activeElement).value), 'cpu');
@@ -74,48 +46,70 @@ describe('the chat page', () => {
     await page.waitForSelector('#prompt:visible', { timeout: patience });
 
     await page.waitForFunction(() => document.activeElement?.id === 'prompt');
-    await set({ 'max-tokens': '24', temperature: '0' });
+    await set(page, { 'max-tokens': '24', temperature: '0' });
     await page.focus('#prompt');
     await page.keyboard.type('The capital of France is which city?');
     await page.keyboard.press('Shift+Enter');
     await page.keyboard.type('Name it.');
     assert.equal(await page.inputValue('#prompt'), 'The capital of France is which city?\nName it.');
     await page.keyboard.press('Enter');
-    await page.waitForSelector('.turn.model .note:not(:empty)', { timeout: patience });
+    await answered(page, 1);
     assert.match(await answers().last().innerText(), /Paris/);
     assert.match(await page.locator('.turn.model .note').innerText(), /^\d+ tokens? · [\d.]+ tokens\/s · prompt [\d.]+ tokens\/s/);
     assert.match(await page.innerText('#speed'), /^[\d.]+ tokens\/s$/);
     assert.match(await page.innerText('#context-text'), /^[1-9]\d* of [\d,]+$/);
     assert.match(await page.innerText('#backend'), /^CPU · /);
     assert.equal(await page.getAttribute('#log', 'aria-busy'), 'false');
-    assert.ok(await fitsTheScreen(), 'the chat fits 360 px');
+    assert.ok(await fitsTheScreen(page), 'the chat fits 360 px');
 
     const before = await page.innerText('#context-text');
     await page.keyboard.type('And of Italy?');
     await page.keyboard.press('Enter');
-    await page.waitForFunction(() => document.querySelectorAll('.turn.model .note:not(:empty)').length === 2, undefined, { timeout: patience });
+    await answered(page, 2);
     assert.notEqual(await page.innerText('#context-text'), before, 'the first exchange is part of the second prompt');
 
-    await page.click('#new-chat');
+    // what is edited is asked again, and what came after it is gone
+    await page.locator('.turn.you').first().getByRole('button', { name: 'Edit' }).focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type('What is the capital of Spain?');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelectorAll('.turn').length === 2);
+    await answered(page, 1);
+    assert.equal(await page.innerText('.turn.you .body'), 'What is the capital of Spain?');
+    assert.match(await answers().innerText(), /\w/);
+
+    // greedy decoding would say the same again: another answer is drawn
+    await page.locator('.turn.model').last().getByRole('button', { name: 'Regenerate' }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#stop:visible');
+    await page.waitForSelector('#send:visible', { timeout: patience });
+    assert.equal(await page.locator('.turn').count(), 2);
+    assert.notEqual(await answers().last().innerText(), '');
+
+    await page.focus('#menu');
+    await page.keyboard.press('Enter');
+    await page.focus('#new-chat');
+    await page.keyboard.press('Enter');
     assert.equal(await page.locator('.turn').count(), 0);
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(opened.complaints, []);
   });
 
   test('a first chat downloads what `make size` counts, and nothing else', async () => {
-    server.requests.length = 0;
-    await loadDefault();
-    await set({ 'max-tokens': '4' });
+    site.server.requests.length = 0;
+    await loadDefault(page);
+    await set(page, { 'max-tokens': '4' });
     await page.fill('#prompt', 'Hello');
     await page.keyboard.press('Enter');
-    await page.waitForSelector('.turn.model .note:not(:empty)', { timeout: patience });
-    const requested = server.requests.map(({ path }) => path).filter((path) => path.startsWith('/pkg/'));
+    await answered(page, 1);
+    const requested = site.server.requests.map(({ path }) => path).filter((path) => path.startsWith('/pkg/'));
     const counted = builds.map((build) => firstChatFiles(build).map((file) => `/${relative(projectRoot, file)}`).sort());
     // whichever build this browser gets; on this isolated page the one with threads, unless there is one core
     assert.ok(counted.some((files) => isDeepStrictEqual(files, [...new Set(requested)].sort())), requested.join('\n'));
   });
 
-  test('Escape stops an answer and keeps what is there', async () => {
-    await loadDefault();
+  test('Escape stops an answer and keeps what is there; the system prompt counts', async () => {
+    await loadDefault(page);
     await page.fill('#prompt', 'Write a very long story about a lighthouse.');
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => (document.querySelector('.turn.model .body')?.textContent?.length ?? 0) > 20, undefined, { timeout: patience });
@@ -124,18 +118,22 @@ describe('the chat page', () => {
     assert.match(await page.locator('.turn.model .note').innerText(), /stopped$/);
     assert.ok((await answers().innerText()).length > 20);
     await page.fill('#prompt', 'Hello');
-    await set({ 'max-tokens': '4' });
+    await set(page, { 'max-tokens': '4', system: 'You are a parrot. '.repeat(30) });
     await page.click('#send');
-    await page.waitForFunction(() => document.querySelectorAll('.turn.model .note:not(:empty)').length === 2, undefined, { timeout: patience });
-    assert.deepEqual(complaints, []);
+    await answered(page, 2);
+    const used = Number.parseInt(await page.innerText('#context-text'), 10);
+    assert.ok(used > 150, `${used} tokens with a system prompt of 30 sentences`);
+    await page.reload();
+    assert.equal(await page.inputValue('#max-tokens'), '4', 'settings are kept');
+    assert.deepEqual(opened.complaints, []);
   });
 
-  test('text of a model is never markup', async () => {
-    await loadDefault();
-    await set({ 'max-tokens': '4' });
+  test('text of a person is never markup', async () => {
+    await loadDefault(page);
+    await set(page, { 'max-tokens': '4' });
     await page.fill('#prompt', '<img src=x onerror="document.title=1"> & <b>bold</b>');
     await page.keyboard.press('Enter');
-    await page.waitForSelector('.turn.model .note:not(:empty)', { timeout: patience });
+    await answered(page, 1);
     assert.equal(await page.innerText('.turn.you .body'), '<img src=x onerror="document.title=1"> & <b>bold</b>');
     assert.equal(await page.locator('#log img, #log b').count(), 0);
   });
@@ -146,34 +144,39 @@ describe('the chat page', () => {
     await page.waitForSelector('#prompt:visible', { timeout: patience });
     await page.click('#about summary');
     assert.match(await page.innerText('#facts'), /llama/);
-    assert.deepEqual(complaints, []);
+    assert.deepEqual(opened.complaints, []);
   });
 
   test('what is no model is refused with its name and what to do', async () => {
     await page.setInputFiles('#file', { name: 'broken.gguf', mimeType: '', buffer: Buffer.from('not a model at all') });
     await page.waitForSelector('#error:visible', { timeout: patience });
-    assert.match(await page.innerText('#error'), /broken\.gguf did not load\./);
+    assert.match(await page.innerText('#error'), /broken did not load\./);
     assert.notEqual(await page.innerText('#error-code'), '');
+    assert.notEqual(await page.innerText('#error-advice'), '');
     assert.ok(await page.isVisible('#load-default'), 'another model can be chosen');
     await page.setInputFiles('#file', { name: 'notes.txt', mimeType: '', buffer: Buffer.from('x') });
     assert.match(await page.innerText('#error'), /notes\.txt is no \.gguf file/);
+    await page.fill('#address', 'hf:nobody');
+    await page.keyboard.press('Enter');
+    assert.match(await page.innerText('#error'), /hf:owner\/repository\/file\.gguf/);
   });
 
   test('a failed download says so', async () => {
-    server.faults.push({ path: /\.gguf$/, status: 404 });
+    site.server.faults.push({ path: /\.gguf$/, status: 404 });
     await page.click('#load-default');
     await page.waitForSelector('#error:visible', { timeout: patience });
-    server.faults.length = 0;
+    site.server.faults.length = 0;
     assert.match(await page.innerText('#error'), /404/);
   });
 
-  test('Cancel ends a download', async () => {
-    server.faults.push({ path: /\.gguf$/, delayMs: 50 });
+  test('a slow download shows its pace; Cancel ends it', async () => {
+    site.server.faults.push({ path: /\.gguf$/, delayMs: 50 });
     await page.click('#load-default');
     await page.waitForSelector('#progress-download');
+    await page.waitForFunction(() => /B\/s, .* left$/.test(document.querySelector('#pace')?.textContent ?? ''));
     await page.click('#cancel');
     await page.waitForSelector('#load-default:visible');
-    server.faults.length = 0;
+    site.server.faults.length = 0;
     assert.ok(await page.isHidden('#error'), 'a wish is no error');
   });
 });

@@ -49,11 +49,7 @@ impl<K: Kernels> Backend for Cpu<K> {
     }
 
     fn create_cache(&mut self, context: usize, layers: &[CacheShape]) -> Result<()> {
-        // Grows with the conversation: most never come near the context's length.
-        let empty = |shape: &CacheShape| match *shape {
-            CacheShape::KeysValues(width) | CacheShape::Rows(width) => LayerCache::empty(width),
-        };
-        self.layers = layers.iter().map(empty).collect();
+        self.layers = layers.iter().map(|shape| LayerCache::reserve(context, *shape)).collect::<Result<_>>()?;
         self.context = context;
         Ok(())
     }

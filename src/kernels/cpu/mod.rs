@@ -3,13 +3,15 @@
 //! [`Kernels`] is implemented twice, by [`super::reference`] (scalar, the specification) and `super::simd128`.
 
 mod backend;
+mod footprint;
 mod output;
 pub mod pool;
 
+pub use footprint::CpuFootprint;
 pub use output::Output;
 use pool::Pool;
 
-use super::{Activation, Attention, BufferId, MatrixId, RopeKind, VectorId};
+use super::{Activation, Attention, BufferId, CacheShape, MatrixId, RopeKind, VectorId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::TensorType;
 use std::ops::Range;
@@ -100,6 +102,18 @@ impl LayerCache {
     fn empty(width: usize) -> Self {
         Self { width, keys: Vec::new(), values: Vec::new() }
     }
+
+    /// With room for `context` positions. Growing with the conversation would leave holes behind, and might fail in the middle of
+    /// one; and a page of memory that nothing was written to is none of the system's.
+    fn reserve(context: usize, shape: CacheShape) -> Result<Self> {
+        let (width, has_values) = match shape {
+            CacheShape::KeysValues(width) => (width, true),
+            CacheShape::Rows(width) => (width, false),
+        };
+        let len = context as u64 * width as u64;
+        let what = "the key/value cache";
+        Ok(Self { width, keys: reserved(len, what)?, values: reserved(if has_values { len } else { 0 }, what)? })
+    }
 }
 
 /// A weight matrix, or experts below each other.
@@ -141,6 +155,13 @@ fn ensure(ok: bool, what: &str) -> Result<()> {
 /// A zeroed vector, or `OutOfMemory`: an allocation that fails must not trap. `len` is 64-bit because products of a
 /// file's dimensions need not fit the address space.
 pub(crate) fn zeroed<T: Clone + Default>(len: u64, what: &str) -> Result<Vec<T>> {
+    let mut v = reserved(len, what)?;
+    v.resize(len as usize, T::default()); // INVARIANT: `reserved` has seen that it fits a usize
+    Ok(v)
+}
+
+/// An empty vector with room for `len` elements; errors as in [`zeroed`].
+fn reserved<T>(len: u64, what: &str) -> Result<Vec<T>> {
     let mib = len.saturating_mul(size_of::<T>() as u64) >> 20;
     let refused = || {
         Error::new(ErrorKind::OutOfMemory, format!("no room for {mib} MiB of {what}; try a smaller model or context"))
@@ -148,7 +169,6 @@ pub(crate) fn zeroed<T: Clone + Default>(len: u64, what: &str) -> Result<Vec<T>>
     let len = usize::try_from(len).map_err(|_| refused())?;
     let mut v = Vec::new();
     v.try_reserve_exact(len).map_err(|e| refused().with_source(e))?;
-    v.resize(len, T::default());
     Ok(v)
 }
 
@@ -233,11 +253,12 @@ impl<K: Kernels> Cpu<K> {
         let empty = LayerCache::empty(self.layer(layer)?.width);
         let mut cache = std::mem::replace(&mut self.layers[layer], empty);
         let (start, end) = (self.position * cache.width, (self.position + n) * cache.width);
-        let most = self.context * cache.width;
         let to = part(&mut cache);
         let stored = self.rows(from, 0, n).and_then(|from| {
             ensure(from.len() == end - start && to.len() >= start, "store")?;
-            grow(to, end, most)?;
+            if to.len() < end {
+                to.resize(end, 0.0); // within what is reserved
+            }
             to[start..end].copy_from_slice(from);
             Ok(())
         });
@@ -255,25 +276,10 @@ impl<K: Kernels> Cpu<K> {
     }
 }
 
-/// Makes `v` hold `len` elements, growing by a quarter and never beyond `most`.
-fn grow(v: &mut Vec<f32>, len: usize, most: usize) -> Result<()> {
-    if len > v.capacity() {
-        let capacity = (len + len / 4).min(most).max(len);
-        v.try_reserve_exact(capacity - v.len()).map_err(|e| {
-            Error::new(ErrorKind::OutOfMemory, "no room for more of the key/value cache; start a new conversation")
-                .with_source(e)
-        })?;
-    }
-    if len > v.len() {
-        v.resize(len, 0.0);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{Backend, CacheShape, Head, PassKey, Step, reference::Scalar};
+    use crate::kernels::{Backend, Head, PassKey, Step, reference::Scalar};
 
     #[test]
     fn a_changed_input_is_prepared_again() {

@@ -1,6 +1,6 @@
 //! The adapter and the device, and how their failures become errors.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use super::variants::{Overrides, Pipeline, Variant};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The largest buffer for a chunk of weights: what WebGPU guarantees of a storage binding.
-const MAX_CHUNK_BYTES: u64 = 128 << 20;
+pub(super) const MAX_CHUNK_BYTES: u64 = 128 << 20;
 
 /// How a matrix product is divided among invocations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub struct Device {
     pub(super) queue: wgpu::Queue,
     pub(super) limits: wgpu::Limits,
     pipelines: RefCell<Pipelines>,
+    /// Bytes of the buffers that were made and not destroyed.
+    buffer_bytes: Cell<u64>,
     failure: Failure,
     /// Error scopes whose result has not arrived; only browsers need time for it.
     pending: RefCell<Vec<PendingScope>>,
@@ -126,6 +128,7 @@ impl Device {
             queue,
             limits,
             pipelines: RefCell::default(),
+            buffer_bytes: Cell::default(),
             pending: RefCell::default(),
         })
     }
@@ -153,10 +156,22 @@ impl Device {
             let detail = format!("{label} needs {bytes} bytes in one buffer; this device binds at most {limit}");
             return Err(Error::new(ErrorKind::OutOfMemory, detail));
         }
-        // a binding is never empty
-        let size = bytes.max(16).next_multiple_of(4);
+        let size = buffer_bytes(bytes);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-        self.scoped(|device| device.create_buffer(&descriptor))
+        let made = self.scoped(|device| device.create_buffer(&descriptor))?;
+        self.buffer_bytes.set(self.buffer_bytes.get() + size);
+        Ok(made)
+    }
+
+    /// Gives a buffer's memory back once submitted work is done with it.
+    pub(super) fn destroy(&self, buffer: &wgpu::Buffer) {
+        buffer.destroy();
+        self.buffer_bytes.set(self.buffer_bytes.get().saturating_sub(buffer.size()));
+    }
+
+    /// Bytes of all buffers that there are now.
+    pub fn buffer_bytes(&self) -> u64 {
+        self.buffer_bytes.get()
     }
 
     /// Runs `f` inside error scopes. Where their results come at once, so does the error; else with the next readback.
@@ -226,6 +241,11 @@ impl Device {
         let unknown = || Error::new(ErrorKind::GpuFailure, "the device dropped a request; load the model again");
         self.check().err().unwrap_or_else(unknown)
     }
+}
+
+/// What a buffer for so many bytes takes: a binding is never empty, and sizes are whole words.
+pub(super) fn buffer_bytes(bytes: u64) -> u64 {
+    bytes.max(16).next_multiple_of(4)
 }
 
 async fn request_adapter() -> Result<wgpu::Adapter> {

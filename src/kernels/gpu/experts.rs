@@ -69,10 +69,11 @@ impl Gpu {
             buffers.push(("out", Range::whole(&target.buffer)));
             dispatches.push((params, buffers));
         }
-        let overrides = matrix.overrides();
+        let (overrides, read) = (matrix.overrides(), matrix.row_bytes((n * used * matrix.each) as u64));
         for (params, buffers) in dispatches {
             self.plan_with(variant, overrides.clone(), params, buffers, grid)?;
         }
+        self.recording()?.reads_weights(read);
         Ok(())
     }
 

@@ -67,7 +67,11 @@ impl Cache {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.layers.iter().map(|l| l.keys.size() + l.values.as_ref().map_or(0, wgpu::Buffer::size)).sum()
+        self.buffers().map(wgpu::Buffer::size).sum()
+    }
+
+    pub(super) fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
+        self.layers.iter().flat_map(|l| [Some(&l.keys), l.values.as_ref()]).flatten()
     }
 
     pub(super) fn layer(&self, layer: usize) -> Result<&LayerCache> {

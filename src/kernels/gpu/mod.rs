@@ -7,9 +7,11 @@
 //! Rows of every activation are padded with zeros to a multiple of [`ROW_ALIGN`], so that kernels may read whole
 //! blocks of 32; no operation writes anything but zero there.
 
+mod counters;
 mod device;
 mod elements;
 mod experts;
+mod footprint;
 mod memory;
 mod ops;
 mod packing;
@@ -26,7 +28,9 @@ use crate::kernels::{
 };
 use crate::quant::TensorType;
 
+pub use counters::Counters;
 pub use device::{AdapterDescription, Device, Options, Tiling};
+pub use footprint::GpuFootprint;
 use memory::{Activation, Cache, Vector};
 use program::{Programs, Recording};
 use weights::Matrix;
@@ -36,23 +40,6 @@ const ROW_ALIGN: usize = 32;
 
 /// Bytes of an argmax: an index and the bits of a value.
 const BEST_BYTES: u64 = 8;
-
-/// What a backend has done since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Passes that programs were recorded for.
-    pub recorded: u64,
-    /// Calls of [`Backend::pass`] that were submitted: as many command encoders and compute passes.
-    pub passes: u64,
-    /// Dispatches in those passes.
-    pub dispatches: u64,
-    /// Submits: one a pass, and one a readback of rows; an argmax is copied in its pass's own.
-    pub submits: u64,
-    /// Bytes written from the host, weights and steps alike.
-    pub bytes_written: u64,
-    /// Bytes copied back to the host.
-    pub bytes_read: u64,
-}
 
 /// The WGSL backend.
 pub struct Gpu {
@@ -72,6 +59,8 @@ pub struct Gpu {
     staging: Option<wgpu::Buffer>,
     bytes: u64,
     counters: Counters,
+    /// What they were when the latest pass began.
+    before_step: Counters,
 }
 
 impl Gpu {
@@ -107,6 +96,7 @@ impl Gpu {
             staging: None,
             bytes: 0,
             counters: Counters::default(),
+            before_step: Counters::default(),
         })
     }
 
@@ -120,11 +110,6 @@ impl Gpu {
         &self.device.adapter
     }
 
-    /// What was done so far.
-    pub fn counters(&self) -> Counters {
-        self.counters
-    }
-
     fn keep(&mut self, matrix: Matrix) -> MatrixId {
         self.bytes += matrix.bytes();
         self.matrices.push(matrix);
@@ -134,6 +119,18 @@ impl Gpu {
     fn write(&mut self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
         self.device.queue.write_buffer(buffer, offset, bytes);
         self.counters.bytes_written += bytes.len() as u64;
+    }
+}
+
+/// A page's garbage collector would let memory of the device wait.
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        self.forget_programs();
+        let own = [Some(&self.step), Some(&self.best), self.found.as_ref(), self.staging.as_ref()];
+        let weights = self.matrices.iter().flat_map(Matrix::buffers);
+        let vectors = self.vectors.iter().map(|v| &v.buffer).chain(self.buffers.iter().map(|b| &b.buffer));
+        let cache = self.cache.iter().flat_map(Cache::buffers);
+        weights.chain(vectors).chain(cache).chain(own.into_iter().flatten()).for_each(|b| self.device.destroy(b));
     }
 }
 
@@ -197,9 +194,10 @@ impl Backend for Gpu {
 
     fn create_cache(&mut self, context: usize, layers: &[CacheShape]) -> Result<()> {
         // recorded programs hold on to the old cache
-        self.programs = Programs::default();
+        self.forget_programs();
         if let Some(old) = self.cache.take() {
             self.bytes -= old.bytes();
+            old.buffers().for_each(|b| self.device.destroy(b));
         }
         let cache = Cache::new(&self.device, context, layers)?;
         self.bytes += cache.bytes();
@@ -212,6 +210,7 @@ impl Backend for Gpu {
     }
 
     async fn flush(&mut self) -> Result<()> {
+        self.counters.submits += 1;
         self.device.finish().await
     }
 

@@ -27,6 +27,7 @@ impl Gpu {
     pub(super) fn record_embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()> {
         let matrix = self.matrix(table)?;
         let rows = matrix.rows;
+        let read = matrix.row_bytes(n as u64);
         let target = self.activation_of(out, n, matrix.cols)?;
         let variant = variant("embed", &matrix.format, |_| true)?;
         let blocks = to_u32(matrix.blocks(), "blocks")?;
@@ -49,7 +50,9 @@ impl Gpu {
         for (params, buffers) in dispatches {
             self.plan_with(variant, overrides.clone(), params, buffers, grid)?;
         }
-        self.recording()?.limit_tokens(rows);
+        let recording = self.recording()?;
+        recording.limit_tokens(rows);
+        recording.reads_weights(read);
         Ok(())
     }
 
@@ -77,10 +80,11 @@ impl Gpu {
             let [columns, lines, _] = self.grid(row_groups);
             dispatches.push((params, buffers, [columns, lines, params.n.div_ceil(cols)]));
         }
-        let overrides = matrix.overrides();
+        let (overrides, read) = (matrix.overrides(), matrix.bytes());
         for (params, buffers, grid) in dispatches {
             self.plan_with(variant, overrides.clone(), params, buffers, grid)?;
         }
+        self.recording()?.reads_weights(read);
         Ok(())
     }
 

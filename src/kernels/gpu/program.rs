@@ -51,12 +51,19 @@ pub(super) struct Recording {
     context: Option<usize>,
     /// Whether an argmax is left, to be copied for the host.
     finds_best: bool,
+    /// Bytes of weights that the dispatches read.
+    weight_bytes: u64,
 }
 
 impl Recording {
     /// Notes that tokens index a table of `rows`.
     pub(super) fn limit_tokens(&mut self, rows: usize) {
         self.vocabulary = Some(self.vocabulary.map_or(rows, |v| v.min(rows)));
+    }
+
+    /// Notes that the pass reads so many bytes of weights.
+    pub(super) fn reads_weights(&mut self, bytes: u64) {
+        self.weight_bytes += bytes;
     }
 
     /// Notes that the pass leaves an argmax.
@@ -78,6 +85,9 @@ struct Dispatch {
 
 struct Program {
     dispatches: Vec<Dispatch>,
+    /// The dispatches' parameters.
+    params: wgpu::Buffer,
+    weight_bytes: u64,
     vocabulary: Option<usize>,
     context: Option<usize>,
     finds_best: bool,
@@ -112,11 +122,11 @@ impl Programs {
         Some(program)
     }
 
-    fn put(&mut self, key: PassKey, program: Rc<Program>) {
-        if self.0.len() == MAX_PROGRAMS {
-            self.0.pop_front();
-        }
+    /// Keeps a program; gives the one that had to go.
+    fn put(&mut self, key: PassKey, program: Rc<Program>) -> Option<Rc<Program>> {
+        let oldest = if self.0.len() == MAX_PROGRAMS { self.0.pop_front() } else { None };
         self.0.push_back((key, program));
+        oldest.map(|(_, program)| program)
     }
 }
 
@@ -161,6 +171,7 @@ impl Gpu {
         record: &mut dyn FnMut(&mut Self) -> Result<()>,
     ) -> Result<()> {
         self.device.check()?;
+        self.before_step = self.counters;
         let (n, max) = (step.tokens.len(), self.device.options.max_rows);
         if n == 0 || n > max || n != key.rows {
             return Err(internal(format!("{n} tokens in a pass of {} rows, at most {max}", key.rows)));
@@ -175,13 +186,22 @@ impl Gpu {
         self.device.check()
     }
 
+    /// Drops all programs: what they are bound to is about to go.
+    pub(super) fn forget_programs(&mut self) {
+        for (_, program) in std::mem::take(&mut self.programs).0 {
+            self.device.destroy(&program.params);
+        }
+    }
+
     fn record(&mut self, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<Rc<Program>> {
         self.recording = Some(Recording::default());
         let outcome = record(self);
         let recording = self.recording.take().ok_or_else(|| internal("a pass inside a pass"))?;
         outcome?;
         let program = Rc::new(self.build(recording)?);
-        self.programs.put(key, program.clone());
+        if let Some(oldest) = self.programs.put(key, program.clone()) {
+            self.device.destroy(&oldest.params);
+        }
         self.counters.recorded += 1;
         Ok(program)
     }
@@ -196,10 +216,10 @@ impl Gpu {
         let params = self.device.create_buffer("params", arena.len() as u64, usage)?;
         self.write(&params, 0, &arena);
         let device = self.device.clone();
-        let Recording { vocabulary, context, finds_best, .. } = recording;
+        let Recording { vocabulary, context, finds_best, weight_bytes, .. } = recording;
         // one error scope for all of them: a browser makes a promise of each
         let dispatches = device.scoped(|_| self.build_dispatches(recording.planned, &params))??;
-        Ok(Program { dispatches, vocabulary, context, finds_best })
+        Ok(Program { dispatches, params, weight_bytes, vocabulary, context, finds_best })
     }
 
     fn build_dispatches(&self, planned: Vec<Planned>, params: &wgpu::Buffer) -> Result<Vec<Dispatch>> {
@@ -279,6 +299,7 @@ impl Gpu {
         self.counters.passes += 1;
         self.counters.submits += 1;
         self.counters.dispatches += program.dispatches.len() as u64;
+        self.counters.weight_bytes += program.weight_bytes;
         Ok(())
     }
 }

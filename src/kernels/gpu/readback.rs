@@ -71,8 +71,10 @@ impl Gpu {
 
     /// Takes the staging buffer, or a larger one. It is put back after use; a readback that was cancelled keeps it.
     fn staging(&mut self, bytes: u64) -> Result<wgpu::Buffer> {
-        if let Some(found) = self.staging.take().filter(|b| b.size() >= bytes) {
-            return Ok(found);
+        match self.staging.take() {
+            Some(found) if found.size() >= bytes => return Ok(found),
+            Some(small) => self.device.destroy(&small),
+            None => {}
         }
         self.readable("staging", bytes)
     }

@@ -93,27 +93,10 @@ impl Matrix {
         each: usize,
         cols: usize,
     ) -> Result<Self> {
-        let rows = if experts == 1 { Some(each) } else { experts.checked_mul(each.next_multiple_of(PANEL_ROWS)) };
-        let rows = rows.ok_or_else(|| internal(format!("{label}: {experts} x {each} rows overflow")))?;
-        let format = format_name(ty.form);
-        if variants_of("matmul", &format).next().is_none() {
-            let detail = format!("{label} is {}, which has no WebGPU kernel; use the CPU backend", ty.name);
-            return Err(Error::new(ErrorKind::UnsupportedType, detail));
-        }
-        if rows == 0 || cols == 0 || !cols.is_multiple_of(ty.block_len) {
-            return Err(internal(format!("{label}: ({rows}, {cols}) is not whole blocks of {}", ty.name)));
-        }
-        let panel = PanelLayout::new(ty.form, cols);
-        // room for the planes' alignment
-        let room = device.options.chunk_bytes.saturating_sub(BINDING_ALIGN * panel.planes.len() as u64);
-        let panels_a_chunk = usize::try_from((room / panel.bytes()).max(1)).unwrap_or(usize::MAX);
-        let mut chunks = Vec::new();
-        let mut first_row = 0;
-        while first_row < rows {
-            let chunk_rows = panels_a_chunk.saturating_mul(PANEL_ROWS).min(rows - first_row);
-            chunks.push(Chunk::new(device, label, &panel, first_row, chunk_rows)?);
-            first_row += chunk_rows;
-        }
+        let plan = Plan::new(label, ty, experts, each, cols, device.options.chunk_bytes)?;
+        let chunk = |(first_row, rows)| Chunk::new(device, label, &plan, first_row, rows);
+        let chunks = plan.chunks().map(chunk).collect::<Result<_>>()?;
+        let Plan { format, panel, rows, panels_a_chunk } = plan;
         Ok(Self { chunks, rows, cols, each, format, ty, panel, panels_a_chunk })
     }
 
@@ -123,7 +106,16 @@ impl Matrix {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.chunks.iter().map(|c| c.buffer.size()).sum()
+        self.buffers().map(wgpu::Buffer::size).sum()
+    }
+
+    pub(super) fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
+        self.chunks.iter().map(|c| &c.buffer)
+    }
+
+    /// Bytes of `rows` rows in all planes.
+    pub(super) fn row_bytes(&self, rows: u64) -> u64 {
+        self.panel.bytes() / PANEL_ROWS as u64 * rows
     }
 
     pub(super) fn overrides(&self) -> Overrides {
@@ -176,16 +168,67 @@ impl Matrix {
 }
 
 impl Chunk {
-    fn new(device: &Device, label: &str, panel: &PanelLayout, first_row: usize, rows: usize) -> Result<Self> {
+    fn new(device: &Device, label: &str, plan: &Plan, first_row: usize, rows: usize) -> Result<Self> {
+        let (planes, bytes) = plan.chunk(rows);
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        Ok(Self { buffer: device.create_buffer(label, bytes, usage)?, first_row, rows, planes })
+    }
+}
+
+/// How a matrix is divided, before there are buffers for it.
+pub(super) struct Plan {
+    format: String,
+    panel: PanelLayout,
+    rows: usize,
+    panels_a_chunk: usize,
+}
+
+impl Plan {
+    /// For `experts` matrices (each, cols), in chunks of at most `chunk_bytes`.
+    ///
+    /// # Errors
+    /// `UnsupportedType` if there is no kernel for the type.
+    pub(super) fn new(
+        label: &str,
+        ty: TensorType,
+        experts: usize,
+        each: usize,
+        cols: usize,
+        chunk_bytes: u64,
+    ) -> Result<Self> {
+        let rows = if experts == 1 { Some(each) } else { experts.checked_mul(each.next_multiple_of(PANEL_ROWS)) };
+        let rows = rows.ok_or_else(|| internal(format!("{label}: {experts} x {each} rows overflow")))?;
+        let format = format_name(ty.form);
+        if variants_of("matmul", &format).next().is_none() {
+            let detail = format!("{label} is {}, which has no WebGPU kernel; use the CPU backend", ty.name);
+            return Err(Error::new(ErrorKind::UnsupportedType, detail));
+        }
+        if rows == 0 || cols == 0 || !cols.is_multiple_of(ty.block_len) {
+            return Err(internal(format!("{label}: ({rows}, {cols}) is not whole blocks of {}", ty.name)));
+        }
+        let panel = PanelLayout::new(ty.form, cols);
+        // room for the planes' alignment
+        let room = chunk_bytes.saturating_sub(BINDING_ALIGN * panel.planes.len() as u64);
+        let panels_a_chunk = usize::try_from((room / panel.bytes()).max(1)).unwrap_or(usize::MAX);
+        Ok(Self { format, panel, rows, panels_a_chunk })
+    }
+
+    /// First row and rows of each chunk.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = (usize, usize)> {
+        let rows = self.panels_a_chunk.saturating_mul(PANEL_ROWS);
+        (0..self.rows).step_by(rows).map(move |first| (first, rows.min(self.rows - first)))
+    }
+
+    /// Where each plane of a chunk of `rows` begins and how long it is, and the chunk's length, in bytes.
+    pub(super) fn chunk(&self, rows: usize) -> (Vec<(u64, u64)>, u64) {
         let panels = rows.div_ceil(PANEL_ROWS) as u64;
         let mut planes = Vec::new();
         let mut end: u64 = 0;
-        for plane in &panel.planes {
+        for plane in &self.panel.planes {
             let at = end.next_multiple_of(BINDING_ALIGN);
             planes.push((at, panels * plane.bytes()));
             end = at + panels * plane.bytes();
         }
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        Ok(Self { buffer: device.create_buffer(label, end, usage)?, first_row, rows, planes })
+        (planes, end)
     }
 }

@@ -1,0 +1,59 @@
+//! What a model takes on a backend, from its header.
+
+use super::config::Config;
+use super::rope::Rotary;
+use super::tensors::{Role, roles};
+use super::weights::Activations;
+use crate::error::Result;
+use crate::gguf::Header;
+use crate::kernels::BufferId;
+use crate::kernels::footprint::{Footprint, Size};
+
+/// Bytes that [`crate::kernels::Backend::bytes`] counts of a loaded model whose cache is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Weights as packed.
+    pub weights: Size,
+    /// Keys and values of the whole context.
+    pub cache: Size,
+    /// Activations, logits and the tables of rotary angles.
+    pub work: Size,
+}
+
+impl Needs {
+    /// Of the model of `header` with room for `context` positions.
+    ///
+    /// # Errors
+    /// Those of the tensors' roles (`InvalidModel`, `UnsupportedArchitecture`) and of [`Footprint::matrices`].
+    pub fn of(header: &Header, config: &Config, context: usize, on: &mut impl Footprint) -> Result<Self> {
+        let roles = roles(header, config)?;
+        let sizes = header.tensors.iter().zip(&roles).map(|(tensor, role)| match role {
+            Role::Matrices(parts, cols) => parts.iter().map(|(_, rows)| on.matrices(tensor.ty, 1, *rows, *cols)).sum(),
+            Role::Experts(experts, rows, cols) => on.matrices(tensor.ty, *experts, *rows, *cols),
+            Role::Vector(len) => Ok(on.vector(*len)),
+            Role::Taps(width, taps) => Ok(on.vector(width * taps)),
+            // a scale becomes a number of the pass, factors become the table of angles
+            Role::Scale | Role::RopeFactors(_) => Ok(Size::default()),
+        });
+        Ok(Self { weights: sizes.sum::<Result<Size>>()?, ..Self::default() }.with_context(config, context, on))
+    }
+
+    /// The same weights with room for `context` positions.
+    pub fn with_context(self, config: &Config, context: usize, on: &impl Footprint) -> Self {
+        let mut work = Size::default();
+        let count = |_: &str, rows, width| {
+            work += on.buffer(rows, width);
+            Ok(BufferId(0))
+        };
+        let counted = Activations::create(on.max_rows(), config, count);
+        debug_assert!(counted.is_ok(), "counting cannot fail");
+        let angles = |rotary: &Rotary| on.vector(context.saturating_mul(rotary.dims));
+        work += angles(&config.rotary) + config.local_rotary.as_ref().map_or_else(Size::default, angles);
+        Self { cache: on.cache(context, &config.cache()), work, ..self }
+    }
+
+    /// All together.
+    pub fn all(self) -> Size {
+        self.weights + self.cache + self.work
+    }
+}

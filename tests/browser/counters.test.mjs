@@ -1,0 +1,47 @@
+// What the GPU is asked to do, by the package's own counters and counted from outside, where the worker calls WebGPU.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { missing, open } from './browsers.mjs';
+import { tinyModel } from './paths.mjs';
+
+/** What both sides count. */
+const names = ['passes', 'dispatches', 'submits', 'bytesWritten', 'bytesRead'];
+const PROMPT = [40, 41, 42, 43, 44];
+const TOKENS = 8;
+const PANEL_ROWS = 64;
+
+/** @type {{ engine: import('./browsers.mjs').EngineName, model: string, layers: number }[]} */
+const cases = [
+  { engine: 'chromium', model: 'llama-bpe-q4_0-ropefreqs-tied', layers: 2 },
+  { engine: 'firefox', model: 'gemma3-q4_0-window8', layers: 2 },
+];
+
+for (const { engine, model: name } of cases) {
+  test(`${engine}, ${name}`, { skip: missing(engine), timeout: 300_000 }, async (t) => {
+    const session = await open({ engine, webgpu: true });
+    t.after(() => session.close());
+    const { url } = tinyModel(name);
+    const found = await session.evaluate(async (args) => (await import(`${location.origin}/browser/counters-page.js`)).count(args), {
+      url, prompt: PROMPT, maxTokens: TOKENS,
+    });
+    assert.equal(found.info.backend, 'webgpu');
+    assert.equal(found.tokens.length, TOKENS);
+    for (const at of ['loaded', 'prefilled', 'decoded']) {
+      const { inside, outside } = found[at];
+      for (const counter of names) assert.equal(inside.total[counter], outside[counter], `${at}: ${counter}`);
+      assert.equal(inside.pipelines, outside.pipelines, `${at}: pipelines`);
+      assert.equal(inside.bufferBytes, outside.bufferBytes, `${at}: buffers`);
+    }
+    const { prefilled, decoded } = found;
+    assert.ok(decoded.outside.dispatches > prefilled.outside.dispatches && decoded.outside.matrixBytes > 0, 'nothing was counted');
+    // the embedding's rows are all that the outside does not count
+    const passes = decoded.inside.total.passes;
+    const rows = decoded.inside.total.weightBytes - decoded.outside.matrixBytes;
+    assert.ok(rows > 0 && rows < passes * found.info.bytes / PANEL_ROWS, `${rows} bytes of embedding rows in ${passes} passes`);
+
+    const token = decoded.inside.step;
+    console.log(`${engine}, ${name}: a token is`, JSON.stringify(token), 'a prompt', JSON.stringify(prefilled.inside.step));
+    assert.deepEqual([token.passes, token.submits], [1, 1]);
+    assert.ok(token.bytesRead <= 64 && token.bytesWritten <= 64, `${token.bytesRead} bytes read, ${token.bytesWritten} written`);
+  });
+}

@@ -1,0 +1,101 @@
+//! What a token and a block of a prompt ask of the GPU, counted for every architecture: there is no GPU to time here.
+//!
+//! `cargo test --test gpu_counters -- --nocapture` prints the table that `tests/bench/RESULTS.md` keeps; the real models are
+//! in it where `make model` has put them.
+#![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
+
+use std::fs::read;
+
+use pagelm::engine::{Engine, EngineLoader, Event, GenerateOptions, LoadOptions};
+use pagelm::kernels::gpu::{Counters, Gpu, Options};
+use pollster::block_on;
+
+const PROMPT: usize = 40;
+
+fn gpu() -> Option<Gpu> {
+    match block_on(Gpu::new(Options::default())) {
+        Ok(gpu) => Some(gpu),
+        Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
+            println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");
+            None
+        }
+        Err(e) => panic!("{e}; install a Vulkan driver such as mesa-vulkan-drivers"),
+    }
+}
+
+fn load(gpu: Gpu, bytes: &[u8]) -> Engine<Gpu> {
+    let mut loader = EngineLoader::new(bytes.len() as u64, LoadOptions { context: None, chat_template: None });
+    let mut gpu = Some(gpu);
+    for piece in bytes.chunks(1 << 20) {
+        if loader.push(piece).unwrap() {
+            block_on(loader.prepare(gpu.take().unwrap())).unwrap();
+        }
+    }
+    block_on(loader.finish()).unwrap()
+}
+
+/// A prompt's block with its first token, and a later token.
+fn count(engine: &mut Engine<Gpu>) -> (Counters, Counters) {
+    let prompt: Vec<u32> = (10..10 + PROMPT as u32).collect();
+    let options = GenerateOptions { max_tokens: Some(4), ignore_eos: true, ..Default::default() };
+    engine.start(&prompt, options).unwrap();
+    let mut steps = Vec::new();
+    while let Event::Token(_) = block_on(engine.step()).unwrap() {
+        steps.push(engine.backend().step_counters());
+    }
+    assert_eq!(steps.len(), 4);
+    (steps[0], steps[3])
+}
+
+fn show(name: &str, layers: usize, engine: &Engine<Gpu>, (block, token): (Counters, Counters)) {
+    let (gpu, each) = (engine.backend(), |c: Counters| c.dispatches as f64 / layers as f64);
+    println!(
+        "| {name} | {layers} | {} ({:.1}) | {} ({:.1}) | {} | {} | {} | {:.1} | {} | {:.1} |",
+        token.dispatches,
+        each(token),
+        block.dispatches,
+        each(block),
+        token.submits,
+        token.bytes_written,
+        token.bytes_read,
+        token.weight_bytes as f64 / 1e6,
+        gpu.device().pipelines(),
+        gpu.device().buffer_bytes() as f64 / 1e6,
+    );
+}
+
+/// Counts a model, if its file is there.
+fn check(name: &str, path: &str) -> bool {
+    let (Ok(bytes), Some(gpu)) = (read(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))), gpu()) else { return false };
+    let mut engine = load(gpu, &bytes);
+    let layers = engine.layers();
+    let counted = count(&mut engine);
+    show(name, layers, &engine, counted);
+    let (block, token) = counted;
+    for step in [block, token] {
+        assert_eq!((step.passes, step.submits), (1, 1), "{name}");
+        assert!(step.bytes_read <= 64, "{name}: {} bytes read", step.bytes_read);
+    }
+    assert!(token.bytes_written <= 64, "{name}: {} bytes written", token.bytes_written);
+    true
+}
+
+#[test]
+fn every_architecture() {
+    println!(
+        "model | layers | dispatches a token (a layer) | a block | submits | written | read | MB of weights | pipelines | MB of buffers"
+    );
+    let tiny = std::fs::read_dir(format!("{}/tests/goldens/tiny", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let mut names: Vec<_> = tiny.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "index.json");
+    names.sort();
+    if gpu().is_none() {
+        return;
+    }
+    for name in &names {
+        assert!(check(name, &format!("tests/goldens/tiny/{name}/model.gguf")), "{name}");
+    }
+    assert!(names.len() >= 24);
+    check("SmolLM2-135M Q4_1", "models/SmolLM2-135M-Instruct.Q4_1.gguf");
+    check("Gemma 3 270M Q4_K_M", "models/gemma-3-270m.Q4_K_M.gguf");
+}

@@ -1,0 +1,116 @@
+//! What is reckoned from the header against what is held after loading, for every tiny model.
+
+use pagelm::Result;
+use pagelm::engine::{Bytes, Engine, EngineLoader, Fits, HEAP_LIMIT, LoadOptions, Room};
+use pagelm::gguf::{Header, Parsed};
+use pagelm::kernels::Backend;
+use pagelm::kernels::cpu::CpuFootprint;
+use pagelm::kernels::footprint::{BufferLimits, Footprint};
+use pagelm::kernels::reference::{Reference, Scalar};
+use pagelm::model::{Config, Needs};
+use pollster::block_on;
+
+/// Not the default, and below what every tiny model was made for.
+const CONTEXT: usize = 96;
+
+fn models() -> Vec<(String, Vec<u8>)> {
+    let folder = format!("{}/tests/goldens/tiny", env!("CARGO_MANIFEST_DIR"));
+    let mut models = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if let Ok(bytes) = std::fs::read(path.join("model.gguf")) {
+            models.push((path.file_name().unwrap().to_string_lossy().into_owned(), bytes));
+        }
+    }
+    assert!(models.len() > 20, "{} models", models.len());
+    models
+}
+
+fn needs(bytes: &[u8], on: &mut impl Footprint) -> Result<Needs> {
+    let Parsed::Complete(header) = Header::parse(bytes, bytes.len() as u64)? else { panic!("the file is complete") };
+    Needs::of(&header, &Config::from_header(&header)?, CONTEXT, on)
+}
+
+fn load<B: Backend>(backend: B, bytes: &[u8]) -> Engine<B> {
+    let options = LoadOptions { context: Some(CONTEXT), chat_template: None };
+    let mut loader = EngineLoader::new(bytes.len() as u64, options);
+    assert!(loader.push(bytes).unwrap());
+    block_on(loader.prepare(backend)).unwrap();
+    block_on(loader.finish()).unwrap()
+}
+
+#[test]
+fn the_cpu_holds_what_was_reckoned() {
+    for (name, bytes) in models() {
+        let needs = needs(&bytes, &mut CpuFootprint::<Scalar>::default()).unwrap();
+        let mut engine = load(Reference::new(), &bytes);
+        assert_eq!(engine.bytes(), needs.all().total, "{name}");
+        block_on(engine.logits(&[1; CONTEXT])).unwrap();
+        assert_eq!(engine.bytes(), needs.all().total, "{name}, with a full cache");
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_gpu_holds_what_was_reckoned() {
+    use pagelm::kernels::gpu::{Device, Gpu, GpuFootprint, Options};
+    use std::rc::Rc;
+
+    let options = Options { default_limits: true, ..Options::default() };
+    let device = match block_on(Device::request(options)) {
+        Ok(device) => Rc::new(device),
+        Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
+            return println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");
+        }
+        Err(e) => panic!("{e}; install a Vulkan driver such as mesa-vulkan-drivers"),
+    };
+    for (name, bytes) in models() {
+        let limits = BufferLimits { size: 256 << 20, binding: 128 << 20 };
+        let needs = needs(&bytes, &mut GpuFootprint::new(limits)).unwrap();
+        let engine = load(Gpu::on(device.clone()).unwrap(), &bytes);
+        assert_eq!(engine.bytes(), needs.all().total, "{name}");
+    }
+}
+
+/// What `room` says of a tiny model at its own context, with the heap as `heap` says.
+fn fits(heap: u64, gpu: Option<BufferLimits>) -> Fits {
+    let (_, bytes) = models().into_iter().find(|(name, _)| name == "llama-bpe-q4_k_m-untied").unwrap();
+    let options = LoadOptions { context: Some(CONTEXT), chat_template: None };
+    let mut loader = EngineLoader::<Reference>::new(bytes.len() as u64, options);
+    assert!(loader.push(&bytes).unwrap());
+    loader.fits(Room { heap, gpu }, &mut CpuFootprint::<Scalar>::default()).unwrap()
+}
+
+#[test]
+fn a_heap_that_is_a_byte_too_small_is_refused_with_the_numbers() {
+    let roomy = fits(0, None).cpu;
+    assert!(roomy.fits && roomy.problem.is_none() && roomy.code.is_none(), "{roomy:?}");
+    let Bytes { weights, cache, activations, overhead, heap, gpu } = roomy.needs;
+    assert_eq!((weights + cache + activations + overhead, 0), (heap, gpu));
+    let left = HEAP_LIMIT - heap;
+    assert_eq!(fits(left, None).cpu.max_context_length, Some(CONTEXT));
+    let tight = fits(left + 1, None).cpu;
+    assert_eq!((tight.fits, tight.code), (false, Some("out-of-memory")));
+    let (most, problem) = (tight.max_context_length.unwrap(), tight.problem.unwrap());
+    assert_eq!(most, CONTEXT - 1);
+    assert!(problem.contains("WebAssembly memory") && problem.contains("there are 4295 MB"), "{problem}");
+    let hopeless = fits(HEAP_LIMIT, None).cpu;
+    assert_eq!((hopeless.fits, hopeless.max_context_length), (false, None));
+    assert!(hopeless.problem.unwrap().ends_with("a smaller model would"));
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn what_an_adapter_does_not_bind_is_refused_and_the_other_backend_named() {
+    let limits = |binding| Some(BufferLimits { size: 1 << 30, binding });
+    let roomy = fits(0, limits(128 << 20)).webgpu.unwrap();
+    assert!(roomy.fits, "{roomy:?}");
+    assert_eq!(roomy.needs.weights + roomy.needs.cache + roomy.needs.activations, roomy.needs.gpu);
+    // logits of 16 rows are its largest buffer
+    let tight = fits(0, limits(16 << 10)).webgpu.unwrap();
+    let problem = tight.problem.unwrap();
+    assert_eq!((tight.fits, tight.code), (false, Some("out-of-memory")));
+    assert!(problem.contains("binds at most") && problem.contains("the backend 'cpu' would"), "{problem}");
+    let on_cpu = fits(HEAP_LIMIT, limits(128 << 20));
+    assert!(on_cpu.cpu.problem.unwrap().contains("the backend 'webgpu'"));
+}

@@ -1,0 +1,90 @@
+// What the benchmark measures, with the package's own clocks: prompts of several lengths, and answers after contexts of
+// several lengths. Token ids are drawn from a fixed seed: speed does not depend on what is said.
+import { load } from './store.js';
+
+/** @typedef {import('./pagelm.js').ModelSource} ModelSource */
+/** @typedef {import('./pagelm.js').Model} Model */
+/** @typedef {{ source: ModelSource, backend: 'cpu' | 'webgpu', threads: number | undefined, prefill: number[], decode: number[], repetitions: number, signal: AbortSignal }} Plan */
+/** @typedef {{ tokens: number, rate: number }} Point  tokens: of the prompt, or in the context; rate: tokens a second */
+/** @typedef {{ backend: string, threads: number, device: string, model: string, loadMs: number, prefill: Point[], decode: Point[] }} Run */
+
+/** Long enough that one slow token does not decide, short enough that the context hardly grows. */
+const answerTokens = 32;
+
+/**
+ * @param {Plan} plan
+ * @param {(what: string) => void} onStep  is told what is done next
+ * @returns {Promise<Run>}
+ */
+export async function measure(plan, onStep) {
+  const { source, backend, threads, signal } = plan;
+  onStep('loading');
+  const started = performance.now();
+  const model = await load(source, { backend, signal, contextLength: Math.max(...plan.prefill, ...plan.decode) + answerTokens + 1, ...(threads && { threads }) });
+  try {
+    const { info } = model;
+    const run = { backend: info.backend, threads: info.threads, device: info.device, model: `${info.name || 'unnamed'} ${info.quantisation}`, loadMs: performance.now() - started };
+    const prefill = await eachPoint(plan.prefill, plan, (tokens, seed) => {
+      onStep(`prompt of ${tokens}, ${seed + 1} of ${plan.repetitions}`);
+      return prefillRate(model, tokens, seed, signal);
+    });
+    const decode = await eachPoint(plan.decode, plan, (tokens, seed) => {
+      onStep(`answer after ${tokens}, ${seed + 1} of ${plan.repetitions}`);
+      return decodeRate(model, tokens, signal);
+    });
+    return { ...run, prefill, decode };
+  } finally {
+    await model.close();
+  }
+}
+
+/**
+ * @param {number[]} lengths @param {Plan} plan @param {(tokens: number, repetition: number) => Promise<number>} rateOf
+ * @returns {Promise<Point[]>} medians
+ */
+async function eachPoint(lengths, { repetitions, signal }, rateOf) {
+  const points = [];
+  for (const tokens of lengths) {
+    const rates = [];
+    for (let repetition = 0; repetition < repetitions; repetition += 1) {
+      signal.throwIfAborted();
+      rates.push(await rateOf(tokens, repetition));
+    }
+    points.push({ tokens, rate: median(rates) });
+  }
+  return points;
+}
+
+/** @param {Model} model @param {number} tokens @param {number} seed  another prompt each time, or the cache would know it @param {AbortSignal} signal */
+async function prefillRate(model, tokens, seed, signal) {
+  const { timings } = await model.generate(tokenIds(model, tokens, seed + tokens), { maxTokens: 1, ignoreEos: true, signal }).result();
+  signal.throwIfAborted();
+  return rate(timings.promptTokens - timings.cachedTokens, timings.promptMs);
+}
+
+/** @param {Model} model @param {number} tokens @param {AbortSignal} signal */
+async function decodeRate(model, tokens, signal) {
+  // the same prompt each time: from the second time on it is cached, and only the answer costs
+  const { timings } = await model.generate(tokenIds(model, tokens, 0), { maxTokens: answerTokens, ignoreEos: true, signal }).result();
+  signal.throwIfAborted();
+  return rate(timings.generatedTokens, timings.generateMs);
+}
+
+/** @param {Model} model @param {number} count @param {number} seed */
+function tokenIds(model, count, seed) {
+  let state = (seed + 1) * 2_654_435_761;
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state % model.info.vocabularySize;
+  });
+}
+
+/** @param {number} tokens @param {number} ms */
+const rate = (tokens, ms) => (ms > 0 ? (tokens / ms) * 1000 : 0);
+
+/** @param {number[]} values */
+function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

@@ -1,0 +1,119 @@
+// Conversations: kept, found, renamed, deleted and brought back, exported and imported. No model is needed.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { desktop, exportFile, openPage, openSite } from './open.mjs';
+
+const two = [
+  { id: 'rain', messages: [{ role: 'user', content: 'Write about rain' }, { role: 'assistant', content: 'Drops on *leaves*', reasoning: 'Short.', note: '5 tokens' }], model: { name: 'SmolLM2' } },
+  { id: 'sums', title: 'Sums', messages: [{ role: 'user', content: 'One and one?' }, { role: 'assistant', content: 'Two' }] },
+];
+
+describe('conversations', () => {
+  /** @type {import('./open.mjs').Site} */
+  let site;
+  /** @type {Awaited<ReturnType<typeof openPage>>} */
+  let opened;
+  /** @type {import('./open.mjs').Page} */
+  let page;
+
+  before(async () => { site = await openSite(); });
+  after(() => site?.close());
+  beforeEach(async () => {
+    opened = await openPage(site, { viewport: desktop });
+    page = opened.page;
+    await page.setInputFiles('#import', exportFile(two));
+    await page.waitForFunction(() => document.querySelectorAll('#conversations li').length === 2);
+  });
+  afterEach(async () => {
+    await opened.close();
+    assert.deepEqual(opened.complaints, []);
+  });
+
+  const names = () => page.locator('#conversations .open').allInnerTexts();
+
+  test('a reload opens the same conversation; without its model it can be read and its model is named', async () => {
+    assert.deepEqual(await names(), ['Sums', 'Write about rain'], 'the latest first');
+    await page.getByRole('button', { name: 'Write about rain', exact: true }).click();
+    assert.match(await page.innerText('.turn.model'), /Drops on leaves/);
+    assert.equal(await page.innerText('.turn.model em'), 'leaves');
+    assert.equal(await page.innerText('.thoughts summary'), 'Thoughts');
+    await page.reload();
+    await page.waitForSelector('.turn.model');
+    assert.match(page.url(), /#rain$/);
+    assert.equal(await page.getAttribute('#conversations [aria-current=page]', 'title'), 'Write about rain');
+    assert.match(await page.innerText('#no-model'), /This chat was with SmolLM2/);
+    assert.ok(await page.isHidden('#ask'));
+  });
+
+  test('search looks into what was said', async () => {
+    await page.fill('#search', 'LEAVES');
+    await page.waitForFunction(() => document.querySelectorAll('#conversations li').length === 1);
+    assert.deepEqual(await names(), ['Write about rain']);
+    await page.fill('#search', 'nowhere');
+    await page.waitForFunction(() => document.querySelectorAll('#conversations li').length === 0);
+    assert.equal(await page.innerText('#no-conversations'), 'Nothing found.');
+  });
+
+  test('rename, delete, undo', async () => {
+    await page.getByRole('button', { name: 'Sums', exact: true }).hover();
+    await page.getByRole('button', { name: 'Rename Sums' }).click();
+    await page.keyboard.type('Arithmetic');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#conversations [title=Arithmetic]');
+    await page.getByRole('button', { name: 'Arithmetic', exact: true }).hover();
+    await page.getByRole('button', { name: 'Delete Arithmetic' }).click();
+    await page.waitForFunction(() => document.querySelectorAll('#conversations li').length === 1);
+    await page.reload();
+    await page.waitForSelector('#conversations li');
+    assert.deepEqual(await names(), ['Write about rain'], 'it stays deleted');
+    await page.getByRole('button', { name: 'Write about rain', exact: true }).click();
+    await page.getByRole('button', { name: 'Delete Write about rain' }).click();
+    await page.waitForSelector('#load-default:visible'); // the open one was deleted
+    await page.click('#notice-action');
+    await page.waitForSelector('#conversations [title="Write about rain"]');
+  });
+
+  test('a new name survives what is said afterwards', async () => {
+    const titles = await page.evaluate(async () => {
+      const { Conversations, newConversation } = await import(/** @type {any} */ ('/conversations.js'));
+      const store = new Conversations(() => {});
+      const open = newConversation();
+      open.messages.push({ role: 'user', content: 'Hello' });
+      await store.keep(open);
+      await store.put({ ...open, title: 'Named' });
+      open.messages.push({ role: 'assistant', content: 'Hi' });
+      await store.keep(open);
+      const { title, messages } = await store.get(open.id);
+      return [title, messages.length];
+    });
+    assert.deepEqual(titles, ['Named', 2]);
+  });
+
+  test('an export is imported elsewhere as it was; another tab sees it', async () => {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);
+    assert.match(download.suggestedFilename(), /^pagelm-chats-\d{4}-\d\d-\d\d\.json$/);
+    const exported = JSON.parse(readFileSync(/** @type {string} */ (await download.path()), 'utf8'));
+    assert.deepEqual(exported.conversations.map((/** @type {any} */ { messages }) => messages), [two[1].messages, two[0].messages]);
+    const other = await openPage(site, { viewport: desktop });
+    const tab = await other.context.newPage();
+    await tab.goto(site.server.origin);
+    await other.page.setInputFiles('#import', { name: 'x.json', mimeType: '', buffer: Buffer.from(JSON.stringify(exported)) });
+    for (const view of [other.page, tab]) await view.waitForFunction(() => document.querySelectorAll('#conversations li').length === 2);
+    await other.close();
+  });
+
+  for (const [what, text, why] of [
+    ['no JSON', 'hello', /no JSON/],
+    ['another format', '{"format":"x"}', /no export of this page/],
+    ['a message that is none', JSON.stringify({ format: 'pagelm-conversations', version: 1, conversations: [{ id: 'x', title: '', created: 1, updated: 1, messages: [{ role: 'system', content: {} }] }] }), /Conversation 1 has no valid messages/],
+    ['an id that is none', JSON.stringify({ format: 'pagelm-conversations', version: 1, conversations: [{ id: '"><img>', title: '', created: 1, updated: 1, messages: [] }] }), /Conversation 1 has no valid id/],
+  ]) {
+    test(`an import is refused: ${what}`, async () => {
+      await page.setInputFiles('#import', { name: 'x.json', mimeType: '', buffer: Buffer.from(String(text)) });
+      await page.waitForSelector('#error:visible');
+      assert.match(await page.innerText('#error'), /** @type {RegExp} */ (why));
+      assert.equal((await names()).length, 2, 'what was there stays');
+    });
+  }
+});
