@@ -17,7 +17,7 @@ js := pkg/dist/index.js
 wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
 js_sources := $(wildcard pkg/*.json) $(shell find pkg/src)
 
-.PHONY: help setup build model defaultmodel demo site ask check test test-all bench shapes size clean distclean
+.PHONY: help setup build model defaultmodel demo site ask check test test-all crash bench shapes size clean distclean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -67,6 +67,10 @@ test: check model ## everything: the checks, then every test on the host and in 
 
 test-all: test ## the same, and the app built with every bundler
 	@CHROMIUM=$$(node scripts/browser.mjs) PAGELM_REQUIRE_BROWSER=1 node tests/bundlers/run.mjs
+
+crash: build ## kill the browser while it stores a model (KILLS=50)
+	@scripts/setup.sh browser
+	@PAGELM_KILLS=$(or $(KILLS),50) node --test --test-reporter=spec tests/browser/crash.test.mjs
 
 bench: build defaultmodel ## measure speed
 	@scripts/setup.sh browser

@@ -3,14 +3,17 @@
 //! Without an adapter these tests fail; `PAGELM_ALLOW_NO_GPU=1` turns that into a printed skip.
 #![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
 
+mod measured;
 mod ops;
 
 use std::rc::Rc;
 
-use ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
+use measured::{Kind, Measured};
+use ops::{Arithmetic, Case, Inputs, cases, integers, run_all, types};
 use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
 use pagelm::kernels::reference::Reference;
 use pagelm::kernels::{Backend, CacheShape, Head, PassKey, Step};
+use pagelm::quant::TYPES;
 use pagelm::{ErrorKind, Result};
 use pollster::block_on;
 
@@ -26,11 +29,18 @@ fn device(options: Options) -> Option<Rc<Device>> {
     }
 }
 
-fn run(cases: &[Case], options: Options) {
+fn run(test: &str, cases: &[Case], options: Options) {
     let Some(device) = device(options) else { return };
     let outcome = block_on(run_all(cases, Arithmetic::Single, || Ok(Reference::new()), || Gpu::on(device.clone())));
     match outcome {
-        Ok(compared) => println!("{} cases, {compared:?}", cases.len()),
+        Ok(found) => {
+            println!("{} cases, {:?}", cases.len(), found.all);
+            let mut measured = Measured::of(Kind::Type, "WGSL native");
+            for ((name, what), compared) in found.types {
+                measured.add(name, what, compared.worst.into(), compared.values);
+            }
+            measured.write(&format!("ops-{test}"));
+        }
         Err(why) => panic!("{why}"),
     }
 }
@@ -43,19 +53,19 @@ fn cramped() -> Options {
 #[test]
 fn matmul() {
     for tiling in [Tiling::Large, Tiling::Small] {
-        run(&cases::matmul(), Options { tiling, ..Options::default() });
+        run(&format!("matmul-{tiling:?}"), &cases::matmul(), Options { tiling, ..Options::default() });
     }
 }
 
 #[test]
 fn matmul_cramped() {
-    run(&cases::matmul(), cramped());
+    run("matmul-cramped", &cases::matmul(), cramped());
 }
 
 #[test]
 fn extreme() {
     // WGSL may take it that there are neither NaN nor infinities
-    run(&cases::extreme(Inputs::FINITE), Options::default());
+    run("extreme", &cases::extreme(Inputs::FINITE), Options::default());
 }
 
 #[test]
@@ -72,37 +82,48 @@ fn integers_on_the_reference() {
 
 #[test]
 fn embed() {
-    run(&cases::embed(), Options::default());
+    run("embed", &cases::embed(), Options::default());
 }
 
 #[test]
 fn embed_cramped() {
-    run(&cases::embed(), cramped());
+    run("embed-cramped", &cases::embed(), cramped());
 }
 
 #[test]
 fn elements() {
-    run(&cases::elements(), Options::default());
+    run("elements", &cases::elements(), Options::default());
 }
 
 #[test]
 fn elements_cramped() {
-    run(&cases::elements(), cramped());
+    run("elements-cramped", &cases::elements(), cramped());
 }
 
 #[test]
 fn attention() {
-    run(&cases::attention(), Options::default());
+    run("attention", &cases::attention(), Options::default());
 }
 
 #[test]
 fn experts() {
-    run(&cases::experts(), Options::default());
+    run("experts", &cases::experts(), Options::default());
 }
 
 #[test]
 fn experts_cramped() {
-    run(&cases::experts(), cramped());
+    run("experts-cramped", &cases::experts(), cramped());
+}
+
+#[test]
+fn types_on_the_reference() {
+    let mut measured = Measured::of(Kind::Type, "reference");
+    for info in TYPES {
+        let (embedded, multiplied) = block_on(types::check(Reference::new(), info.id)).expect(info.name);
+        measured.add(info.name, "embed", embedded.worst.into(), embedded.values);
+        measured.add(info.name, "matmul", multiplied.worst.into(), multiplied.values);
+    }
+    measured.write("types-reference");
 }
 
 #[test]

@@ -2,11 +2,24 @@
 //! the reference. `tests/ops/browsers.test.mjs` runs it; what is not in a module `gpu` needs no WebGPU.
 #![cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 
+mod measured;
 mod ops;
 
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+/// Prints what was compared, with a line for each type that `tests/ops/browsers.test.mjs` keeps, or fails.
+fn report_types(what: &str, cases: usize, backend: &'static str, outcome: Result<ops::Findings, String>) {
+    if let Ok(found) = &outcome {
+        let mut measured = measured::Measured::of(measured::Kind::Type, backend);
+        for ((name, op), compared) in &found.types {
+            measured.add(name, op, compared.worst.into(), compared.values);
+        }
+        measured.lines().for_each(|line| console_log!("measured {line}"));
+    }
+    report(what, cases, outcome.map(|found| found.all));
+}
 
 /// Prints what was compared, or fails.
 fn report(what: &str, cases: usize, outcome: Result<ops::Compared, String>) {
@@ -18,7 +31,7 @@ fn report(what: &str, cases: usize, outcome: Result<ops::Compared, String>) {
 
 mod simd {
     use super::ops::{Arithmetic, Case, Inputs, cases, goes_red, integers, run_all};
-    use super::{report, wasm_bindgen_test};
+    use super::{report, report_types, wasm_bindgen_test};
     use pagelm::kernels::reference::Reference;
     use pagelm::kernels::simd128::Simd;
 
@@ -27,7 +40,7 @@ mod simd {
 
     async fn run(what: &str, cases: &[Case]) {
         let outcome = run_all(cases, ARITHMETIC, || Ok(Reference::new()), || Ok(Simd::new())).await;
-        report(what, cases.len(), outcome);
+        report_types(what, cases.len(), if RELAXED { "cpu, relaxed" } else { "cpu" }, outcome);
     }
 
     #[wasm_bindgen_test]
@@ -87,7 +100,7 @@ mod simd {
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
-    use super::{console_log, report, wasm_bindgen_test};
+    use super::{console_log, report, report_types, wasm_bindgen_test};
     use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
     use pagelm::kernels::reference::Reference;
     use std::rc::Rc;
@@ -99,7 +112,7 @@ mod gpu {
     async fn run(what: &str, cases: &[Case], options: Options) {
         let device = device(options).await;
         let outcome = run_all(cases, Arithmetic::Single, || Ok(Reference::new()), || Gpu::on(device.clone())).await;
-        report(what, cases.len(), outcome);
+        report_types(what, cases.len(), "webgpu", outcome);
     }
 
     /// WebGPU's default limits, one panel a chunk, and grids that wrap after two workgroups.

@@ -11,22 +11,30 @@ export const MAX_PARTS = 1024;
 /** Owners, repositories and revisions: no empty names, none of dots only, nothing that a URL would take for something else. */
 const NAME = /^(?!\.+$)[\w.-]+$/;
 
+/** Where a hub has a file. */
+export interface HubFile {
+  url: string;
+  /** Of what the repository itself holds, which for a large file is a text that names its hash. */
+  pointer: string;
+}
+
 /**
- * The https: address of `hf:owner/repo/path/file.gguf@revision`; revision is `main` by default.
+ * The addresses of `hf:owner/repo/path/file.gguf@revision`; revision is `main` by default.
  * @throws {PagelmError} `invalid-argument`
  */
-export function hubAddress(address: string, baseUrl: string): string {
+export function hubFile(address: string, baseUrl: string): HubFile {
   const form = "'hf:owner/repo/path/file.gguf' or 'hf:owner/repo/path/file.gguf@revision'";
-  const rest = address.slice('hf:'.length);
-  const at = rest.lastIndexOf('@');
-  const [path, revision] = at < 0 ? [rest, 'main'] : [rest.slice(0, at), rest.slice(at + 1)];
+  const named = address.slice('hf:'.length);
+  const at = named.lastIndexOf('@');
+  const [path, revision] = at < 0 ? [named, 'main'] : [named.slice(0, at), named.slice(at + 1)];
   const [owner = '', repository = '', ...file] = path.split('/');
   const isPath = file.length > 0 && file.every((name) => name !== '' && !/^\.+$/.test(name));
   // A branch may be called refs/pr/1.
   const isRevision = revision.split('/').every((name) => NAME.test(name));
   if (!NAME.test(owner) || !NAME.test(repository) || !isPath || !isRevision) invalid('source', address, form);
-  const encoded = file.map(encodeURIComponent).join('/');
-  return `${baseUrl.replace(/\/+$/, '')}/${owner}/${repository}/resolve/${encodeURIComponent(revision)}/${encoded}`;
+  const root = `${baseUrl.replace(/\/+$/, '')}/${owner}/${repository}`;
+  const place = `${encodeURIComponent(revision)}/${file.map(encodeURIComponent).join('/')}`;
+  return { url: `${root}/resolve/${place}`, pointer: `${root}/raw/${place}` };
 }
 
 /**

@@ -40,7 +40,7 @@ export interface ModelStream {
   readonly fromCache: boolean;
   /** Once. */
   pieces(): AsyncIterable<Uint8Array>;
-  /** Tells the store what the model turned out to be. */
+  /** Tells the store what the model turned out to be, and lets it tidy up; nobody needs to wait. */
   describe?(info: ModelFacts): Promise<void>;
   /** Gives back what it holds, read or not. */
   close(): Promise<void>;

@@ -196,7 +196,7 @@ export class Download implements OpenFile {
     const actual = hasher.hex();
     if (this.#expected !== undefined && actual !== this.#expected) {
       await this.#discard();
-      const whose = this.#part.sha256 === undefined ? 'the server\'s own headers promise' : 'was asked for';
+      const whose = this.#part.sha256 === undefined ? 'the hub promises' : 'was asked for';
       throw new PagelmError('hash-mismatch', `The ${this.bytes} bytes of ${this.#part.url} have the SHA-256 ${actual}, but ${this.#expected} ${whose}. Nothing of them was kept; check the address and the hash.`);
     }
     if (this.#sink === undefined || this.#isFull) return void (this.#isFull && (await this.#discard()));

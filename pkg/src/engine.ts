@@ -66,7 +66,7 @@ export interface EngineFits {
 export interface Inspector {
   /** As the loader's. */
   addPart(prefix: Uint8Array, bytes: number): number;
-  /** True exactly once: the header is complete. */
+  /** True exactly once: the header is complete. Not every piece is looked at; an empty one makes it look. */
   push(bytes: Uint8Array): boolean;
   report(adapter?: AdapterLimits): EngineInspection;
   free(): void;
@@ -169,8 +169,8 @@ export interface EngineModule {
 export interface ThreadedModule extends EngineModule {
   /** This module, for the other workers. */
   compiledModule(): WebAssembly.Module;
-  /** The life of thread `index`, from 1 on: it does not return. */
-  help(index: number): void;
+  /** The life of another thread: it does not return. */
+  help(): void;
   /** Says that a thread ended for an error, so that nobody waits for it. */
   helpFailed(): void;
 }

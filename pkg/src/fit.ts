@@ -5,7 +5,8 @@ import { PagelmError } from './errors.js';
 import type { Fit } from './types.js';
 
 /**
- * The choice, or with `auto` the other backend when only that has room.
+ * The choice, or with `auto` the other backend when only that has room, or may have: the build for threads has no code for
+ * WebGPU, and cannot tell.
  *
  * @throws {PagelmError} `out-of-memory`, `unsupported-type`: what is needed, what there is, and what would help
  */
@@ -13,7 +14,8 @@ export function fitting(choice: BackendChoice, fits: EngineFits): BackendChoice 
   const mine = fits[choice.backend];
   if (mine === null || mine.fits) return choice;
   const other = choice.backend === 'cpu' ? 'webgpu' : 'cpu';
-  if (choice.isAuto && fits[other]?.fits) return { ...choice, backend: other, mayFallBack: false, reason: instead(other, mine) };
+  const mayFit = fits[other]?.fits ?? (other === 'webgpu' && choice.adapter !== undefined);
+  if (choice.isAuto && mayFit) return { ...choice, backend: other, mayFallBack: false, reason: instead(other, mine) };
   throw new PagelmError(mine.code ?? 'out-of-memory', mine.problem ?? 'The model does not fit.');
 }
 

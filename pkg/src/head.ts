@@ -2,7 +2,7 @@
 import { type OpenFile, openBlob } from './byte-stream.js';
 import { PagelmError } from './errors.js';
 import { PART_HEAD_BYTES } from './parts.js';
-import { DOWNLOAD_DEFAULTS, type RemotePart, type SourceData, isDownload } from './protocol.js';
+import { DOWNLOAD_DEFAULTS, type DownloadSettings, type RemotePart, type SourceData, isDownload } from './protocol.js';
 import { type RemoteContext, RemoteFile } from './remote-file.js';
 import { openStored } from './source.js';
 import { Store } from './store.js';
@@ -19,10 +19,10 @@ const ENDS = [1, 8, 16, 32, 64].map((mib) => mib * 1024 * 1024);
  *
  * @throws {PagelmError} `network`, `storage`
  */
-export async function openHeads(source: SourceData, signal: AbortSignal): Promise<OpenFile[]> {
+export async function openHeads(source: SourceData, signal: AbortSignal, settings: DownloadSettings = DOWNLOAD_DEFAULTS): Promise<OpenFile[]> {
   if (source.kind === 'blobs') return source.blobs.map(openBlob);
   const store = isDownload(source) ? await Store.open(undefined) : undefined;
-  const context: RemoteContext = { headers: source.headers ?? {}, settings: DOWNLOAD_DEFAULTS, signal };
+  const context: RemoteContext = { headers: source.headers ?? {}, settings, signal };
   const opened = await Promise.allSettled(source.parts.map((part, index) => openHead(part, index, store, context)));
   const files = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const failed = opened.find((one) => one.status === 'rejected');
@@ -36,11 +36,16 @@ async function openHead(part: RemotePart, index: number, store: Store | undefine
   if (stored !== undefined) return openStored(stored);
   const remote = await RemoteFile.open(part, index === 0 ? ENDS[0]! : PART_HEAD_BYTES, context);
   const { head, total } = remote;
-  if (head === undefined || total === undefined) {
+  if (total === undefined) {
     remote.close();
-    throw new PagelmError('network', `The server of ${part.url} has no byte ranges, or does not say how long the file is: what is in it cannot be told without downloading all of it.`);
+    throw new PagelmError('network', `The server does not say how long ${part.url} is: it must send Content-Length, without Content-Encoding.`);
   }
-  const upTo = (end: number) => beginning(remote, head, Math.min(end, total), context.signal);
+  if (head === undefined) return withoutRanges(remote, total);
+  let have = head;
+  const upTo = async (end: number) => {
+    have = await beginning(remote, have, Math.min(end, total), context.signal);
+    return have.slice(0, end);
+  };
   return {
     bytes: total,
     fromCache: false,
@@ -60,9 +65,24 @@ async function openHead(part: RemotePart, index: number, store: Store | undefine
   };
 }
 
-/** Bytes before `end`, of which `head` is there already. */
+/** The one answer is read as far as it is needed. */
+function withoutRanges(remote: RemoteFile, bytes: number): OpenFile {
+  return {
+    bytes,
+    fromCache: false,
+    async head() {
+      throw new PagelmError('network', `The server of ${remote.url} has no byte ranges: the header of a later part cannot be had without the whole part.`);
+    },
+    pieces: () => remote.whole(false),
+    async close() {
+      remote.close();
+    },
+  };
+}
+
+/** `head`, and what lacks in it up to `end`. */
 async function beginning(remote: RemoteFile, head: Uint8Array, end: number, signal: AbortSignal): Promise<Uint8Array> {
-  if (end <= head.byteLength) return head.slice(0, end);
+  if (end <= head.byteLength) return head;
   const bytes = new Uint8Array(end);
   bytes.set(head);
   await remote.range(head.byteLength, end, (chunk, at) => bytes.set(chunk, at), signal);

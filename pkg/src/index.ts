@@ -3,6 +3,9 @@ export { load } from './load.js';
 export { models } from './models.js';
 export { PagelmError } from './errors.js';
 export type { ErrorCode } from './errors.js';
+export type { Evicted, ImportOptions, ModelCheck, Models, StoreUsage, StoredModelInfo, VerifyOptions } from './store-types.js';
 export type {
-  ChatMessage, ChatOptions, DownloadOptions, Evicted, Finish, FinishReason, Fit, GenerateOptions, Generation, GpuCounters, GpuWork, HubOptions, ImportOptions, InspectOptions, Inspection, LoadEvent, LoadOptions, LoadProgress, LoadReady, Model, ModelCheck, ModelInfo, ModelSource, Models, Part, ReasoningDelta, Result, StoreUsage, StoredModelInfo, TemplateOptions, TemplateVariableOptions, TextDelta, TextPart, Timings, TokenLogprob, TokenizeOptions, ToolCall, UrlSource, Usage, VerifyOptions,
+  ChatMessage, ChatOptions, DownloadOptions, Finish, FinishReason, Fit, GenerateOptions, Generation, GpuCounters, GpuWork, HubOptions, InspectOptions, Inspection, LoadEvent, LoadOptions,
+  LoadProgress, LoadReady, Model, ModelInfo, ModelSource, Part, ReasoningDelta, Result, TemplateOptions, TemplateVariableOptions, TextDelta, TextPart, Timings, TokenizeOptions, TokenLogprob,
+  ToolCall, UrlSource, Usage,
 } from './types.js';

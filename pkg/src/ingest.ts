@@ -13,6 +13,9 @@ const FLUSH_BYTES = 32 * 1024 * 1024;
 /** How long the worker may go without looking at its messages, in milliseconds. */
 const BREATH_MS = 20;
 
+/** The build for a backend: another one may be faster there, or have no code for it. */
+export type ModuleFor = (backend: BackendChoice['backend']) => Promise<Pick<EngineModule, 'Loader'>>;
+
 export interface Ingested {
   engine: Engine;
   /** What it became, after a possible fall back to the CPU. */
@@ -21,9 +24,9 @@ export interface Ingested {
 
 export async function ingest(
   wasm: Pick<EngineModule, 'Loader'>, stream: ModelStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
-  forCpu: () => Promise<Pick<EngineModule, 'Loader'>> = async () => wasm,
+  forBackend: ModuleFor = async () => wasm,
 ): Promise<Ingested> {
-  const intake = new Intake(wasm, stream.files, settings, choice, forCpu);
+  const intake = new Intake(wasm, stream.files, settings, choice, forBackend);
   try {
     await intake.addParts();
     let pushed = 0;
@@ -64,8 +67,7 @@ class Intake {
   loader: Loader;
   choice: BackendChoice;
   readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
-  /** The module for the CPU: another build may be faster there. */
-  readonly #forCpu: () => Promise<Pick<EngineModule, 'Loader'>>;
+  readonly #forBackend: ModuleFor;
   readonly #later: readonly OpenFile[];
   /** Copies of what was pushed, for another loader; dropped as soon as none can follow. */
   #replay: Uint8Array[] | undefined;
@@ -73,7 +75,7 @@ class Intake {
 
   constructor(
     wasm: Pick<EngineModule, 'Loader'>, [first, ...later]: readonly OpenFile[], settings: LoadSettings, choice: BackendChoice,
-    forCpu: () => Promise<Pick<EngineModule, 'Loader'>>,
+    forBackend: ModuleFor,
   ) {
     const { contextLength, chatTemplate } = settings;
     this.#create = ({ Loader }, { backend }) => new Loader({
@@ -82,7 +84,7 @@ class Intake {
       ...(contextLength !== undefined && { contextLength }),
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
-    this.#forCpu = forCpu;
+    this.#forBackend = forBackend;
     this.#later = later;
     this.choice = choice;
     this.#replay = choice.mayFallBack || choice.isAuto ? [] : undefined;
@@ -121,10 +123,14 @@ class Intake {
   async #startAgain(choice: BackendChoice, pieces: Uint8Array[]): Promise<void> {
     this.loader.free();
     this.#consumed = true;
-    this.loader = this.#create(await this.#forCpu(), choice);
+    this.loader = this.#create(await this.#forBackend(choice.backend), choice);
     this.#consumed = false;
     this.choice = choice;
     await this.addParts();
-    for (const piece of pieces) if (this.loader.push(piece)) await this.loader.prepare();
+    for (const piece of pieces) {
+      if (!this.loader.push(piece)) continue;
+      fitting({ ...choice, isAuto: false }, this.loader.fits(choice.adapter));
+      await this.loader.prepare();
+    }
   }
 }

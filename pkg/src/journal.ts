@@ -34,10 +34,10 @@ export class Journal {
   /** Adds records; they are there for good when this returns. */
   append(...records: unknown[]): void {
     const bytes = new TextEncoder().encode(records.map(lineOf).join(''));
+    // Whatever a crash has left behind must not follow.
+    if (this.#handle.getSize() > this.#end) this.#handle.truncate(this.#end);
     writeFully(this.#handle, bytes, this.#end);
     this.#end += bytes.byteLength;
-    // Whatever a crash has left behind must not follow.
-    this.#handle.truncate(this.#end);
     this.#handle.flush();
   }
 

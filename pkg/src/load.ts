@@ -6,7 +6,8 @@ import { checkLoadOptions } from './options.js';
 import { type WorkerEvent, isDownload } from './protocol.js';
 import { describeSource } from './source-data.js';
 import { spawnWorker } from './spawn.js';
-import type { Evicted, LoadEvent, LoadOptions, LoadProgress, Model, ModelSource } from './types.js';
+import type { Evicted } from './store-types.js';
+import type { LoadEvent, LoadOptions, LoadProgress, Model, ModelSource } from './types.js';
 
 /** How long an aborted worker may take to write down its unfinished download, in milliseconds. */
 const CLEANUP_MS = 2000;

@@ -3,7 +3,8 @@ import { Connection, type WorkerPort } from './connection.js';
 import { PagelmError } from './errors.js';
 import { checkText, invalid, record } from './options.js';
 import type { StoreAnswers, StoreRequest } from './protocol.js';
-import type { ImportOptions, LoadProgress, ModelCheck, Models, StoreUsage, StoredModelInfo, VerifyOptions } from './types.js';
+import type { ImportOptions, ModelCheck, Models, StoreUsage, StoredModelInfo, VerifyOptions } from './store-types.js';
+import type { LoadProgress } from './types.js';
 import { spawnWorker } from './spawn.js';
 
 const VERIFY_KEYS = { signal: true, onProgress: true } satisfies Record<keyof VerifyOptions, true>;

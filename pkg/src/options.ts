@@ -2,7 +2,11 @@
 import type { SamplingOptions } from './engine.js';
 import { PagelmError } from './errors.js';
 import { DOWNLOAD_DEFAULTS, type InspectSettings, type LoadSettings, type TemplateSettings, type TemplateVariables } from './protocol.js';
-import type { ChatMessage, ChatOptions, DownloadOptions, Evicted, GenerateOptions, HubOptions, InspectOptions, LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions } from './types.js';
+import type { Evicted } from './store-types.js';
+import type {
+  ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions, InspectOptions,
+  LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions,
+} from './types.js';
 
 /** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
 type Keys<T> = Record<keyof T, true>;

@@ -9,7 +9,7 @@ import { type Range, bytesIn, covers, withRange } from './ranges.js';
 import type { Validators } from './remote-file.js';
 
 /** How much is written, or how long, before the journal is brought up to date; a crash loses no more. */
-const SYNC_BYTES = 8 * 1024 * 1024;
+const SYNC_BYTES = 4 * 1024 * 1024;
 const SYNC_MS = 1000;
 
 /** What a part is a part of. */

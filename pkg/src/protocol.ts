@@ -4,7 +4,8 @@
  */
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
-import type { Evicted, FinishReason, GpuCounters, Inspection, LoadProgress, ModelCheck, ModelInfo, StoredModelInfo, StoreUsage, Timings, TokenLogprob, Usage } from './types.js';
+import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './store-types.js';
+import type { FinishReason, GpuCounters, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =
@@ -15,6 +16,8 @@ export interface RemotePart {
   url: string;
   /** What its bytes must have. */
   sha256?: string;
+  /** On the hub: where the hash of a large file can be read. */
+  pointer?: string;
 }
 
 /** True when the bytes come over the network, so that keeping them saves something. */

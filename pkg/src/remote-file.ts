@@ -29,7 +29,7 @@ export class RemoteFile {
   readonly total: number | undefined;
   readonly validators: Validators;
   /** What the hub says that the bytes have. */
-  readonly sha256: string | undefined;
+  sha256: string | undefined;
   /** The first bytes; undefined without ranges. */
   readonly head: Uint8Array | undefined;
   readonly #context: RemoteContext;
@@ -54,6 +54,7 @@ export class RemoteFile {
     const { settings, signal } = context;
     const retries = new Retries(settings.retries, signal);
     const unanswered = new Retries(Math.min(settings.retries, UNANSWERED_RETRIES), signal);
+    let isSecond = false;
     for (;;) {
       try {
         const first = await askFirst(part.url, headBytes, context);
@@ -62,8 +63,11 @@ export class RemoteFile {
         if (head !== undefined) await file.range(got, head.byteLength, (bytes, at) => head.set(bytes, at), signal);
         return file;
       } catch (error) {
-        const counts = error instanceof Transient && error.isUnanswered ? unanswered : retries;
-        await counts.pause(error);
+        const isUnanswered = error instanceof Transient && error.isUnanswered;
+        const plain = isUnanswered ? await askPlain(part.url, isSecond, context) : undefined;
+        if (plain !== undefined) return new RemoteFile(part, context, plain);
+        isSecond ||= isUnanswered;
+        await (isUnanswered ? unanswered : retries).pause(error);
       }
     }
   }
@@ -214,6 +218,23 @@ async function askFirst(url: string, headBytes: number, context: RemoteContext):
     return { ...facts, total: size.total, head, got: await fill(head, ranged, url) };
   } catch (error) {
     ranged.cancel();
+    throw error;
+  }
+}
+
+/**
+ * After a range was not answered: what a request without a range gives, if the range is to blame for it. Chromium refuses a
+ * compressed answer to a range; others may have to ask first whether ranges are allowed (CORS), and be refused.
+ */
+async function askPlain(url: string, isSecond: boolean, context: RemoteContext): Promise<First | undefined> {
+  try {
+    const first = await askWhole(url, context);
+    if (isSecond || first.total === undefined) return first;
+    first.whole?.cancel(); // it was the connection, then
+    return undefined;
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (error instanceof Transient || PagelmError.isInstance(error)) return undefined; // the first error says more
     throw error;
   }
 }

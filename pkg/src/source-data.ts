@@ -1,5 +1,5 @@
 /** On the page: a `ModelSource` checked and turned into what can be posted to the worker. */
-import { HUB_URL, MAX_PARTS, hubAddress, partAddresses } from './address.js';
+import { HUB_URL, type HubFile, MAX_PARTS, hubFile, partAddresses } from './address.js';
 import { PagelmError } from './errors.js';
 import { type CheckedHub, checkText, invalid, record, unsupported } from './options.js';
 import { type LoadSettings, type RemotePart, type SourceData, isDownload } from './protocol.js';
@@ -37,14 +37,15 @@ function urlData(given: Record<string, unknown>, key: string, base: string | und
   const first = addresses[0] as Address;
   // Of a list every address is given; of a single one the others follow from its name.
   const urls = isList ? addresses.map((one) => one.url) : partAddresses(first.url);
+  const pointers = isList ? addresses.map((one) => one.pointer) : first.pointer === undefined ? [] : partAddresses(first.pointer);
   const hashes = checkHashes(sha256, urls.length);
   checkDistinct(key, urls);
   if (hashes !== undefined) checkDistinct('source.sha256', hashes);
   const parts = urls.map((one, index): RemotePart => {
-    const hash = hashes?.[index];
-    return { url: one, ...(hash !== undefined && { sha256: hash }) };
+    const [hash, pointer] = [hashes?.[index], pointers[index]];
+    return { url: one, ...(hash !== undefined && { sha256: hash }), ...(pointer !== undefined && { pointer }) };
   });
-  const all = { ...(first.isHub && hub.token !== undefined && { Authorization: `Bearer ${hub.token}` }), ...(headers !== undefined && checkHeaders(headers)) };
+  const all = { ...(first.pointer !== undefined && hub.token !== undefined && { Authorization: `Bearer ${hub.token}` }), ...(headers !== undefined && checkHeaders(headers)) };
   return { kind: 'urls', parts, ...(Object.keys(all).length > 0 && { headers: all }) };
 }
 
@@ -60,16 +61,14 @@ function checkDistinct(key: string, values: readonly string[]): void {
   if (twice !== undefined) throw new PagelmError('invalid-argument', `${key} has ${twice} twice; each part of a model is given once.`);
 }
 
-interface Address {
-  url: string;
-  isHub: boolean;
-}
+/** With `pointer`, one on the hub. */
+type Address = Pick<HubFile, 'url'> & Partial<HubFile>;
 
 function absolute(key: string, value: unknown, base: string | undefined, hub: CheckedHub): Address {
   const address = value instanceof URL ? value.href : checkText(key, value);
-  if (/^hf:/i.test(address)) return { url: hubAddress(address, hub.baseUrl ?? HUB_URL), isHub: true };
+  if (/^hf:/i.test(address)) return hubFile(address, hub.baseUrl ?? HUB_URL);
   try {
-    return { url: new URL(address, base).href, isHub: false };
+    return { url: new URL(address, base).href };
   } catch (cause) {
     throw new PagelmError('invalid-argument', `${key} is ${JSON.stringify(address)}, which is no URL${base === undefined ? ' (a relative one needs a page)' : ''}.`, { cause });
   }

@@ -3,16 +3,17 @@ import { type ModelStream, type OpenFile, PIECE_BYTES, endToEnd, openBlob, readB
 import { Download, type DownloadContext, type Sink, checkRoom, closeSink } from './download.js';
 import type { EngineModule } from './engine.js';
 import { PagelmError } from './errors.js';
+import { hashOnHub } from './hub-pointer.js';
 import { PART_HEAD_BYTES } from './parts.js';
 import type { Progress } from './progress.js';
 import { type LoadSettings, type RemotePart, type SourceData, type WorkerEvent, isDownload } from './protocol.js';
 import { bytesIn } from './ranges.js';
 import { type RemoteContext, RemoteFile } from './remote-file.js';
-import { type OpenPart, type OpenStored, Store, storageError } from './store.js';
+import { type OpenPart, type OpenStored, Store, partLock, storageError } from './store.js';
 import type { StoredFile } from './store-index.js';
 import { makeRoom } from './store-calls.js';
 import { Tally } from './tally.js';
-import type { Evicted } from './types.js';
+import type { Evicted } from './store-types.js';
 
 export interface SourceContext {
   wasm: Pick<EngineModule, 'Hasher'>;
@@ -32,24 +33,33 @@ export async function openSource(source: SourceData, settings: Settings, context
   const store = isDownload(source) ? await Store.open(settings.cache) : undefined;
   const opener = new Opener(source, store, settings, context);
   const files = await opener.openAll();
-  return noted(endToEnd(files), files, source, store);
+  return noted(endToEnd(files), files, source, store, () => opener.close());
 }
 
 /** The same stream; at its end the store knows the model. */
-function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: RemoteSource, store: Store | undefined): ModelStream {
+function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: RemoteSource, store: Store | undefined, close: () => void): ModelStream {
   if (store === undefined) return stream;
-  let id: string | undefined;
+  const note = async () => {
+    const stored = files.map((file) => file.stored);
+    if (!stored.every((file): file is StoredFile => file !== undefined)) return undefined;
+    await store.noteModel(stored, source.parts.map(({ url }) => url));
+    return stored[0]?.sha256;
+  };
   return {
     ...stream,
     async *pieces() {
       yield* stream.pieces();
-      const stored = files.map((file) => file.stored);
-      if (!stored.every((file): file is StoredFile => file !== undefined)) return;
-      await store.noteModel(stored, source.parts.map(({ url }) => url));
-      id = stored[0]?.sha256;
+      // Of a model that was there only the time of its last use is noted, which can wait.
+      if (!stream.fromCache) await note();
     },
     async describe(info) {
+      const id = await note();
       if (id !== undefined) await store.describe(id, info);
+      await store.sweep();
+    },
+    async close() {
+      close();
+      await stream.close();
     },
   };
 }
@@ -61,14 +71,18 @@ class Opener {
   readonly #source: RemoteSource;
   readonly #store: Store | undefined;
   readonly #isCopyWanted: boolean;
+  readonly #progress: Progress;
   readonly #remote: RemoteContext;
   readonly #download: DownloadContext;
   readonly #evicted: ((evicted: Evicted) => void) | undefined;
+  /** Bytes that the files so far will take in the store. */
+  #promised = 0;
 
   constructor(source: RemoteSource, store: Store | undefined, settings: Settings, { wasm, progress, emit, signal }: SourceContext) {
     this.#source = source;
     this.#store = store;
     this.#isCopyWanted = settings.cache === 'opfs';
+    this.#progress = progress;
     this.#evicted = settings.evict && ((evicted) => emit?.({ type: 'evicted', ...evicted }));
     this.#remote = { headers: source.headers ?? {}, settings: settings.download, signal };
     this.#download = { wasm, tally: new Tally(progress), settings: settings.download, signal, isCopyWanted: this.#isCopyWanted };
@@ -89,9 +103,14 @@ class Opener {
       }
       return files;
     } catch (error) {
+      this.close();
       await Promise.all(files.map((file) => file.close()));
       throw error;
     }
+  }
+
+  close(): void {
+    this.#download.tally.close();
   }
 
   async #open(part: RemotePart, headBytes: number): Promise<RemoteOpenFile> {
@@ -113,10 +132,13 @@ class Opener {
     try {
       const stored = await store.find(part);
       if (stored !== undefined) return stored;
-      opened = await store.openPart(part, this.#remote.signal);
+      opened = await store.openPart(part, this.#remote.signal, (event) => this.#progress.report(event.type, event.loaded, event.total));
       // Another tab may have got it meanwhile.
       const found = await store.find(part);
-      if (found === undefined) return { store, part: opened };
+      if (found === undefined) {
+        if (part === this.#source.parts[0]) this.#download.tally.share(partLock(opened.key));
+        return { store, part: opened };
+      }
       await closeSink({ store, part: opened });
       return found;
     } catch (cause) {
@@ -132,6 +154,7 @@ class Opener {
     const isBegun = sink?.part.file.covers(0, 1) === true;
     const remote = await RemoteFile.open(part, isBegun ? 1 : headBytes, this.#remote);
     try {
+      if (part.sha256 === undefined) remote.sha256 ??= await hashOnHub(part, remote.total, this.#remote);
       const stored = await this.#sameContent(part, remote);
       if (stored !== undefined) {
         remote.close();
@@ -159,8 +182,9 @@ class Opener {
     try {
       if (!remote.hasRanges) file.clear();
       file.begin({ url, total, sha256: sha256 ?? remote.sha256 ?? null, ...remote.validators });
-      const needed = total - bytesIn(file.ranges);
-      if (this.#evicted !== undefined) await makeRoom(sink.store, needed, this.#evicted);
+      this.#promised += total - bytesIn(file.ranges);
+      const needed = this.#promised;
+      if (this.#evicted !== undefined) await makeRoom(sink.store, needed, sink.part.key, this.#evicted);
       await checkRoom(url, needed);
       return sink;
     } catch (cause) {

@@ -9,7 +9,7 @@ import type { Progress } from './progress.js';
 import type { StoreAnswers, StoreRequest } from './protocol.js';
 import { Store, roomLeft, storageError, useLock } from './store.js';
 import type { StoreIndex, StoredFile, StoredModel } from './store-index.js';
-import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './types.js';
+import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './store-types.js';
 
 export interface StoreContext {
   /** The engine, when it is needed: it hashes. */
@@ -21,7 +21,9 @@ export interface StoreContext {
 /** @throws {PagelmError} `storage`, `invalid-argument` for an id that is not there, `aborted` */
 export async function answerStore<T extends StoreRequest>(request: T, context: StoreContext): Promise<StoreAnswers[T['method']]> {
   try {
-    const store = (await Store.open('opfs')) as Store;
+    const store = await Store.open(request.method in nothing ? undefined : 'opfs');
+    await store?.sweep();
+    if (store === undefined) return nothing[request.method as keyof typeof nothing] as StoreAnswers[T['method']];
     return (await methods[request.method](store, request as never, context)) as StoreAnswers[T['method']];
   } catch (cause) {
     context.signal.throwIfAborted();
@@ -47,6 +49,12 @@ const methods: Methods = {
   verify: verifyModel,
   export: exportModel,
   import: importModel,
+};
+
+/** What browsers without a store answer. */
+const nothing: Pick<StoreAnswers, 'list' | 'usage'> = {
+  list: [],
+  usage: { isAvailable: false, models: 0, modelBytes: 0, unfinishedBytes: 0, quota: null, usage: null, persisted: false },
 };
 
 function infoOf(index: StoreIndex, model: StoredModel): StoredModelInfo {
@@ -93,7 +101,7 @@ async function usageOf(store: Store): Promise<StoreUsage> {
     loose: sum(index.looseFiles()),
   }));
   const unfinished = await unfinishedParts(store);
-  return { models: models.count, modelBytes: models.bytes, unfinishedBytes: loose + sum(unfinished), quota: quota ?? null, usage: usage ?? null, persisted: await navigator.storage.persisted?.() ?? false };
+  return { isAvailable: true, models: models.count, modelBytes: models.bytes, unfinishedBytes: loose + sum(unfinished), quota: quota ?? null, usage: usage ?? null, persisted: await navigator.storage.persisted?.() ?? false };
 }
 
 const sum = (files: readonly { bytes: number }[]) => files.reduce((total, { bytes }) => total + bytes, 0);
@@ -205,9 +213,9 @@ async function importModel(store: Store, { blobs, names }: { blobs: Blob[]; name
 
 /**
  * Removes what is needed least, until `bytes` are free: unfinished downloads first, then models, the longest unused first. Pinned
- * models, and what a tab works at, stay. If all of that were not enough, nothing is removed.
+ * models, what a tab works at, and the unfinished download `keep` stay. If all of that were not enough, nothing is removed.
  */
-export async function makeRoom(store: Store, bytes: number, tell: (evicted: Evicted) => void): Promise<void> {
+export async function makeRoom(store: Store, bytes: number, keep: string, tell: (evicted: Evicted) => void): Promise<void> {
   const { quota, usage } = await roomLeft();
   if (quota === undefined || usage === undefined) return;
   let lack = bytes - (quota - usage);
@@ -215,7 +223,7 @@ export async function makeRoom(store: Store, bytes: number, tell: (evicted: Evic
     loose: index.looseFiles(),
     models: [...index.models.values()].filter(({ pinned }) => !pinned).sort((a, b) => a.usedAt - b.usedAt).map((model) => ({ model, own: sum(index.ownFiles(model)) })),
   }));
-  const parts = await unfinishedParts(store);
+  const parts = (await unfinishedParts(store)).filter(({ key }) => key !== keep);
   if (lack > sum(parts) + sum(loose) + models.reduce((total, { own }) => total + own, 0)) return;
   for (const part of parts.sort((a, b) => a.at - b.at)) {
     if (lack <= 0) return;

@@ -17,6 +17,8 @@ import { type Release, takeLock } from './locks.js';
 import { PartFile, hasBytes, sealedIn } from './part-file.js';
 import type { LoadSettings, RemotePart } from './protocol.js';
 import type { StoredFile, StoredModel } from './store-index.js';
+import { channelOf } from './tally.js';
+import type { LoadProgress } from './types.js';
 
 /** A complete file, kept from removal while it is read. */
 export interface OpenStored {
@@ -46,9 +48,7 @@ export class Store {
   static async open(cache: LoadSettings['cache']): Promise<Store | undefined> {
     if (cache === 'none') return undefined;
     try {
-      const store = new Store(await Directory.open());
-      await store.sweep();
-      return store;
+      return new Store(await Directory.open());
     } catch (cause) {
       if (cache === undefined) return undefined; // e.g. a private window; the download works without
       throw new PagelmError('storage', `cache is 'opfs', but the origin private file system cannot be used: ${String(cause)}. Leave cache out, or pass 'none'.`, { cause });
@@ -83,10 +83,13 @@ export class Store {
     return { total: file.bytes, pieces: handlePieces(handle, file.bytes), fromCache: true };
   }
 
-  /** Waits for other tabs that work at the same file; what they have left is found by {@link find} then. */
-  async openPart(part: RemotePart, signal: AbortSignal): Promise<OpenPart> {
+  /**
+   * Waits for other tabs that work at the same file, and tells how far they are; what they have left is found by {@link find} then.
+   */
+  async openPart(part: RemotePart, signal: AbortSignal, hear?: (event: LoadProgress) => void): Promise<OpenPart> {
     const key = part.sha256 ?? (await sha256OfText(part.url));
-    const release = (await takeLock(partLock(key), { signal })) as Release;
+    const lock = partLock(key);
+    const release = (await takeLock(lock, { ifAvailable: true })) ?? (await waitFor(lock, signal, hear));
     try {
       await this.#recover(key);
       const file = await PartFile.open(this.directory, key);
@@ -198,6 +201,16 @@ export class Store {
     } finally {
       await release();
     }
+  }
+}
+
+async function waitFor(lock: string, signal: AbortSignal, hear?: (event: LoadProgress) => void): Promise<Release> {
+  const channel = channelOf(lock);
+  channel.onmessage = ({ data }: MessageEvent<LoadProgress>) => hear?.(data);
+  try {
+    return (await takeLock(lock, { signal })) as Release;
+  } finally {
+    channel.close();
   }
 }
 

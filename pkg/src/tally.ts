@@ -1,4 +1,10 @@
-import type { Progress } from './progress.js';
+import { Progress } from './progress.js';
+import type { LoadProgress } from './types.js';
+
+/** Tabs that wait for the same download hear of it here. @param lock whose holder speaks */
+export function channelOf(lock: string): BroadcastChannel {
+  return new BroadcastChannel(`${lock}:progress`);
+}
 
 /** Progress of all files of a model together. */
 export class Tally {
@@ -7,9 +13,22 @@ export class Tally {
   readonly #verify = { loaded: 0, total: 0 };
   /** Files that do not say how long they are. */
   #unknown = 0;
+  #channel: BroadcastChannel | undefined;
+  #others: Progress | undefined;
 
   constructor(progress: Progress) {
     this.#progress = progress;
+  }
+
+  /** Tells tabs that wait for `lock`, too. */
+  share(lock: string): void {
+    this.#channel = channelOf(lock);
+    this.#others = new Progress((event) => this.#channel?.postMessage(event satisfies LoadProgress));
+  }
+
+  close(): void {
+    this.#channel?.close();
+    this.#channel = undefined;
   }
 
   /** A file will be downloaded, of which `have` bytes are here. @param total undefined while unknown */
@@ -41,6 +60,8 @@ export class Tally {
   }
 
   #report(type: 'download' | 'verify', { loaded, total }: { loaded: number; total: number }): void {
-    this.#progress.report(type, loaded, type === 'download' && this.#unknown > 0 ? 0 : total);
+    const known = type === 'download' && this.#unknown > 0 ? 0 : total;
+    this.#progress.report(type, loaded, known);
+    this.#others?.report(type, loaded, known);
   }
 }

@@ -15,8 +15,6 @@ const START_MS = 20_000;
 interface Start {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
-  /** From 1 on. */
-  index: number;
 }
 
 type Answer = { type: 'ready' } | { type: 'failed'; message: string };
@@ -35,7 +33,7 @@ export async function startThreads({ module, memory, count, onLost }: Threads): 
   const workers: Worker[] = [];
   let lost: (message: string) => void;
   try {
-    const ready = Array.from({ length: count - 1 }, (_, index) => new Promise<void>((resolve, reject) => {
+    const ready = Array.from({ length: count - 1 }, () => new Promise<void>((resolve, reject) => {
       const worker = new Worker(globalThis.location.href, { type: 'module', name: THREAD_NAME });
       workers.push(worker);
       const fail = (message: string) => (lost ?? reject)(message);
@@ -44,7 +42,7 @@ export async function startThreads({ module, memory, count, onLost }: Threads): 
         event.preventDefault();
         fail(event.message || 'its script is missing or forbidden');
       };
-      worker.postMessage({ module, memory, index: index + 1 } satisfies Start);
+      worker.postMessage({ module, memory } satisfies Start);
     }));
     await orLate(Promise.all(ready));
   } catch (cause) {
@@ -65,11 +63,11 @@ async function orLate(ready: Promise<unknown>): Promise<void> {
 /** What this worker does when it is one of them. */
 export function serveAsThread(scope: DedicatedWorkerGlobalScope): void {
   const answer = (message: Answer) => scope.postMessage(message);
-  scope.onmessage = async ({ data: { module, memory, index } }: MessageEvent<Start>) => {
+  scope.onmessage = async ({ data: { module, memory } }: MessageEvent<Start>) => {
     try {
       await init({ module_or_path: module, memory });
       answer({ type: 'ready' });
-      wasm.help(index);
+      wasm.help();
     } catch (error) {
       wasm.helpFailed();
       answer({ type: 'failed', message: String(error) });

@@ -1,4 +1,5 @@
 import type { ErrorCode } from './errors.js';
+import type { Evicted } from './store-types.js';
 
 /**
  * Where a GGUF file comes from.
@@ -108,15 +109,6 @@ export interface LoadProgress {
   loaded: number;
   /** In the unit of `loaded`; 0 while unknown (a server that does not say how long the file is). */
   total: number;
-}
-
-/** Something that was removed from the store to make room; see {@link LoadOptions.onEvict}. */
-export interface Evicted {
-  /** Of the model; null for an unfinished download. */
-  id: string | null;
-  /** Where it was from; empty for an unfinished download. */
-  source: string;
-  bytes: number;
 }
 
 export interface LoadReady {
@@ -304,80 +296,6 @@ export interface GpuWork {
   bytesRead: number;
   /** Bytes of packed weights that the dispatches read: of the embedding table a row a token, of experts the used ones. */
   weightBytes: number;
-}
-
-/**
- * The models that are stored on this device, in the origin private file system, by the content of their files. Each method fails
- * with `storage` where there is none, and with `invalid-argument` for an id that is not there.
- *
- * ```js
- * import { load, models } from 'pagelm';
- * for (const { id, bytes, sources } of await models.list()) console.log(id, bytes, sources[0]);
- * const model = await load(await models.export(id)); // without a network, and without a copy
- * ```
- */
-export interface Models {
-  /** All of them, the last used first. */
-  list(): Promise<StoredModelInfo[]>;
-  inspect(id: string): Promise<StoredModelInfo>;
-  /** Removes it, and its files unless another model has them, too. Fails with `storage` while a tab is reading it. */
-  remove(id: string): Promise<void>;
-  /** A pinned model is never removed to make room. */
-  pin(id: string, pinned?: boolean): Promise<StoredModelInfo>;
-  /** Reads and hashes it. Files that are not what they should be are removed: the next load gets them again. */
-  verify(id: string, options?: VerifyOptions): Promise<ModelCheck>;
-  usage(): Promise<StoreUsage>;
-  /** Its files, which `load` takes. Their bytes stay on the disk until they are read. */
-  export(id: string): Promise<Blob[]>;
-  /** Copies a model into the store; several files are one split model. */
-  import(files: Blob | readonly Blob[], options?: ImportOptions): Promise<StoredModelInfo>;
-  /** Asks the browser not to clear this site's storage by itself; some ask the user. Whether it agrees. */
-  persist(): Promise<boolean>;
-}
-
-export interface VerifyOptions {
-  signal?: AbortSignal | undefined;
-  /** Hears of `verify`: bytes hashed. */
-  onProgress?: ((event: LoadProgress) => void) | undefined;
-}
-
-export interface ImportOptions extends VerifyOptions {}
-
-/** A model in the store. */
-export interface StoredModelInfo {
-  /** SHA-256 of its first file: other bytes are another model, so versions of one live side by side. */
-  id: string;
-  files: { sha256: string; bytes: number }[];
-  bytes: number;
-  /** The address that each file was got from; the names of imported ones. */
-  sources: string[];
-  /** Milliseconds since 1970. */
-  addedAt: number;
-  usedAt: number;
-  pinned: boolean;
-  /** What the model says of itself, as in {@link ModelInfo}; null until it was first loaded. */
-  facts: { architecture: string; name: string; parameters: number; quantisation: string } | null;
-}
-
-export interface ModelCheck {
-  id: string;
-  ok: boolean;
-  /** SHA-256 of the files that did not have it any more. */
-  bad: string[];
-}
-
-/** In bytes, except `models`. */
-export interface StoreUsage {
-  /** How many. */
-  models: number;
-  modelBytes: number;
-  /** Of downloads that are not complete; the next load goes on with them. */
-  unfinishedBytes: number;
-  /** What this origin may use, and uses, by the browser's own estimate; null where it gives none. */
-  quota: number | null;
-  usage: number | null;
-  /** Whether the browser has promised not to clear it by itself. */
-  persisted: boolean;
 }
 
 export interface TokenizeOptions {

@@ -13,7 +13,7 @@ class Port extends EventTarget {
   constructor(loadModel) {
     super();
     const { port1: page, port2: worker } = this.#channel;
-    const session = new Session((message, transfer = []) => worker.postMessage(message, transfer), loadModel);
+    const session = new Session((message, transfer = []) => worker.postMessage(message, transfer), { loadModel });
     worker.onmessage = ({ data }) => { if (!this.terminated) session.receive(data); };
     page.onmessage = ({ data }) => this.dispatchEvent(new MessageEvent('message', { data }));
     this.page = page;

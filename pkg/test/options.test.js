@@ -163,7 +163,7 @@ test('sources', () => {
 
 test('hf: addresses', () => {
   const urlOf = (address, hub) => describeSource(address, undefined, undefined, hub);
-  const at = (url, headers) => ({ kind: 'urls', parts: [{ url }], ...(headers && { headers }) });
+  const at = (url, headers) => ({ kind: 'urls', parts: [{ url, ...(url.includes('/resolve/') && { pointer: url.replace('/resolve/', '/raw/') }) }], ...(headers && { headers }) });
   const hub = 'https://huggingface.co';
   assert.deepEqual(urlOf('hf:owner/repo/m.gguf'), at(`${hub}/owner/repo/resolve/main/m.gguf`));
   assert.deepEqual(urlOf('hf:owner/re.po-1/sub dir/m+1.gguf@v1.0'), at(`${hub}/owner/re.po-1/resolve/v1.0/sub%20dir/m%2B1.gguf`));

@@ -8,9 +8,9 @@ import { openSource } from '../dist/source.js';
 import { Disk, useNavigator } from './fake-opfs.js';
 
 const MIB = 1024 * 1024;
-const body = Uint8Array.from({ length: 9 * MIB + 5 }, (_, i) => (i * 7 + (i >> 9)) & 255);
+const body = Uint8Array.from({ length: 6 * MIB + 5 }, (_, i) => (i * 7 + (i >> 9)) & 255);
 const sha256 = createHash('sha256').update(body).digest('hex');
-const files = { '/m': body, '/a': body.subarray(0, 5 * MIB), '/b': body.subarray(5 * MIB) };
+const files = { '/m': body, '/a': body.subarray(0, 3 * MIB), '/b': body.subarray(3 * MIB) };
 let server, base, ranges, etag = '"1"', sent = 0;
 
 class Hasher {
@@ -35,11 +35,11 @@ before(async () => {
 after(() => { server.closeAllConnections(); server.close(); });
 
 /** Loads as the worker does. @returns its bytes, whether they came from the store, and how many were sent. */
-async function load(paths = ['/m'], { cache = 'opfs', hash, signal = new AbortController().signal, until = Infinity } = {}) {
+async function load(paths = ['/m'], { cache = 'opfs', hash, events = [], signal = new AbortController().signal, until = Infinity } = {}) {
   ranges = [];
   sent = 0;
   const parts = paths.map((path) => ({ url: base + path, ...(hash && { sha256: hash }) }));
-  const stream = await openSource({ kind: 'urls', parts }, { ...(cache !== 'if possible' && { cache }), download: { connections: 3, retries: 0, stallMs: 5000 } }, { wasm: { Hasher }, progress: new Progress(() => {}), signal });
+  const stream = await openSource({ kind: 'urls', parts }, { ...(cache !== 'if possible' && { cache }), download: { connections: 3, retries: 0, stallMs: 5000 } }, { wasm: { Hasher }, progress: new Progress((event) => events.push(event)), signal });
   const pieces = [];
   let length = 0;
   try {
@@ -48,6 +48,7 @@ async function load(paths = ['/m'], { cache = 'opfs', hash, signal = new AbortCo
       length += piece.length;
       if (length >= until) break;
     }
+    if (length < until) await stream.describe?.({ architecture: 'llama' });
   } finally {
     await stream.close();
   }
@@ -72,12 +73,12 @@ test('stored by its content; the second load asks for nothing', async () => {
 test('a download that was left goes on', async () => {
   const disk = new Disk();
   boot(disk);
-  await load(['/m'], { until: 5 * MIB });
+  await load(['/m'], { until: 4 * MIB });
   assert.equal(names(disk).filter((name) => name.endsWith('.part')).length, 1);
   boot(disk);
   const { bytes, sent: rest } = await load();
   assert.ok(bytes.equals(body));
-  assert.ok(rest < 6 * MIB, `${rest} bytes were fetched again`);
+  assert.ok(rest < 3 * MIB, `${rest} bytes were fetched again`);
   assert.deepEqual(names(disk), [sha256]);
 });
 
@@ -86,7 +87,7 @@ test('a download that was left begins anew when the file has changed, or nobody 
     const disk = new Disk();
     boot(disk);
     etag = '"1"';
-    await load(['/m'], { until: 5 * MIB });
+    await load(['/m'], { until: 4 * MIB });
     boot(disk);
     etag = now;
     const { bytes, sent: rest } = await load();
@@ -119,12 +120,21 @@ test('no room: an error with numbers when a copy was asked for, otherwise no cop
   assert.ok((await load(['/m'], { cache: 'if possible' })).bytes.equals(body));
 });
 
+test('no room for all parts of a split model: known before the first is fetched', async () => {
+  const disk = new Disk();
+  disk.quota = 5 * MIB;
+  boot(disk);
+  await assert.rejects(load(['/a', '/b']), (error) => error.code === 'storage' && error.message.includes(`needs ${body.length} more bytes`));
+});
+
 test('two at once: one downloads, the other waits for it', async () => {
   const disk = new Disk();
   boot(disk);
-  const [one, two] = await Promise.all([load(), load()]);
+  const events = [];
+  const [one, two] = await Promise.all([load(), load(['/m'], { events })]);
   assert.ok(one.bytes.equals(body) && two.bytes.equals(body));
   assert.equal(sent, body.length);
+  assert.ok(events.some(({ type, total }) => type === 'download' && total === body.length), 'who waits hears of it');
 });
 
 for (const [what, paths] of [['one file', ['/m']], ['two files', ['/a', '/b']]]) {

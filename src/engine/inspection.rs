@@ -49,7 +49,7 @@ impl Inspector {
         self.opening.add_part(prefix, bytes)
     }
 
-    /// Takes the next bytes. `true` exactly once: when they are enough.
+    /// As [`Opening::push`].
     ///
     /// # Errors
     /// Those of [`Opening::push`].

@@ -37,14 +37,15 @@ impl Opening {
         self.parts.add(prefix, bytes)
     }
 
-    /// Takes the next bytes. `true` exactly once: when the header is complete.
+    /// Takes the next bytes. `true` exactly once: when the header is complete. It does not look at every piece, but an empty
+    /// one makes it look at what there is.
     ///
     /// # Errors
     /// Those of [`Header::parse`] and of [`Parts::join`].
     pub fn push(&mut self, bytes: &[u8]) -> Result<bool> {
         self.held.extend_from_slice(bytes);
         let have = self.held.len() as u64;
-        if self.header.is_some() || have < self.parse_at.min(self.file_bytes) {
+        if self.header.is_some() || (have < self.parse_at.min(self.file_bytes) && !bytes.is_empty()) {
             return Ok(false);
         }
         match Header::parse(&self.held, self.file_bytes)? {
@@ -54,8 +55,8 @@ impl Opening {
                 Ok(true)
             }
             Parsed::NeedMore(bytes) => {
-                // at least doubling keeps the work linear however small the pieces are
-                self.parse_at = bytes.max(2 * have);
+                // growing by a share keeps the work linear however small the pieces are
+                self.parse_at = bytes.max(have + have / 2);
                 Ok(false)
             }
         }

@@ -43,11 +43,11 @@ pub fn set_row_threads(count: u32) {
     SHARED.set_row_threads(count);
 }
 
-/// The life of thread `index`, from 1 on.
+/// The life of another thread: it does not return.
 #[cfg(target_feature = "atomics")]
 #[wasm_bindgen]
-pub fn help(index: usize) {
-    SHARED.help(index);
+pub fn help() {
+    SHARED.help();
 }
 
 /// Says that a thread ended for an error.

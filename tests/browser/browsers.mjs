@@ -18,6 +18,7 @@ import { launchWebKit, webkitMissing } from './webkit.mjs';
  * @property {(url: string) => Promise<unknown>} goto
  * @property {<A, R>(fn: (args: A) => R, args: A) => Promise<Awaited<R>>} evaluate  `fn` crosses as text: it sees
  *   nothing but its one argument, and both ways are JSON, which turns NaN and infinities into null
+ * @property {(bytes: number | undefined) => Promise<void>} [setQuota]  of this origin's storage; undefined: the browser's own
  * @property {() => Promise<void>} close
  */
 /** @typedef {Page & { server: import('../server/serve.mjs').Server, origin: string }} Session */
@@ -116,7 +117,12 @@ export function pageOf(page, close) {
 const launch = {
   async chromium(webgpu) {
     const browser = await launchChromium({ webgpu });
-    return pageOf(await browser.newPage(), () => browser.close());
+    const page = await browser.newPage();
+    const devtools = await page.context().newCDPSession(page);
+    return {
+      ...pageOf(page, () => browser.close()),
+      setQuota: async (bytes) => { await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin, ...(bytes !== undefined && { quotaSize: bytes }) }); },
+    };
   },
 
   async firefox(webgpu) {

@@ -81,6 +81,11 @@ export class Worst {
     return found.error;
   }
 
+  /** Of each thing what was found. */
+  lines() {
+    return [...this.#all].map(([what, { error, count }]) => /** @type {const} */ ([what, { worst: error, count }]));
+  }
+
   toString() {
     return [...this.#all].map(([what, { error, count }]) => `${what}: worst ${error.toExponential(1)} of ${count}`).join('\n');
   }

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { missing, open } from './browsers.mjs';
 import { assertGreedy, logSoftmax, Worst, worstError } from './compare.mjs';
+import { writeMeasured } from './measured.mjs';
 import { limitOf, limits, paths, tinyModels } from './paths.mjs';
 
 const GREEDY_TOKENS = 16;
@@ -23,11 +24,14 @@ for (const path of paths) {
     /** @type {import('./browsers.mjs').Session} */
     let session;
     const worst = new Worst();
+    /** @type {import('./measured.mjs').Line[]} */
+    const measured = [];
 
     before(async () => { session = await open({ engine: path.engine, webgpu: path.backend === 'webgpu' }); });
     after(async () => {
       await session?.close();
       console.log(`${path.name}\n${worst}`);
+      writeMeasured('browser', `tiny ${path.name}`, measured);
     });
 
     for (const model of tinyModels) {
@@ -65,6 +69,9 @@ for (const path of paths) {
         assert.equal(held, prompts.length * GREEDY_TOKENS, 'every id of these prompts is determined');
         const logits = worst.of(`${name}, logits`);
         const score = worst.of(`${name}, score`);
+        const about = { kind: /** @type {const} */ ('architecture'), name: actual.info.architecture, backend: path.name };
+        measured.push({ ...about, what: 'logits', worst: logits, count: prompts.length * vocabulary });
+        measured.push({ ...about, what: 'scores', worst: score, count: scored.reduce((/** @type {number} */ sum, /** @type {any} */ { tokens }) => sum + tokens.length - 1, 0) });
         const scoreLimit = Math.max(limit, usesGeluTable(model.name) ? limits.geluTable : 0);
         assert.ok(logits <= limit, `the worst error is ${logits}, the limit ${limit}\n${worst}`);
         assert.ok(score <= scoreLimit, `the worst error of a score is ${score}, the limit ${scoreLimit}\n${worst}`);

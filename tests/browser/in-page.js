@@ -13,16 +13,18 @@ export const failure = (promise) => promise.then((value) => ({ code: 'no error',
 /**
  * Everything that the golden tests want to know of one model.
  *
- * @param {{ url: string, backend: 'cpu' | 'webgpu', build?: { kernels?: 'baseline' | 'relaxed', threads?: number }, cache?: 'opfs' | 'none', logits?: number[][], scores?: number[][],
+ * @param {{ url: string, edits?: import('./faults.mjs').Edit[], backend: 'cpu' | 'webgpu', build?: { kernels?: 'baseline' | 'relaxed', threads?: number }, cache?: 'opfs' | 'none',
+ *           logits?: number[][], scores?: number[][], likely?: { tokens: number[], ids: number[] }[],
  *           greedy?: { tokens: number[], maxTokens: number }[], texts?: string[] }} wanted
  */
-export async function numbers({ url, backend, build = {}, cache = 'none', logits = [], scores = [], greedy = [], texts = [] }) {
-  const model = await load(url, { backend, cache, ...build });
+export async function numbers({ url, edits = [], backend, build = {}, cache = 'none', logits = [], scores = [], likely = [], greedy = [], texts = [] }) {
+  const model = await load(edits.length ? await edited(url, edits) : url, { backend, cache, ...build });
   try {
-    const answer = { info: model.info, logits: [], scores: [], greedy: [], texts: [], tokens: [] };
+    const answer = { info: model.info, logits: [], scores: [], likely: [], greedy: [], texts: [], tokens: [] };
     const out = /** @type {Record<string, any[]>} */ (/** @type {any} */ (answer));
     for (const tokens of logits) out.logits.push(Array.from(await model.logits(tokens)));
     for (const tokens of scores) out.scores.push(Array.from(await model.score(tokens)));
+    for (const { tokens, ids } of likely) out.likely.push(likelihood(await model.logits(tokens), ids));
     for (const { tokens, maxTokens } of greedy) {
       const result = await model.generate(tokens, { temperature: 0, maxTokens, ignoreEos: true }).result();
       out.greedy.push(result.tokens);
@@ -33,6 +35,29 @@ export async function numbers({ url, backend, build = {}, cache = 'none', logits
   } finally {
     await model.close();
   }
+}
+
+/**
+ * A file with some of its bytes changed.
+ * @param {string} url @param {import('./faults.mjs').Edit[]} edits
+ */
+async function edited(url, edits) {
+  const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
+  for (const { at, xor, step = 0, count = 1 } of edits) {
+    for (let i = 0; i < count; i++) bytes[at + i * step] ^= xor;
+  }
+  return new Blob([bytes]);
+}
+
+/**
+ * The log-probabilities of some ids, and the largest of all others. One NaN makes all of them NaN.
+ * @param {Float32Array} logits @param {number[]} ids
+ */
+function likelihood(logits, ids) {
+  const largest = logits.reduce((a, b) => Math.max(a, b));
+  const total = largest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
+  const others = logits.filter((_, id) => !ids.includes(id)).reduce((a, b) => Math.max(a, b), -Infinity);
+  return { of: ids.map((id) => logits[id] - total), others: others - total };
 }
 
 /** @param {unknown} actual @param {unknown} expected @param {string} [what] */

@@ -8,9 +8,10 @@ import { missing, open, roots } from './browsers.mjs';
 import { realModel, tinyModel } from './paths.mjs';
 
 const MB = 1e6;
-/** What may be on its way when a page stops reading: buffers of the connection and of the browser. */
-const IN_FLIGHT = 12 * MB;
-const HEADER = 8 * MB;
+/** The most that two requests of `inspect` ask for. */
+const HEAD = 8 * 2 ** 20;
+/** What is on its way on this machine when a page stops reading a body: 45 MB were seen in Firefox. */
+const IN_FLIGHT = 80 * MB;
 
 /** Files with whole-size headers and no weights. */
 const files = join(folder, 'headers');
@@ -64,7 +65,7 @@ for (const { engine, webgpu } of settings) {
       assert.equal(it.types.Q4_K + it.types.Q6_K + it.types.F32, it.parameters);
       assert.equal(it.backends.cpu.needs.cache, 28 * 2 * 4096 * 8 * 128 * 4);
       assert.equal(it.requests.length, 2);
-      assert.ok(it.bytesSent < HEADER + IN_FLIGHT, `${it.bytesSent} bytes were sent`);
+      assert.ok(it.bytesSent <= HEAD, `${it.bytesSent} bytes were sent`);
       assert.deepEqual([it.fits, it.backend, it.backends.webgpu === null], [true, 'cpu', !webgpu]);
     });
 
@@ -88,7 +89,7 @@ for (const { engine, webgpu } of settings) {
       const { answer: { error }, bytes: sent } = await ask('refused', { source: url, options: { backend: 'cpu', cache: 'none' } });
       assert.equal(error.code, 'out-of-memory', error.message);
       assert.match(error.message, /needs \d+ MB .* there are 4295 MB/);
-      assert.ok(sent < HEADER + 2 * IN_FLIGHT, `${sent} bytes were sent`);
+      assert.ok(sent < IN_FLIGHT && sent < bytes / 50, `${sent} bytes were sent`);
     });
 
     test('a context that is too long: a shorter one is offered', async () => {

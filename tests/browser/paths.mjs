@@ -62,10 +62,58 @@ export const tinyModel = (name) => {
   return model;
 };
 
-/** The default model; `make model` puts it there. */
-const { file } = JSON.parse(readFileSync(join(projectRoot, 'www/default-model.json'), 'utf8'));
-export const realModel = {
+/** @typedef {{ prompts: number[], ids: number, passages: number, tokens: number }} Work  what a path does of a model */
+/**
+ * @typedef {object} RealModel
+ * @property {string} name          as it is printed
+ * @property {string} url           where the page finds it
+ * @property {string} file          where this process does
+ * @property {string} expected      its numbers
+ * @property {string} architecture
+ * @property {string} quantisation
+ * @property {Record<string, number>} types
+ * @property {number} llamaCpp      how far llama.cpp's own numbers on float32 weights are from float64, where those are not there
+ * @property {(path: Path) => Work} work
+ */
+
+const all = { prompts: [...Array(10).keys()], ids: 64, passages: 2, tokens: Infinity };
+const json = (/** @type {string} */ path) => JSON.parse(readFileSync(join(projectRoot, path), 'utf8'));
+/** @param {string} file @param {string} expected */
+const located = (file, expected) => ({
   url: `/models/${file}`,
   file: join(projectRoot, 'models', file),
-  expected: join(projectRoot, 'tests/goldens/real/smollm2-135m.json'),
-};
+  expected: join(projectRoot, 'tests/goldens/real', expected),
+});
+
+/** The default model; `make model` puts it and the other one there. */
+export const realModel = located(json('www/default-model.json').file, 'smollm2-135m.json');
+/**
+ * Software WebGPU adapters answer with a few tokens a second, so only the CPU in Chromium does all of it.
+ * @type {RealModel[]}
+ */
+export const realModels = [
+  {
+    ...realModel,
+    name: 'SmolLM2 135M',
+    architecture: 'llama',
+    quantisation: 'Q4_1',
+    types: { Q4_1: 1, Q8_0: 1 },
+    llamaCpp: 0,
+    work: ({ name, backend }) => {
+      if (name === 'Chromium cpu') return all;
+      return { prompts: [0, 2], ids: backend === 'cpu' ? 16 : 8, passages: 1, tokens: 64 };
+    },
+  },
+  {
+    ...located(json('scripts/test-models.json')['gemma-3-270m'].file, 'gemma-3-270m.json'),
+    name: 'Gemma 3 270M',
+    architecture: 'gemma3',
+    quantisation: 'Q4_K_M',
+    types: { Q4_K: 1, Q8_0: 1 },
+    llamaCpp: limits.geluTable,
+    work: ({ name, backend }) => {
+      if (name === 'Chromium cpu') return { ...all, passages: 1 };
+      return { prompts: [0, 2], ids: backend === 'cpu' ? 16 : 8, passages: 1, tokens: backend === 'cpu' ? 48 : 24 };
+    },
+  },
+];

@@ -7,8 +7,12 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { missing, open } from '../browser/browsers.mjs';
+import { writeMeasured } from '../browser/measured.mjs';
+import { paths } from '../browser/paths.mjs';
 import { projectRoot } from '../server/serve.mjs';
 
+/** What comes before a figure for the table. */
+const MEASURED = 'measured ';
 /** All of one engine's tests; the software adapters are what takes time. */
 const RUN_MS = 900_000;
 
@@ -30,11 +34,13 @@ for (const { engine, webgpu, filter } of engines) {
   describe(`operations in ${engine}`, { skip: missing(engine), timeout: RUN_MS }, () => {
     it('agree with the reference', async () => {
       const { lines, result } = await run(engine, webgpu, filter);
-      console.log(lines.map((line) => `${engine}: ${line}`).join('\n'));
+      const measured = keep(engine, lines);
+      console.log(lines.filter((line) => !line.includes(MEASURED)).map((line) => `${engine}: ${line}`).join('\n'));
       assert.equal(result.verdict, 'ok');
       assert.equal(result.failed, 0);
       // a table that lost its tests would agree with anything
       assert.ok(result.passed >= (webgpu ? 15 : 7), `only ${result.passed} tests ran`);
+      assert.ok(measured >= 100, `only ${measured} figures of types`);
       const compared = lines.filter((line) => /\d+ cases, \d+ values/.test(line));
       for (const backend of webgpu ? ['simd', 'gpu'] : ['simd']) {
         assert.ok(compared.filter((line) => line.includes(`${backend} `)).length >= 6, `what ${backend} compared was not reported`);
@@ -52,6 +58,17 @@ describe('the way from a case to this test', { skip: missing('chromium'), timeou
     assert.ok(red.length >= 2, lines.join('\n'));
   });
 });
+
+/**
+ * Writes what was measured of each type, and says how much it was.
+ * @param {import('../browser/browsers.mjs').EngineName} engine @param {string[]} lines
+ */
+function keep(engine, lines) {
+  const found = lines.filter((line) => line.includes(MEASURED)).map((line) => JSON.parse(line.slice(line.indexOf(MEASURED) + MEASURED.length)));
+  const name = paths.find((path) => path.engine === engine)?.name.split(' ')[0];
+  writeMeasured('ops', engine, found.map((line) => ({ ...line, backend: `${name} ${line.backend}` })));
+  return found.length;
+}
 
 /**
  * Serves the tests that `filter` names, opens them, and waits for their verdict.

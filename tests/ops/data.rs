@@ -79,8 +79,6 @@ fn fields(name: &str) -> &'static [Field] {
         "MXFP4" => &[E8m0(0)],
         "NVFP4" => &[Ue4m3(0), Ue4m3(1), Ue4m3(2), Ue4m3(3)],
         "IQ1_M" => &[Iq1m],
-        // its scale is not in its blocks
-        "I2_S" => &[],
         other => panic!("add where the blocks of {other} hold scales"),
     }
 }

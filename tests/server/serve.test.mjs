@@ -128,6 +128,48 @@ describe('serve', () => {
     assert.ok(performance.now() - start > 60, 'five chunks, 20 ms each');
   });
 
+  test('a file that exists nowhere: ranges of zeros and extents, beyond 4 GiB', async () => {
+    const size = 5 * 2 ** 30;
+    server.files.set('/made.gguf', { size, extents: [{ at: 2 ** 32 + 5, bytes: body }] });
+    const head = await get('/made.gguf', { method: 'HEAD' });
+    assert.equal(head.headers.get('content-length'), String(size));
+    const response = await get('/made.gguf', { headers: { range: `bytes=${2 ** 32}-${2 ** 32 + 299_999}` } });
+    assert.equal(response.headers.get('content-range'), `bytes ${2 ** 32}-${2 ** 32 + 299_999}/${size}`);
+    assert.deepEqual(await bytes(response), Uint8Array.from([0, 0, 0, 0, 0, ...body.subarray(0, 299_995)]));
+    assert.equal((await get('/made.gguf', { headers: { range: `bytes=${size}-` } })).status, 416);
+  });
+
+  test('faults: which requests they hit, and what comes of them', async () => {
+    const path = '/models/a.gguf';
+    const range = 'bytes=5-9';
+    /** @param {Omit<import('./serve.mjs').Fault, 'path'>} fault */
+    const inject = (fault) => { server.faults.length = 0; server.faults.push({ path, ...fault }); };
+    inject({ status: 500, range: /^bytes=5/, after: 1, times: 1 });
+    assert.deepEqual(await Promise.all([get(path), get(path, { headers: { range } })]).then((all) => all.map(({ status }) => status)), [200, 206]);
+    assert.equal((await get(path, { headers: { range } })).status, 500);
+    assert.equal((await get(path, { headers: { range } })).status, 206);
+    inject({ noRanges: true, headers: { etag: '"x"', 'accept-ranges': null } });
+    const whole = await get(path, { headers: { range } });
+    assert.deepEqual([whole.status, whole.headers.get('etag'), whole.headers.get('accept-ranges')], [200, '"x"', null]);
+    assert.deepEqual(await bytes(whole), body);
+    inject({ gzip: true, noRanges: true });
+    const packed = await get(path);
+    assert.deepEqual([packed.headers.get('content-encoding'), packed.headers.get('content-length')], ['gzip', null]);
+    assert.deepEqual(await bytes(packed), body);
+    inject({ chunked: true });
+    assert.equal((await get(path)).headers.get('content-length'), null);
+    inject({ corrupt: 70_000 });
+    assert.deepEqual([...await bytes(await get(path))].flatMap((byte, i) => (byte === body[i] ? [] : [i])), [70_000]);
+    inject({ redirect: '/b%20c.wasm' });
+    assert.equal(await (await get(path)).text(), 'wasm');
+    inject({ drop: true });
+    await assert.rejects(get(path));
+    inject({ endAfter: 1000, headers: { 'content-length': null } });
+    assert.deepEqual(await bytes(await get(path)), body.subarray(0, 1000));
+    inject({ stallAfter: 1000 });
+    await assert.rejects(get(path, { signal: AbortSignal.timeout(200) }).then(bytes), { name: 'TimeoutError' });
+  });
+
   test('a taken port moves to the next only when asked', async () => {
     const port = Number(new URL(server.origin).port);
     const next = await serve({ roots: { '/': folder }, port, nextFree: true });

@@ -102,7 +102,7 @@ export async function measure(path, { options, prompt = [5, 7], maxTokens = 2 })
     const watch = watchHeap(page);
     const outcome = await inPage('attempt', { url, options, prompt, maxTokens });
     watch.stop();
-    const meter = await page.workers()[0]?.evaluate(() => /** @type {any} */ (globalThis).pagelmMeter());
+    const meter = await page.workers()[0]?.evaluate(() => /** @type {any} */ (globalThis).pagelmMeter()).catch(() => undefined); // it ends with a refusal
     return {
       heap: 0, gpuPeak: 0, gpuLargest: 0, inspection, ...outcome, ...meter, jsHeap: watch.most(), rendererPeak: rendererPeak(browser.process()?.pid ?? 0),
       sent: bytesOf(asked().slice(looked.length)), inspected, inspections: looked.length,

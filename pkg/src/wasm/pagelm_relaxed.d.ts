@@ -4,6 +4,7 @@ import type { EngineModule, InitEngine } from '../engine.js';
 declare const init: InitEngine;
 export default init;
 export declare const Hasher: EngineModule['Hasher'];
+export declare const Inspector: EngineModule['Inspector'];
 export declare const Loader: EngineModule['Loader'];
 export declare const setThreads: EngineModule['setThreads'];
 export declare const setRowThreads: EngineModule['setRowThreads'];

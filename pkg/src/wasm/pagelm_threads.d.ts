@@ -4,6 +4,7 @@ import type { ThreadedModule, InitEngine } from '../engine.js';
 declare const init: InitEngine;
 export default init;
 export declare const Hasher: ThreadedModule['Hasher'];
+export declare const Inspector: ThreadedModule['Inspector'];
 export declare const Loader: ThreadedModule['Loader'];
 export declare const setThreads: ThreadedModule['setThreads'];
 export declare const setRowThreads: ThreadedModule['setRowThreads'];

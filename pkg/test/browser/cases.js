@@ -193,7 +193,7 @@ const cases = {
   },
   async 'no room: a storage error with numbers, before the body'() {
     const error = await fails('storage', load('/huge.gguf', { cache: 'opfs' }));
-    if (!/\d+ of \d+ bytes/.test(error.message)) throw new Error(error.message);
+    if (!/\d+ of the \d+ bytes/.test(error.message)) throw new Error(error.message);
     equal(await files(), []);
   },
 };

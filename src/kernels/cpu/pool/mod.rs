@@ -1,12 +1,13 @@
 //! A fixed pool of threads that share the operations of a step.
 //!
-//! One thread, the *caller*, owns the model and runs the forward pass; the others help with single operations. Each
-//! operation is divided into as many parts as there are threads, by position alone, so who computes a number depends on
-//! its place in the output and how it is computed does not: any number of threads gives the same bits.
+//! One thread, the *caller*, owns the model and runs the forward pass; the *helpers* join it in single operations. An
+//! operation is a range of units (row panels, heads, rows) that write disjoint outputs; whoever is free takes the next few.
+//! Who computes a number is chance, how it is computed is not: any number of threads gives the same bits.
 //!
 //! Between steps the helpers are parked on one word, [`Shared::epoch`], and cost nothing. [`Pool::begin`] wakes all of
 //! them with one notification; until [`Pool::end`] they look for operations, first spinning, because the next one is
-//! mostly a few microseconds away, then waiting. The caller waits for them likewise at the end of every operation.
+//! mostly a few microseconds away, then waiting. The caller waits for nobody who has not begun: a helper that sleeps, that a
+//! busy device keeps from running, or that is gone costs nothing but its help.
 #![allow(unsafe_code)] // a job is borrowed by other threads for the time of one call; every use says why that holds
 
 mod parts;
@@ -18,7 +19,7 @@ pub(super) use parts::{attention, matmul, rows};
 
 use std::cell::UnsafeCell;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use wait::{SPINS, notify_all, wait};
 
 /// The most threads a pool has, the caller included.
@@ -30,29 +31,41 @@ const SLICE_NS: i64 = 1_000_000_000;
 /// whole page for hours: then all of its threads are late by the same one slice.
 const LOST_SLICES: u32 = 10;
 
-/// Bits of [`Shared::ticket`] that hold how many threads the operation is for.
-const COUNT_BITS: u32 = 8;
+/// Bits of [`Shared::gate`]: helpers that are inside, whether more may come, and from there on the operation's number.
+const INSIDE: u32 = (1 << 8) - 1;
+const OPEN: u32 = 1 << 8;
+const NUMBER: u32 = 1 << 9;
 
-/// What an operation does: called with the number of the part, 0 for the caller's.
-type Job = dyn Fn(usize) + Sync;
+/// What an operation does with a range of its units.
+type Work = dyn Fn(Range<usize>) + Sync;
+
+/// An operation.
+#[derive(Clone, Copy)]
+struct Job {
+    work: *const Work,
+    units: usize,
+    threads: usize,
+}
 
 /// What the threads of a pool have in common.
 pub struct Shared {
     /// Goes up by one with every step; parked helpers wait for it.
     epoch: AtomicU32,
     /// Whether a step is running.
-    awake: AtomicBool,
-    /// Changes with every operation: its number, and in the low [`COUNT_BITS`] for how many threads it is. A helper whose
-    /// index is below that count finds it in `job`, which then does not change before the helper is done.
-    ticket: AtomicU32,
-    job: UnsafeCell<Option<*const Job>>,
-    /// Helpers that wait for `ticket`.
+    is_awake: AtomicBool,
+    /// The operation's number, whether it is open, and how many helpers are inside. They come in while it is open, and `job`
+    /// does not change while any is.
+    gate: AtomicU32,
+    job: UnsafeCell<Option<Job>>,
+    /// The operation's first unit that nobody has taken.
+    next: AtomicUsize,
+    /// How many threads the operation is for.
+    limit: AtomicU32,
+    /// Helpers that wait for `gate` to open.
     asleep: AtomicU32,
-    /// Helpers that are not done with the operation; the caller waits for 0.
-    left: AtomicU32,
-    /// Whether the caller waits for `left`.
+    /// Whether the caller waits for the last one inside.
     is_waited_for: AtomicBool,
-    /// A helper ended in mid-operation.
+    /// A helper ended inside.
     has_failed: AtomicBool,
     /// Helpers return as soon as they see it.
     is_over: AtomicBool,
@@ -60,7 +73,7 @@ pub struct Shared {
     row_threads: AtomicU32,
 }
 
-// SAFETY: all fields but `job` are atomic; `job` is written by the caller only while no helper may read it, see `ticket`.
+// SAFETY: all fields but `job` are atomic; `job` is written by the caller only while the gate is closed and nobody inside.
 unsafe impl Sync for Shared {}
 
 impl Shared {
@@ -68,11 +81,12 @@ impl Shared {
     pub const fn new() -> Self {
         Self {
             epoch: AtomicU32::new(0),
-            awake: AtomicBool::new(false),
-            ticket: AtomicU32::new(0),
+            is_awake: AtomicBool::new(false),
+            gate: AtomicU32::new(0),
             job: UnsafeCell::new(None),
+            next: AtomicUsize::new(0),
+            limit: AtomicU32::new(0),
             asleep: AtomicU32::new(0),
-            left: AtomicU32::new(0),
             is_waited_for: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
@@ -80,49 +94,71 @@ impl Shared {
         }
     }
 
-    /// The life of helper `index`, from 1 on: until [`Shared::close`].
-    pub fn help(&self, index: usize) {
-        let (mut epoch, mut ticket) = (0, 0);
+    /// The life of a helper: until [`Shared::close`].
+    pub fn help(&self) {
+        let (mut epoch, mut last) = (0, 0);
         while !self.is_over.load(SeqCst) {
             wait(&self.epoch, epoch, -1);
             epoch = self.epoch.load(SeqCst);
-            while self.awake.load(SeqCst) && !self.is_over.load(SeqCst) {
-                let next = self.next(ticket);
-                if next != ticket {
-                    ticket = next;
-                    self.work(index, next);
+            while self.is_awake.load(SeqCst) && !self.is_over.load(SeqCst) {
+                let gate = self.next_gate(last);
+                if gate & OPEN != 0 && gate / NUMBER != last / NUMBER {
+                    self.join(gate);
+                    last = gate;
                 }
             }
         }
     }
 
-    /// The ticket after `last`, or `last` if the step ends before there is one, or after a nap.
-    fn next(&self, last: u32) -> u32 {
+    /// Waits for the gate of another operation than `last` to be open; comes back as well when the step ends, or after a nap.
+    fn next_gate(&self, last: u32) -> u32 {
         for _ in 0..SPINS {
-            let ticket = self.ticket.load(SeqCst);
-            if ticket != last || !self.awake.load(SeqCst) {
-                return ticket;
+            let gate = self.gate.load(SeqCst);
+            if gate & OPEN != 0 && gate / NUMBER != last / NUMBER || !self.is_awake.load(SeqCst) {
+                return gate;
             }
             std::hint::spin_loop();
         }
-        // `asleep` before `ticket` here, and the other way round in `publish`: one of the two sees the other
+        // `asleep` before `gate` here, and the other way round in `open`: one of the two sees the other
         self.asleep.fetch_add(1, SeqCst);
-        wait(&self.ticket, last, -1);
+        let gate = self.gate.load(SeqCst);
+        if gate & OPEN == 0 || gate / NUMBER == last / NUMBER {
+            wait(&self.gate, gate, -1);
+        }
         self.asleep.fetch_sub(1, SeqCst);
-        self.ticket.load(SeqCst)
+        self.gate.load(SeqCst)
     }
 
-    fn work(&self, index: usize, ticket: u32) {
-        if index >= (ticket & ((1 << COUNT_BITS) - 1)) as usize {
+    /// Helps with the operation whose gate was seen as `gate`, unless it is over, or has helpers enough.
+    fn join(&self, gate: u32) {
+        let come_in = |now: u32| {
+            let is_same = now & OPEN != 0 && now / NUMBER == gate / NUMBER;
+            (is_same && (now & INSIDE) + 1 < self.limit.load(SeqCst)).then_some(now + 1)
+        };
+        if self.gate.fetch_update(SeqCst, SeqCst, come_in).is_err() {
             return;
         }
-        // SAFETY: the ticket is for this helper, so the caller is inside `run`: it neither changes `job` nor lets go of
-        // what `job` refers to before `left` is 0, which needs the subtraction below
+        // SAFETY: this helper is inside, so the caller is in `run`: it neither changes `job` nor lets go of what it refers to
         if let Some(job) = unsafe { *self.job.get() } {
-            unsafe { (*job)(index) };
+            self.take_part(job);
         }
-        if self.left.fetch_sub(1, SeqCst) == 1 && self.is_waited_for.load(SeqCst) {
-            notify_all(&self.left);
+        let before = self.gate.fetch_sub(1, SeqCst);
+        if before & INSIDE == 1 && self.is_waited_for.load(SeqCst) {
+            notify_all(&self.gate);
+        }
+    }
+
+    /// Takes units until none is left: a good part of the rest at first and single ones in the end, so that all finish
+    /// together however fast each is.
+    fn take_part(&self, job: Job) {
+        let part = |next: usize| {
+            let rest = job.units - next;
+            next + (rest / (2 * job.threads)).max(1)
+        };
+        let take = |next: usize| (next < job.units).then(|| part(next));
+        while let Ok(first) = self.next.fetch_update(SeqCst, SeqCst, take) {
+            // SAFETY: see `join`; the caller itself is in `run`
+            unsafe { (*job.work)(first..part(first)) };
         }
     }
 
@@ -132,43 +168,44 @@ impl Shared {
         self.row_threads.store(threads.max(1), SeqCst);
     }
 
-    /// Says that a helper ended in mid-operation: the caller must not wait for it.
+    /// Says that a helper ended for an error: the caller must not wait for it.
     pub fn fail(&self) {
         self.has_failed.store(true, SeqCst);
-        notify_all(&self.left);
+        notify_all(&self.gate);
     }
 
     /// Lets all helpers return.
     pub fn close(&self) {
         self.is_over.store(true, SeqCst);
+        self.is_awake.store(false, SeqCst);
         self.epoch.fetch_add(1, SeqCst);
         notify_all(&self.epoch);
-        self.next_ticket(0); // for nobody
-        notify_all(&self.ticket);
+        self.gate.fetch_add(NUMBER, SeqCst);
+        notify_all(&self.gate);
     }
 
-    fn next_ticket(&self, threads: usize) {
-        let number = (self.ticket.load(SeqCst) >> COUNT_BITS).wrapping_add(1);
-        self.ticket.store(number << COUNT_BITS | threads as u32, SeqCst);
-    }
-
-    fn publish(&self, job: &(dyn Fn(usize) + Sync), threads: usize) {
-        // SAFETY: only the lifetime changes. Helpers use the reference before they take themselves off `left`, and `run`
-        // does not return before that is 0.
-        let job: *const Job = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &Job>(job) };
-        // SAFETY: `left` is 0: no helper has a ticket for what is in `job` now
+    fn open(&self, work: &(dyn Fn(Range<usize>) + Sync), units: usize, threads: usize) -> Job {
+        // SAFETY: only the lifetime changes. Helpers use the reference while they are inside, and `run` does not return
+        // before the gate is closed and the last one out.
+        let work: *const Work = unsafe { std::mem::transmute::<&(dyn Fn(Range<usize>) + Sync), &Work>(work) };
+        let job = Job { work, units, threads };
+        // SAFETY: the gate is closed and nobody inside
         unsafe { *self.job.get() = Some(job) };
-        self.left.store(threads as u32 - 1, SeqCst);
-        self.next_ticket(threads);
+        self.next.store(0, SeqCst);
+        self.limit.store(threads as u32, SeqCst);
+        let number = (self.gate.load(SeqCst) / NUMBER).wrapping_add(1);
+        self.gate.store(number.wrapping_mul(NUMBER) | OPEN, SeqCst);
         if self.asleep.load(SeqCst) > 0 {
-            notify_all(&self.ticket);
+            notify_all(&self.gate);
         }
+        job
     }
 
-    /// Waits until all helpers are done. False if one of them never will be.
+    /// Closes the gate and waits until all are out. False if one of them never will be.
     fn is_done(&self) -> bool {
+        self.gate.fetch_and(!OPEN, SeqCst);
         for _ in 0..SPINS {
-            if self.left.load(SeqCst) == 0 {
+            if self.gate.load(SeqCst) & INSIDE == 0 {
                 return true;
             }
             std::hint::spin_loop();
@@ -176,14 +213,14 @@ impl Shared {
         self.is_waited_for.store(true, SeqCst);
         let mut slices = 0;
         let is_done = loop {
-            let left = self.left.load(SeqCst);
-            if left == 0 {
+            let gate = self.gate.load(SeqCst);
+            if gate & INSIDE == 0 {
                 break true;
             }
             if self.has_failed.load(SeqCst) || slices == LOST_SLICES {
                 break false;
             }
-            let is_late = !wait(&self.left, left, SLICE_NS);
+            let is_late = !wait(&self.gate, gate, SLICE_NS);
             slices = if is_late { slices + 1 } else { 0 };
         };
         self.is_waited_for.store(false, SeqCst);
@@ -213,16 +250,10 @@ impl Default for Pool {
 }
 
 impl Pool {
-    /// A pool of `threads`, the caller included; `threads - 1` others have called [`Shared::help`] with the indices from 1 on,
-    /// or are about to. `lost` is called when one of them has ended and must not return: what it was working on is still
-    /// borrowed.
+    /// A pool of `threads`, the caller included; the others have called [`Shared::help`], or are about to. `lost` is called
+    /// when one of them has ended in an operation and must not return: what it was working on is still borrowed.
     pub fn new(shared: &'static Shared, threads: usize, lost: fn() -> !) -> Self {
         Self { shared: Some(shared), threads: threads.clamp(1, MAX_THREADS), lost }
-    }
-
-    /// How many threads there are.
-    pub fn threads(&self) -> usize {
-        self.threads
     }
 
     /// The threads that share a step of `n` rows, if there are any but the caller.
@@ -236,7 +267,7 @@ impl Pool {
     /// A step of `n` rows begins: wakes the others.
     pub fn begin(&self, n: usize) {
         let Some((shared, _)) = self.helpers(n) else { return };
-        shared.awake.store(true, SeqCst);
+        shared.is_awake.store(true, SeqCst);
         shared.epoch.fetch_add(1, SeqCst);
         notify_all(&shared.epoch);
     }
@@ -244,17 +275,15 @@ impl Pool {
     /// The step is over: the others go to sleep.
     pub fn end(&self) {
         if let Some(shared) = self.shared {
-            shared.awake.store(false, SeqCst);
+            shared.is_awake.store(false, SeqCst);
         }
     }
 
-    /// Calls `job` with every part of 0 .. `units`, divided among the threads that a step of `n` rows has.
-    fn run(&self, n: usize, units: usize, job: &(dyn Fn(Range<usize>) + Sync)) {
-        let Some((shared, threads)) = self.helpers(n).filter(|_| units > 1) else { return job(0..units) };
-        let threads = threads.min(units);
-        let part = |index: usize| job(units * index / threads..units * (index + 1) / threads);
-        shared.publish(&part, threads);
-        part(0);
+    /// Calls `work` with ranges that make up 0 .. `units`, on the threads that a step of `n` rows has.
+    fn run(&self, n: usize, units: usize, work: &(dyn Fn(Range<usize>) + Sync)) {
+        let Some((shared, threads)) = self.helpers(n).filter(|_| units > 1) else { return work(0..units) };
+        let job = shared.open(work, units, threads);
+        shared.take_part(job);
         if !shared.is_done() {
             (self.lost)();
         }

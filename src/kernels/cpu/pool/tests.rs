@@ -2,8 +2,10 @@ use super::super::{Cpu, Kernels, Output};
 use super::*;
 use crate::kernels::reference::Scalar;
 use crate::kernels::{Activation, Attention, Backend, CacheShape, Head, PassKey, Step};
-use std::sync::atomic::AtomicUsize;
-use std::thread::{JoinHandle, spawn};
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::thread::{JoinHandle, current, sleep, spawn};
+use std::time::Duration;
 
 /// A pool whose helpers are threads of this process, ended when it goes.
 struct Native {
@@ -19,7 +21,7 @@ fn lost() -> ! {
 impl Native {
     fn new(threads: usize) -> Self {
         let shared: &'static Shared = Box::leak(Box::default());
-        let helpers = (1..threads).map(|index| spawn(move || shared.help(index))).collect();
+        let helpers = (1..threads).map(|_| spawn(move || shared.help())).collect();
         Self { shared, pool: Pool::new(shared, threads, lost), helpers }
     }
 }
@@ -53,26 +55,42 @@ fn every_unit_is_done_once_in_every_operation() {
     }
 }
 
+/// Works long enough for all threads to come; how many of them did.
+fn threads_of(pool: &Pool, n: usize) -> usize {
+    let names = Mutex::new(HashSet::new());
+    pool.begin(n);
+    pool.run(n, 64, &|_| {
+        names.lock().unwrap().insert(current().id());
+        sleep(Duration::from_millis(1));
+    });
+    pool.end();
+    names.into_inner().unwrap().len()
+}
+
 #[test]
 fn as_many_threads_take_part_as_were_asked_for() {
     let native = Native::new(3);
     native.shared.set_row_threads(2);
-    let parts = |n| {
-        let parts = AtomicUsize::new(0);
-        native.pool.begin(n);
-        native.pool.run(n, 64, &|_| _ = parts.fetch_add(1, SeqCst));
-        native.pool.end();
-        parts.into_inner()
-    };
-    assert_eq!((parts(1), parts(2)), (2, 3));
+    assert_eq!((threads_of(&native.pool, 1), threads_of(&native.pool, 2)), (2, 3));
+}
+
+#[test]
+fn a_helper_that_never_came_is_not_waited_for() {
+    let shared: &'static Shared = Box::leak(Box::default());
+    assert_eq!(threads_of(&Pool::new(shared, 2, lost), 1), 1);
 }
 
 #[test]
 #[should_panic(expected = "a helper was lost")]
 fn a_helper_that_failed_is_not_waited_for() {
     let shared: &'static Shared = Box::leak(Box::default());
-    shared.fail();
-    Pool::new(shared, 2, lost).run(1, 2, &|_| ());
+    Pool::new(shared, 2, lost).run(1, 2, &|_| {
+        // comes in and never leaves
+        if shared.gate.load(SeqCst) & INSIDE == 0 {
+            shared.gate.fetch_add(1, SeqCst);
+            shared.fail();
+        }
+    });
 }
 
 /// A step with every divided operation; returns all that it wrote, as bits.
