@@ -1,5 +1,5 @@
 /** Checked by `tsc`, never run: what must compile does, and what must not does not. */
-import { type ErrorCode, type Fit, type Generation, type GpuCounters, inspect, type Inspection, load, type LoadEvent, type Model, type ModelInfo, PagelmError, type Part, type Result } from 'pagelm';
+import { type ErrorCode, type Fit, type Generation, type GpuCounters, inspect, type Inspection, load, type LoadEvent, type Model, type ModelInfo, models, PagelmError, type Part, type Result, type StoredModelInfo } from 'pagelm';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<_ extends true>(): void {}
@@ -33,6 +33,20 @@ inspect('model.gguf', { backend: 'cpu' });
 same<Equal<Inspection['backends'], { cpu: Fit; webgpu: Fit | null }>>();
 same<Equal<Inspection['quantisation'], string>>();
 same<Equal<Fit['needs']['heap'], number>>();
+
+// where files come from, and what may go for them
+load('hf:owner/repo/model.gguf@main', { hub: { baseUrl: 'https://mirror', token: 'x' }, download: { connections: 8, retries: 2, stallMs: 1000 } });
+load({ url: ['a', 'b'], sha256: ['0', '1'] }, { onEvict: ({ id, source, bytes }) => { same<Equal<typeof id, string | null>>(); same<Equal<typeof source, string>>(); same<Equal<typeof bytes, number>>(); } });
+// @ts-expect-error an unknown option of a download
+load('model.gguf', { download: { speed: 1 } });
+
+// what is stored
+same<Equal<ReturnType<typeof models.list>, Promise<StoredModelInfo[]>>>();
+same<Equal<ReturnType<typeof models.export>, Promise<Blob[]>>>();
+models.export('id').then((files) => load(files));
+models.import([new File([], 'a')], { signal: new AbortController().signal, onProgress: ({ loaded }) => { same<Equal<typeof loaded, number>>(); } });
+// @ts-expect-error an id is a string
+models.remove(1);
 
 // progress
 declare const event: LoadEvent;
