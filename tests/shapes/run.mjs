@@ -24,9 +24,10 @@ const percent = (/** @type {number} */ reckoned, /** @type {number} */ measured)
 
 /** How far the estimate of memory is off: of the heap on the CPU, of all buffers that were made on the GPU. */
 function deviation(/** @type {import('./measure.mjs').Measured} */ m, /** @type {string} */ backend) {
-  const fit = m.inspection?.backends[backend];
+  const taken = m.info?.backend ?? backend;
+  const fit = m.inspection?.backends[taken];
   if (!fit || m.error) return '';
-  return backend === 'cpu' ? percent(fit.needs.heap, m.heap) : percent(fit.needs.gpu, m.gpuPeak);
+  return taken === 'cpu' ? percent(fit.needs.heap, m.heap) : percent(fit.needs.gpu, m.gpuPeak);
 }
 
 const columns = ['model', 'file', 'backend', 'heap', 'JS heap', 'GPU buffers', 'largest', 'memoryBytes', 'estimate off', 'load', 'first token', 'outcome'];
@@ -49,7 +50,7 @@ for (const { shape, quantisation } of wanted) {
       if (!isGood) failures += 1;
       const outcome = m.error ? `${isRefusal ? 'refused' : 'FAILED'} after ${mb(m.sent)} MB: ${m.error.code}: ${m.error.message}` : isGood ? 'runs' : 'FAILED: not finite';
       console.log(`| ${[
-        `${shapes[shape].title} ${m.info?.quantisation ?? quantisation}`, mb(bytes), backend, mb(m.heap), mb(m.jsHeap), mb(m.gpuPeak), mb(m.gpuLargest),
+        `${shapes[shape].title} ${m.info?.quantisation ?? quantisation}`, mb(bytes), m.info && m.info.backend !== backend ? `${backend}: ${m.info.backend}` : backend, mb(m.heap), mb(m.jsHeap), mb(m.gpuPeak), mb(m.gpuLargest),
         mb(m.info?.memoryBytes), deviation(m, backend), m.loadMs === undefined ? '' : (m.loadMs / 1000).toFixed(1),
         m.timings === undefined ? '' : (m.timings.timeToFirstTokenMs / 1000).toFixed(1), outcome,
       ].join(' | ')} |`);
