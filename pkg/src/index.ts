@@ -4,5 +4,5 @@ export type { ErrorCode } from './errors.js';
 export type {
   ChatMessage, ChatOptions, Finish, FinishReason, GenerateOptions, Generation, LoadEvent, LoadOptions, LoadProgress, LoadReady, Model,
   ModelInfo, ModelSource, Part, ReasoningDelta, Result, TemplateOptions, TemplateVariableOptions, TextDelta, TextPart, Timings,
-  TokenizeOptions, TokenLogprob, ToolCall, UrlSource, Usage,
+  TokenizeOptions, TokenLogprob, Tool, ToolCall, UrlSource, Usage,
 } from './types.js';
