@@ -16,7 +16,7 @@ js := pkg/dist/index.js
 wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
 js_sources := $(wildcard pkg/*.json) $(shell find pkg/src)
 
-.PHONY: help setup build model defaultmodel demo ask check test test-all bench size clean distclean
+.PHONY: help setup build model defaultmodel demo ask check test test-all bench docs size clean distclean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -67,11 +67,15 @@ bench: build defaultmodel ## measure speed
 	@scripts/setup.sh browser
 	@node tests/bench/bench.mjs
 
-size: build ## what a page downloads for a first chat, against the budget
+docs: ## the reference of the package's API, in docs/api
+	@scripts/setup.sh node
+	@scripts/build-docs.sh
+
+size: build ## what a page downloads for a first chat and for each entry point, against the budgets
 	@node scripts/size.mjs
 
 clean: ## remove what was built; keep the model and the tools
-	rm -rf pkg/dist tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
+	rm -rf pkg/dist docs/api tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
 
 distclean: clean ## remove everything that was downloaded or installed here as well
-	rm -rf target models node_modules pkg/node_modules tests/bundlers/node_modules
+	rm -rf target models node_modules pkg/node_modules tests/bundlers/node_modules docs/reference/node_modules
