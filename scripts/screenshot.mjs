@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../tests/server/serve.mjs';
 import { answered, desktop, loadDefault, openPage, openSite, phone } from '../www/test/open.mjs';
-import { screens } from '../www/test/screens.mjs';
+import { liveScreens, screens } from '../www/test/screens.mjs';
 
 const questions = ['What is the capital of France?', 'Write a Python function that adds two numbers.'];
 
@@ -32,14 +32,16 @@ async function paintAll(site, folder) {
   mkdirSync(folder, { recursive: true });
   for (const [kind, viewport] of Object.entries({ phone, desktop })) {
     for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-      const { page, close } = await openPage(site, { viewport, colorScheme, reducedMotion: 'reduce' });
-      for (const [name, show] of screens) {
-        await show(page, site);
-        const file = join(folder, `${name.replace(' ', '-')}-${kind}-${colorScheme}.png`);
-        await page.screenshot({ path: file });
-        console.log(`screenshot: ${file}`);
+      for (const list of [screens, liveScreens]) {
+        const { page, close } = await openPage(site, { viewport, colorScheme, reducedMotion: 'reduce' });
+        for (const [name, show] of list) {
+          await show(page, site);
+          const file = join(folder, `${name.replace(' ', '-')}-${kind}-${colorScheme}.png`);
+          await page.screenshot({ path: file });
+          console.log(`screenshot: ${file}`);
+        }
+        await close();
       }
-      await close();
     }
   }
 }

@@ -111,6 +111,7 @@ fn what_an_adapter_does_not_bind_is_refused_and_the_other_backend_named() {
     let problem = tight.problem.unwrap();
     assert_eq!((tight.fits, tight.code), (false, Some("out-of-memory")));
     assert!(problem.contains("binds at most") && problem.contains("the backend 'cpu' would"), "{problem}");
-    let on_cpu = fits(HEAP_LIMIT, limits(128 << 20));
+    let heap = fits(0, None).cpu.needs.heap;
+    let on_cpu = fits(HEAP_LIMIT - heap + 1, limits(128 << 20));
     assert!(on_cpu.cpu.problem.unwrap().contains("the backend 'webgpu'"));
 }

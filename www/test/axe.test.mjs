@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 import { desktop, fitsTheScreen, openPage, openSite, phone } from './open.mjs';
-import { screens } from './screens.mjs';
+import { liveScreens, screens } from './screens.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -15,6 +15,15 @@ async function violations(page) {
   await page.evaluate(axe);
   const { violations: found } = await page.evaluate(() => /** @type {any} */ (window).axe.run());
   return found.map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes.map((/** @type {any} */ { target, failureSummary }) => `${target} (${failureSummary.split('\n').slice(1).join(';').trim()})`).join(', ')}`);
+}
+
+/** @param {Page} page @param {import('./open.mjs').Site} site @param {typeof screens} list */
+async function checkAll(page, site, list) {
+  for (const [name, show] of list) {
+    await show(page, site);
+    assert.deepEqual(await violations(page), [], name);
+    assert.ok(await fitsTheScreen(page), `${name} is wider than the screen`);
+  }
 }
 
 describe('accessibility', () => {
@@ -28,13 +37,17 @@ describe('accessibility', () => {
       test(`${kind}, ${colorScheme}`, async (t) => {
         const { page, close } = await openPage(site, { viewport, colorScheme, reducedMotion: 'reduce' });
         t.after(close);
-        for (const [name, show] of screens) {
-          await show(page, site);
-          assert.deepEqual(await violations(page), [], name);
-          assert.ok(await fitsTheScreen(page), `${name} is wider than the screen`);
-        }
+        await checkAll(page, site, screens);
       });
     }
+  }
+
+  for (const [kind, options] of Object.entries({ 'phone, dark': { viewport: phone, colorScheme: /** @type {const} */ ('dark') }, 'desktop, light': { viewport: desktop } })) {
+    test(`with a model: ${kind}`, async (t) => {
+      const { page, close } = await openPage(site, { ...options, reducedMotion: 'reduce' });
+      t.after(close);
+      await checkAll(page, site, liveScreens);
+    });
   }
 
   test('axe finds what is wrong', async (t) => {

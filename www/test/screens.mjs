@@ -1,4 +1,5 @@
 // Every screen of the pages, one after the other, for the accessibility test and for scripts/screenshot.mjs.
+import { answered, defaultModel, loadDefault, patience, set } from './open.mjs';
 import { benchReport, conversations } from './samples.mjs';
 
 /** @typedef {import('./open.mjs').Page} Page */
@@ -54,5 +55,32 @@ export const screens = [
     await page.setInputFiles('#import', benchReport);
     await page.waitForSelector('.chart');
     await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  }],
+];
+
+/** With a model, which takes a while. @type {typeof screens} */
+export const liveScreens = [
+  ['ready', (page) => loadDefault(page)],
+  ['answer', async (page) => {
+    await set(page, { 'max-tokens': '24', temperature: '0' });
+    await page.fill('#prompt', 'What is the capital of France?');
+    await page.press('#prompt', 'Enter');
+    await answered(page, 1);
+  }],
+  ['facts', (page) => page.click('#about summary')],
+  ['edit', async (page) => {
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Edit' }).click();
+  }],
+  ['stored', async (page) => {
+    await page.click('#change-model');
+    await page.waitForSelector('#stored-list li');
+    await page.locator('#stored').scrollIntoViewIfNeeded();
+  }],
+  ['inspection', async (page, site) => {
+    await page.fill('#address', `${site.server.origin}/models/${defaultModel.file}`);
+    await page.click('#inspect');
+    await page.waitForFunction(() => document.querySelector('#inspection-facts')?.childElementCount, undefined, { timeout: patience });
+    await page.locator('#inspection').scrollIntoViewIfNeeded();
   }],
 ];
