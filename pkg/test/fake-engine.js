@@ -1,7 +1,10 @@
 // Stands in for the WebAssembly engine, in Node and in the browser: the same methods, no model. One token is one
 // UTF-16 unit. It generates its prompt again, backwards, and refuses overlapping calls as wasm-bindgen does.
 
-export const state = { loaders: [], prepare: undefined, fits: undefined, stepError: undefined, stepMs: 0, starts: [], stops: 0 };
+// In a browser the page must have a chance to stop a generation, however busy the machine is.
+const IN_WORKER = typeof WorkerGlobalScope !== 'undefined';
+
+export const state = { loaders: [], prepare: undefined, fits: undefined, stepError: undefined, stepMs: IN_WORKER ? 1 : 0, starts: [], stops: 0 };
 
 function failure(code, message) {
   return Object.assign(new Error(`${code}: ${message}`), { code });
