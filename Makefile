@@ -17,7 +17,7 @@ js := pkg/dist/index.js
 wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
 js_sources := $(wildcard pkg/*.json) $(shell find pkg/src)
 
-.PHONY: help setup build model defaultmodel demo site ask check test test-all crash bench shapes size clean distclean
+.PHONY: help setup build model defaultmodel demo site ask check test test-all crash bench shapes docs size clean distclean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -80,11 +80,15 @@ shapes: build ## models of whole sizes with random weights: memory, or why they 
 	@scripts/setup.sh browser
 	@node tests/shapes/run.mjs $$SHAPES
 
-size: build ## what a page downloads for a first chat, against the budget
+docs: ## the reference of the package's API, in docs/api
+	@scripts/setup.sh node
+	@scripts/build-docs.sh
+
+size: build ## what a page downloads for a first chat and for each entry point, against the budgets
 	@node scripts/size.mjs
 
 clean: ## remove what was built; keep the model and the tools
-	rm -rf pkg/dist site tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,relaxed,threads,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
+	rm -rf pkg/dist site docs/api tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,relaxed,threads,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
 
 distclean: clean ## remove everything that was downloaded or installed here as well
-	rm -rf target models node_modules pkg/node_modules tests/bundlers/node_modules
+	rm -rf target models node_modules pkg/node_modules tests/bundlers/node_modules docs/reference/node_modules

@@ -6,6 +6,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { projectRoot } from '../tests/server/serve.mjs';
+import { countOthers } from './size-others.mjs';
 
 const budget = JSON.parse(readFileSync(new URL('size-budget.json', import.meta.url), 'utf8'));
 
@@ -17,7 +18,7 @@ const references = [
 ];
 
 /** @param {string} file @returns {string[]} the files that it names */
-function referencesOf(file) {
+export function referencesOf(file) {
   if (!/\.m?js$/.test(file)) return [];
   // comments show imports as examples
   const source = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
@@ -48,7 +49,7 @@ export function firstChatFiles(build) {
 }
 
 /** @param {Buffer} bytes */
-function brotliSize(bytes) {
+export function brotliSize(bytes) {
   return brotliCompressSync(bytes, {
     params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
   }).length;
@@ -66,7 +67,7 @@ function sizes(file) {
 }
 
 /** @param {string | number} raw @param {string | number} brotli @param {string} name */
-const row = (raw, brotli, name) => console.log(`${String(raw).padStart(10)} ${String(brotli).padStart(10)}  ${name}`);
+export const row = (raw, brotli, name) => console.log(`${String(raw).padStart(10)} ${String(brotli).padStart(10)}  ${name}`);
 
 /** @param {Build} build */
 function count(build) {
@@ -90,6 +91,7 @@ function count(build) {
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
     builds.forEach(count);
+    countOthers();
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
     console.error(`error: ${code === 'ENOENT' ? `${message}; run 'make build' first` : message}`);

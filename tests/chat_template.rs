@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use pagelm::chat::{ChatTemplate, RenderOptions};
+use pagelm::chat::{Calls, ChatTemplate, Offered, RenderOptions};
 use serde_json::Value;
 
 /// `inputs.json` says 2026-03-14T09:26:53.
@@ -20,6 +20,14 @@ fn folder() -> PathBuf {
 fn json(path: PathBuf) -> Value {
     let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The vectors of each template.
+fn paths() -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "json") && path.with_extension("jinja").exists());
+    paths.sort();
+    paths
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -74,9 +82,7 @@ fn run(vectors: &Value, inputs: &Value) -> (usize, Vec<String>) {
 #[test]
 fn every_case_equals_jinja2() {
     let inputs = json(folder().join("inputs.json"));
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|e| e == "json") && path.with_extension("jinja").exists());
-    paths.sort();
+    let paths = paths();
     let (mut count, mut differences) = (0, Vec::new());
     for path in &paths {
         let (cases, different) = run(&json(path.clone()), &inputs);
@@ -104,4 +110,81 @@ fn the_comparison_can_fail() {
     cases[0]["expected"] = (text(&cases[0], "expected").to_string() + " ").into();
     cases[1] = serde_json::json!({ "input": "user", "error": { "kind": "raise_exception", "message": "no" } });
     assert_eq!(run(&vectors, &inputs).1.len(), 2);
+}
+
+/// Templates whose calls are not read: channels of gpt-oss and muse, nested marks, no marks at all, and templates that write
+/// nothing for calls or (Command R+) something else after the turn.
+const UNREAD: [&str; 10] = [
+    "CohereForAI-c4ai-command-r-plus-tool_use",
+    "GigaChat3-10B-A1.8B",
+    "Kimi-K3",
+    "LFM2-8B-A1B",
+    "MiniMax-M3",
+    "deepseek-ai-DeepSeek-V4",
+    "ibm-granite-granite-3.3-2B-Instruct",
+    "muse-glimmer",
+    "openai-gpt-oss-120b",
+    "GigaChat3.1-10B-A1.8B two_calls", // writes the first one only
+];
+
+/// What a template writes for calls in a conversation is what its model writes: the calls come back from it.
+#[test]
+fn calls_are_read_as_each_template_writes_them() {
+    let inputs = json(folder().join("inputs.json"));
+    let mut read = 0;
+    for path in paths() {
+        let vectors = json(path.clone());
+        let source = fs::read_to_string(folder().join(text(&vectors, "template"))).unwrap();
+        let special = &vectors["special_tokens"];
+        let template = ChatTemplate::new(&source, text(special, "bos_token"), text(special, "eos_token")).unwrap();
+        let with_calls =
+            inputs["inputs"].as_array().unwrap().iter().filter(|i| calls_of(i).is_some() && i.get("tools").is_some());
+        for input in with_calls.filter(|_| template.uses("tools")) {
+            let case = format!("{} {}", path.file_stem().unwrap().display(), text(input, "name"));
+            if UNREAD.iter().any(|name| case.starts_with(name)) {
+                continue;
+            }
+            let Some(answer) = answer_with_calls(&template, input, special) else {
+                println!("{case}: the template refuses it");
+                continue;
+            };
+            assert_eq!(calls_in(&template, &answer, &input["tools"]), calls_of(input).unwrap(), "{case}: {answer:?}");
+            read += 1;
+        }
+    }
+    println!("{read} turns with calls are read");
+    assert!(read >= 48, "{read}");
+}
+
+fn calls_in(template: &ChatTemplate, answer: &str, tools: &Value) -> Vec<(String, Value)> {
+    let mut splitter = Calls::new(template.calls(), Offered::new(tools));
+    let (_, mut calls) = splitter.push(answer);
+    calls.extend(splitter.finish().1);
+    calls.into_iter().map(|call| (call.name, serde_json::from_str(&call.arguments).unwrap())).collect()
+}
+
+fn calls_of(input: &Value) -> Option<Vec<(String, Value)>> {
+    let calls = input["messages"].as_array()?.iter().find_map(|m| m["tool_calls"].as_array())?;
+    let functions = calls.iter().map(|call| &call["function"]);
+    Some(functions.map(|f| (text(f, "name").to_owned(), f["arguments"].clone())).collect())
+}
+
+/// What the template writes for the turn with the calls, without what begins and ends every turn.
+fn answer_with_calls(template: &ChatTemplate, input: &Value, special: &Value) -> Option<String> {
+    let messages = input["messages"].as_array()?;
+    let turn = messages.iter().position(|m| m["tool_calls"].is_array())?;
+    let render = |messages: &[Value], add_generation_prompt: bool| {
+        let options = RenderOptions { add_generation_prompt, ..options(input, special) };
+        template.render(&messages.into(), &options).ok()
+    };
+    let before = render(&messages[..turn], true)?;
+    let with_calls = render(&messages[..=turn], false)?;
+    let answer = serde_json::json!({ "role": "assistant", "content": "WORDS" });
+    let plain = render(&[&messages[..turn], &[answer]].concat(), false)?;
+    let shared: usize =
+        before.chars().zip(with_calls.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
+    // a prompt that opens the reasoning may share the beginning of a mark with the calls
+    let start = if shared == before.len() { shared } else { with_calls[..shared].rfind(['<', '\n']).unwrap_or(shared) };
+    let (answer, end) = (&with_calls[start..], plain.rsplit_once("WORDS")?.1);
+    Some(answer.strip_suffix(end).unwrap_or(answer).to_owned())
 }

@@ -42,6 +42,8 @@ export interface ModelStream {
   pieces(): AsyncIterable<Uint8Array>;
   /** Tells the store what the model turned out to be, and lets it tidy up; nobody needs to wait. */
   describe?(info: ModelFacts): Promise<void>;
+  /** {@link close}, and leaves nothing of it in the store: it is no model, or none that can be run. */
+  refuse?(): Promise<void>;
   /** Gives back what it holds, read or not. */
   close(): Promise<void>;
 }

@@ -96,6 +96,12 @@ export class Download implements OpenFile {
     await closeSink(this.#sink);
   }
 
+  /** {@link close}; if it is not complete, nothing of it stays. */
+  async refuse(): Promise<void> {
+    await this.close();
+    if (this.#sink !== undefined && this.stored === undefined) await this.#sink.store.dropUnfinished(this.#sink.part.key);
+  }
+
   async *#inOrder(): AsyncGenerator<Uint8Array> {
     this.#context.tally.received(0); // what came while it was opened may have been all
     if (this.#head.byteLength > 0) yield this.#head;

@@ -115,12 +115,23 @@ export interface SamplingOptions {
 export interface StartOptions extends SamplingOptions {
   /** In a chat, what the template gave: the engine then tells reasoning from the answer. */
   chatPrompt?: string;
+  /** JSON; in a chat with tools, those that the template was given: the engine then tells their calls from the answer. */
+  tools?: string;
 }
 
-/** What can be shown: reasoning first, then text. Both may be empty. */
+/** A call of a tool. */
+export interface EngineCall {
+  id?: string;
+  name: string;
+  /** JSON, an object. */
+  arguments: string;
+}
+
+/** What can be shown: reasoning first, then text, then calls. Each may be empty. */
 export interface Pieces {
   reasoning: string;
   text: string;
+  calls: EngineCall[];
 }
 
 /** The chosen token's log-probability and the most likely alternatives, most likely first. */

@@ -4,12 +4,15 @@ import type { ModelStream, OpenFile } from './byte-stream.js';
 import type { Engine, EngineModule, Loader } from './engine.js';
 import { fitting } from './fit.js';
 import { addParts } from './parts.js';
+import { type ErrorCode, toPagelmError } from './errors.js';
 import type { Progress } from './progress.js';
 import type { LoadSettings } from './protocol.js';
 import { nextTask } from './queue.js';
 
 /** How much may be on its way to the GPU before it is waited for: it bounds the browser's staging memory. */
 const FLUSH_BYTES = 32 * 1024 * 1024;
+/** Errors that every later load of the same bytes would meet, too: an unfinished download of them is of no use. */
+const NO_MODEL: readonly ErrorCode[] = ['invalid-gguf', 'invalid-model', 'limit-exceeded', 'unsupported-type', 'unsupported-architecture'];
 /** How long the worker may go without looking at its messages, in milliseconds. */
 const BREATH_MS = 20;
 
@@ -56,6 +59,7 @@ export async function ingest(
     } catch {
       // after a trap it cannot be freed, and the first error is the one that counts
     }
+    if (NO_MODEL.includes(toPagelmError(error).code)) await stream.refuse?.();
     throw error;
   } finally {
     await stream.close();

@@ -23,8 +23,8 @@ export class WorkerModel implements Model {
 
   chat(messages: readonly ChatMessage[], options?: ChatOptions): Generation {
     return this.#start(() => {
-      const { variables, ...checked } = checkChatOptions(options, this.info.vocabularySize);
-      return { ...checked, prompt: { kind: 'chat', messages: checkMessages(messages), ...(variables && { variables }) } };
+      const { variables, tools, ...checked } = checkChatOptions(options, this.info.vocabularySize);
+      return { ...checked, prompt: { kind: 'chat', messages: checkMessages(messages), ...(variables && { variables }), ...(tools && { tools }) } };
     });
   }
 

@@ -22,7 +22,7 @@ const GENERATE_KEYS = {
   maxTokens: true, temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, presencePenalty: true,
   frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, signal: true,
 } satisfies Keys<GenerateOptions>;
-const CHAT_KEYS = { ...GENERATE_KEYS, enableThinking: true, templateOptions: true } satisfies Keys<ChatOptions>;
+const CHAT_KEYS = { ...GENERATE_KEYS, tools: true, enableThinking: true, templateOptions: true } satisfies Keys<ChatOptions>;
 const TOKENIZE_KEYS = { addSpecial: true, parseSpecial: true } satisfies Keys<TokenizeOptions>;
 const TEMPLATE_KEYS = { tools: true, addGenerationPrompt: true, enableThinking: true, templateOptions: true } satisfies Keys<TemplateOptions>;
 const MESSAGE_KEYS = {
@@ -129,15 +129,33 @@ export function checkGenerateOptions(options: unknown, vocabularySize: number): 
 
 export interface CheckedChatOptions extends CheckedGenerateOptions {
   variables?: TemplateVariables;
+  tools?: readonly unknown[];
 }
 
 /** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
 export function checkChatOptions(options: unknown, vocabularySize: number): CheckedChatOptions {
-  if (isObject(options) && 'tools' in options && options['tools'] !== undefined) {
-    unsupported('tools', options['tools'], 'no tools in chat() in this version; applyChatTemplate() takes them');
-  }
   const given = record('chat options', options, CHAT_KEYS);
-  return present<CheckedChatOptions>({ ...checkSampling(given, vocabularySize), variables: templateVariables(given) });
+  const tools = checkTools(given['tools']);
+  return present<CheckedChatOptions>({ ...checkSampling(given, vocabularySize), variables: templateVariables(given), tools });
+}
+
+/** None at all where there are none: a template may write about an empty list. */
+function checkTools(value: unknown): unknown[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value)) invalid('tools', value, 'an array of function descriptions');
+  const names = value.map((tool: unknown, index) => toolName(`tools[${index}]`, tool));
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) invalid('tools', value, `one description of each function, and ${show(twice)} has two`);
+  return value.length === 0 ? undefined : (json('tools', value) as unknown[]);
+}
+
+function toolName(key: string, tool: unknown): string {
+  if (!isObject(tool) || tool['type'] !== 'function' || !isObject(tool['function'])) {
+    return invalid(key, tool, "an object { type: 'function', function: { name, description, parameters } }");
+  }
+  const { name, parameters } = tool['function'];
+  if (parameters !== undefined && !isObject(parameters)) invalid(`${key}.function.parameters`, parameters, 'a JSON schema');
+  return checkText(`${key}.function.name`, name);
 }
 
 function checkSampling(given: Record<string, unknown>, vocabularySize: number): CheckedGenerateOptions {

@@ -5,7 +5,7 @@
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
 import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './store-types.js';
-import type { FinishReason, GpuCounters, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, Usage } from './types.js';
+import type { FinishReason, GpuCounters, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, ToolCall, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =
@@ -60,7 +60,7 @@ export const DOWNLOAD_DEFAULTS: Readonly<DownloadSettings> = { connections: 4, r
 export type Prompt =
   | { kind: 'text'; text: string }
   | { kind: 'tokens'; tokens: Uint32Array }
-  | { kind: 'chat'; messages: string; variables?: TemplateVariables }; // messages: JSON
+  | { kind: 'chat'; messages: string; variables?: TemplateVariables; tools?: readonly unknown[] }; // messages: JSON
 
 /** The calls with one answer: their arguments and what they give. */
 export interface Calls {
@@ -123,12 +123,13 @@ export type ToWorker =
   /** Stops the load or the generation with this id; it still answers. */
   | { type: 'cancel'; id: number };
 
-/** One generated token, with the reasoning and then the text that it made final, which may be empty. */
+/** One generated token, with the reasoning, the text and the calls that it made final, which may be none. */
 export interface DeltaMessage {
   type: 'delta';
   id: number;
   reasoning: string;
   text: string;
+  calls?: ToolCall[];
   /** Empty for what was held back until the end. */
   tokens: number[];
   logprobs?: TokenLogprob[];

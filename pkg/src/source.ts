@@ -57,6 +57,10 @@ function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: Re
       if (id !== undefined) await store.describe(id, info);
       await store.sweep();
     },
+    async refuse() {
+      await this.close();
+      for (const file of files) await file.refuse?.();
+    },
     async close() {
       close();
       await stream.close();
@@ -65,7 +69,7 @@ function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: Re
 }
 
 /** A file that the store has, or had in the end. */
-type RemoteOpenFile = OpenFile & { readonly stored: StoredFile | undefined };
+type RemoteOpenFile = OpenFile & { readonly stored: StoredFile | undefined; refuse?(): Promise<void> };
 
 class Opener {
   readonly #source: RemoteSource;

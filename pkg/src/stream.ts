@@ -1,7 +1,7 @@
 /** On the page: the parts of one generation, buffered until someone reads them. */
 import { PagelmError } from './errors.js';
 import type { DeltaMessage, FinishMessage } from './protocol.js';
-import type { Finish, Generation, Part, ReasoningDelta, Result, TextDelta, TokenLogprob } from './types.js';
+import type { Finish, Generation, Part, ReasoningDelta, Result, TextDelta, TokenLogprob, ToolCall } from './types.js';
 
 interface Reader {
   resolve(result: IteratorResult<Part, undefined>): void;
@@ -20,6 +20,7 @@ export class GenerationStream implements Generation {
   #reasoning = '';
   #text = '';
   readonly #tokens: number[] = [];
+  readonly #calls: ToolCall[] = [];
   readonly #logprobs: TokenLogprob[] = [];
   /** How many of `#logprobs` have left with a part. */
   #reported = 0;
@@ -82,6 +83,10 @@ export class GenerationStream implements Generation {
     this.#text += message.text;
     this.#part('reasoning-delta', message.reasoning);
     this.#part('text-delta', message.text);
+    for (const call of message.calls ?? []) {
+      this.#calls.push(call);
+      this.#deliver(call);
+    }
   }
 
   /** Hands out a piece, if there is one, with the log-probabilities since the one before. */
@@ -104,6 +109,7 @@ export class GenerationStream implements Generation {
     this.#endReaders();
     const result: Result = { text: this.#text, tokens: this.#tokens, reason, usage, timings };
     if (this.#reasoning !== '') result.reasoning = this.#reasoning;
+    if (this.#calls.length > 0) result.toolCalls = this.#calls;
     if (this.#wantsLogprobs) result.logprobs = this.#logprobs;
     this.#settle.resolve(result);
   }

@@ -1,8 +1,8 @@
 /** In the worker: one generation, from its prompt to its end. */
-import type { Engine, Pieces, SamplingOptions, Step } from './engine.js';
+import type { Engine, EngineCall, Pieces, SamplingOptions, StartOptions, Step } from './engine.js';
 import type { DeltaMessage, FinishMessage, Prompt } from './protocol.js';
 import { nextTask } from './queue.js';
-import type { FinishReason } from './types.js';
+import type { FinishReason, ToolCall } from './types.js';
 
 /** Runs `job` with the engine when no other call is running in it. */
 export type WithEngine = <T>(job: (engine: Engine) => T | Promise<T>) => Promise<T>;
@@ -15,6 +15,7 @@ export class Turn {
   #cancelled = false;
   #started = false;
   #finished = false;
+  #hasCalls = false;
   // when things happened, as `performance.now()`; undefined until they have
   #begun: number | undefined;
   #promptDone: number | undefined;
@@ -69,21 +70,28 @@ export class Turn {
         break;
       case 'finish':
         this.#rest(step);
-        this.#finish(step.reason);
+        this.#finish(step.reason === 'stop' && this.#hasCalls ? 'tool-calls' : step.reason);
         break;
     }
   }
 
-  #token({ token, reasoning, text, logprob }: Step & { type: 'token' }): void {
+  #token({ token, reasoning, text, calls, logprob }: Step & { type: 'token' }): void {
     this.#firstToken ??= performance.now();
     this.#promptDone ??= this.#firstToken;
     this.#usage.generatedTokens += 1;
-    this.#emit({ type: 'delta', reasoning, text, tokens: [token], ...(logprob && { logprobs: [{ token, ...logprob }] }) });
+    this.#emit({ type: 'delta', reasoning, text, tokens: [token], ...this.#named(calls), ...(logprob && { logprobs: [{ token, ...logprob }] }) });
   }
 
   /** What had been held back, because it could have become a stop text or a tag, or was half a character. */
-  #rest({ reasoning, text }: Pieces): void {
-    if (reasoning !== '' || text !== '') this.#emit({ type: 'delta', reasoning, text, tokens: [] });
+  #rest({ reasoning, text, calls }: Pieces): void {
+    if (reasoning !== '' || text !== '' || calls.length > 0) this.#emit({ type: 'delta', reasoning, text, tokens: [], ...this.#named(calls) });
+  }
+
+  /** Calls to be answered need names of their own. */
+  #named(calls: EngineCall[]): { calls?: ToolCall[] } {
+    if (calls.length === 0) return {};
+    this.#hasCalls = true;
+    return { calls: calls.map(({ id = randomId(), name, arguments: text }) => ({ type: 'tool-call', id, name, arguments: text })) };
   }
 
   #finish(reason: FinishReason): void {
@@ -102,16 +110,16 @@ export class Turn {
 }
 
 /** A raw text gets what the model wants around a text; a rendered template has it already. */
-function prepare(engine: Engine, prompt: Prompt): { tokens: Uint32Array; chatPrompt?: string } {
+function prepare(engine: Engine, prompt: Prompt): { tokens: Uint32Array } & Pick<StartOptions, 'chatPrompt' | 'tools'> {
   switch (prompt.kind) {
     case 'tokens':
       return { tokens: prompt.tokens };
     case 'text':
       return { tokens: engine.tokenize(prompt.text, true, true) };
     case 'chat': {
-      const { messages, variables } = prompt;
-      const chatPrompt = renderTemplate(engine, messages, { addGenerationPrompt: true, ...(variables && { variables }) });
-      return { tokens: engine.tokenize(chatPrompt, false, true), chatPrompt };
+      const { messages, variables, tools } = prompt;
+      const chatPrompt = renderTemplate(engine, messages, { addGenerationPrompt: true, ...(variables && { variables }), ...(tools && { tools }) });
+      return { tokens: engine.tokenize(chatPrompt, false, true), chatPrompt, ...(tools && { tools: JSON.stringify(tools) }) };
     }
   }
 }
@@ -121,6 +129,12 @@ export function renderTemplate(engine: Engine, messages: string, options: object
   // as the page's clock shows it: a template that writes the date means the reader's day
   const now = Math.floor(Date.now() / 1000) - 60 * new Date().getTimezoneOffset();
   return engine.applyChatTemplate(messages, JSON.stringify({ ...options, now }));
+}
+
+/** As short as the templates of Mistral's models want it. */
+function randomId(): string {
+  const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
+  return Array.from(crypto.getRandomValues(new Uint8Array(9)), (byte) => letters[byte % letters.length]).join('');
 }
 
 function randomSeed(): number {

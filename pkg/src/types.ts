@@ -350,7 +350,25 @@ export interface TextPart {
 }
 
 /** {@link GenerateOptions} and what the template looks at. */
-export interface ChatOptions extends GenerateOptions, TemplateVariableOptions {}
+export interface ChatOptions extends GenerateOptions, TemplateVariableOptions {
+  /**
+   * What the model may call, in OpenAI's form. Its calls come as `tool-call` parts, and the generation then ends with the
+   * reason `tool-calls`. Answer them with an assistant message that repeats them as `tool_calls` and a `tool` message for
+   * each. Without tools, calls are text. A model whose template knows of no tools fails with `invalid-argument`.
+   */
+  tools?: readonly Tool[] | undefined;
+}
+
+/** A function that the model may call. */
+export interface Tool {
+  type: 'function';
+  function: {
+    name: string;
+    description?: string | undefined;
+    /** JSON schema of the arguments, an object's. */
+    parameters?: Readonly<Record<string, unknown>> | undefined;
+  };
+}
 
 /** How to generate. Unknown names and values out of range are errors. Where no default is given, the default is "off". */
 export interface GenerateOptions {
@@ -426,12 +444,16 @@ export interface ReasoningDelta {
   logprobs?: TokenLogprob[];
 }
 
-/** Reserved: this version reports a model's tool calls as text. */
+/**
+ * A call that the model asks for; only in {@link Model.chat} with `tools`, once the call is complete. What is no well-formed
+ * call comes as text. Nothing says that the arguments are those of the schema, or that the tool is one that was offered.
+ */
 export interface ToolCall {
   type: 'tool-call';
+  /** The model's own, or nine letters and digits. */
   id: string;
   name: string;
-  /** JSON. */
+  /** JSON, an object. */
   arguments: string;
 }
 
@@ -444,7 +466,7 @@ export interface Finish {
 
 /**
  * `stop`: the model ended its text, or a `stop` text appeared. `length`: `maxTokens` or the context is used up.
- * `aborted`: the signal, or the loop was left. `tool-calls`: reserved.
+ * `aborted`: the signal, or the loop was left. `tool-calls`: as `stop`, and the answer has calls.
  */
 export type FinishReason = 'stop' | 'length' | 'tool-calls' | 'aborted';
 
@@ -454,6 +476,8 @@ export interface Result {
   text: string;
   /** What the model thought before it answered, if it did. */
   reasoning?: string;
+  /** The calls that the model asks for, if there are any. */
+  toolCalls?: ToolCall[];
   /** Ids of the generated tokens, without an end-of-text token that stopped it. */
   tokens: number[];
   reason: FinishReason;

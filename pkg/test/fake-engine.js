@@ -98,7 +98,7 @@ export class Engine {
     this.#alone();
     if (prompt.length >= (this.options.contextLength ?? 64)) throw failure('context-overflow', `${prompt.length} tokens`);
     state.starts.push({ prompt: [...prompt], options });
-    this.#left = { tokens: [...prompt].reverse(), max: options.maxTokens ?? Infinity, logprobs: options.logprobs, prefilled: false, held: '', thinks: options.chatPrompt?.startsWith('user:think') };
+    this.#left = { tokens: [...prompt].reverse(), max: options.maxTokens ?? Infinity, logprobs: options.logprobs, prefilled: false, held: '', thinks: options.chatPrompt?.startsWith('user:think'), tools: options.tools && JSON.parse(options.tools) };
     return { promptTokens: prompt.length, cachedTokens: 0 };
   }
   async step() {
@@ -115,7 +115,7 @@ export class Engine {
       if (state.stepError) throw state.stepError;
       if (left.tokens.length === 0 || left.max-- <= 0) {
         this.#left = undefined;
-        return { type: 'finish', reason: left.tokens.length === 0 ? 'stop' : 'length', reasoning: '', text: left.held };
+        return { type: 'finish', reason: left.tokens.length === 0 ? 'stop' : 'length', reasoning: '', text: left.held, calls: [] };
       }
       // '~' is held back until the next token, as the beginning of a stop text would be
       // in a chat whose first message begins with 'think', all up to the first ';' is reasoning
@@ -123,12 +123,14 @@ export class Engine {
       const character = String.fromCharCode(token);
       if (left.thinks) {
         left.thinks = character !== ';';
-        return { type: 'token', token, reasoning: left.thinks ? character : '', text: '' };
+        return { type: 'token', token, reasoning: left.thinks ? character : '', text: '', calls: [] };
       }
       const text = character === '~' ? '' : left.held + character;
       left.held = character === '~' ? left.held + '~' : '';
       const logprob = left.logprobs === undefined ? undefined : { logprob: -token, top: [{ token, logprob: -token }] };
-      return { type: 'token', token, reasoning: '', text, ...(logprob && { logprob }) };
+      // in a chat with tools, '!' calls the first
+      const calls = character === '!' && left.tools ? [{ name: left.tools[0].function.name, arguments: '{}' }] : [];
+      return { type: 'token', token, reasoning: '', text: calls.length > 0 ? '' : text, calls, ...(logprob && { logprob }) };
     } finally {
       this.#busy = false;
     }
@@ -138,7 +140,7 @@ export class Engine {
     state.stops += 1;
     const held = this.#left?.held ?? '';
     this.#left = undefined;
-    return { reasoning: '', text: held };
+    return { reasoning: '', text: held, calls: [] };
   }
   async logits(tokens) {
     this.#alone();

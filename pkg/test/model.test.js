@@ -264,3 +264,19 @@ test('load: progress, then ready; a callback that throws does not stop it', asyn
   assert.deepEqual(events, [{ type: 'upload', loaded: 1, total: 1 }, { type: 'ready', info, fromCache: false, loadMs: 1 }]);
   assert.deepEqual(uncaught, ['mine']);
 });
+
+test('calls of tools are parts with names of their own', async () => {
+  const { model } = await connect();
+  const tools = [{ type: 'function', function: { name: 'add' } }];
+  const generation = model.chat([{ role: 'user', content: 'a!b' }], { tools });
+  const parts = [];
+  for await (const part of generation) parts.push(part);
+  const { toolCalls, reason, text } = await generation.result();
+  assert.equal(reason, 'tool-calls');
+  assert.equal(toolCalls.length, 1);
+  assert.match(toolCalls[0].id, /^[A-Za-z0-9]{9}$/);
+  assert.deepEqual({ ...toolCalls[0], id: '' }, { type: 'tool-call', id: '', name: 'add', arguments: '{}' });
+  assert.deepEqual(parts.filter((part) => part.type === 'tool-call'), toolCalls);
+  assert.ok(text.includes('b') && !text.includes('!'), text);
+  assert.equal((await model.chat([{ role: 'user', content: 'a!b' }]).result()).reason, 'stop');
+});

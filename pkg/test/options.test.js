@@ -96,7 +96,13 @@ test('chat options are generate options and the variables of the template', () =
   assert.deepEqual(checkChatOptions({ enableThinking: false }, 10).variables, { enable_thinking: false });
   assert.deepEqual(checkChatOptions({ templateOptions: { a: [1], b: undefined } }, 10).variables, { a: [1] });
   assert.deepEqual(checkTemplateOptions({ enableThinking: true, templateOptions: { a: 1 } }).variables, { a: 1, enable_thinking: true });
-  refused('unsupported-option', ['tools', 'applyChatTemplate'], () => checkChatOptions({ tools: [] }, 10));
+  const tool = { type: 'function', function: { name: 'add', parameters: {} } };
+  assert.deepEqual(checkChatOptions({ tools: [tool] }, 10).tools, [tool]);
+  assert.equal(checkChatOptions({ tools: [] }, 10).tools, undefined);
+  for (const tools of [{}, [1], [{ name: 'add' }], [{ type: 'function', function: {} }], [{ ...tool, function: { name: 'add', parameters: 1 } }]]) {
+    refused('invalid-argument', ['tools'], () => checkChatOptions({ tools }, 10));
+  }
+  refused('invalid-argument', ['tools', '"add"'], () => checkChatOptions({ tools: [tool, tool] }, 10));
   refused('unsupported-option', ['enable_thinking', 'enableThinking'], () => checkChatOptions({ enable_thinking: true }, 10));
   refused('invalid-argument', ['enableThinking'], () => checkChatOptions({ enableThinking: 'yes' }, 10));
   refused('invalid-argument', ['templateOptions'], () => checkChatOptions({ templateOptions: [] }, 10));

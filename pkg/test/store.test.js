@@ -104,6 +104,23 @@ test('bytes that are not what was asked for leave nothing', async () => {
   assert.deepEqual(names(disk), []);
 });
 
+test('what the engine refuses leaves nothing; what was complete stays', async () => {
+  const disk = new Disk();
+  boot(disk);
+  const open = () => openSource({ kind: 'urls', parts: [{ url: `${base}/m` }] }, { cache: 'opfs', download: { connections: 3, retries: 0, stallMs: 5000 } }, { wasm: { Hasher }, progress: new Progress(() => {}), signal: new AbortController().signal });
+  ranges = [];
+  const stream = await open();
+  for await (const _ of stream.pieces()) break;
+  assert.equal(names(disk).length, 2);
+  await stream.refuse();
+  assert.deepEqual(names(disk), []);
+  await load();
+  const stored = await open();
+  for await (const _ of stored.pieces()) break;
+  await stored.refuse();
+  assert.deepEqual(names(disk), [sha256]);
+});
+
 test('no room: an error with numbers when a copy was asked for, otherwise no copy', async () => {
   const disk = new Disk();
   disk.quota = 4 * MIB + 100_000;

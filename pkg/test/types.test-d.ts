@@ -1,5 +1,5 @@
 /** Checked by `tsc`, never run: what must compile does, and what must not does not. */
-import { type ErrorCode, type Fit, type Generation, type GpuCounters, inspect, type Inspection, load, type LoadEvent, type Model, type ModelInfo, models, PagelmError, type Part, type Result, type StoredModelInfo } from 'pagelm';
+import { type ErrorCode, type Fit, type Generation, type GpuCounters, inspect, type Inspection, load, type LoadEvent, type Model, type ModelInfo, models, PagelmError, type Part, type Result, type StoredModelInfo, type ToolCall } from 'pagelm';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<_ extends true>(): void {}
@@ -87,8 +87,10 @@ model.generate('', { stop: '.' });
 model.chat([{ role: 'robot', content: '' }]);
 // @ts-expect-error a message without content
 model.chat([{ role: 'user' }]);
-// @ts-expect-error tools belong to applyChatTemplate in this version
-model.chat([{ role: 'user', content: '' }], { tools: [] });
+model.chat([{ role: 'user', content: '' }], { tools: [{ type: 'function', function: { name: 'add', description: '', parameters: {} } }] });
+// @ts-expect-error a tool is a function
+model.chat([{ role: 'user', content: '' }], { tools: [{ name: 'add' }] });
+same<Equal<Result['toolCalls'], ToolCall[] | undefined>>();
 // @ts-expect-error text() is a promise
 model.generate('').text().length;
 
@@ -98,6 +100,7 @@ async function read(generation: Generation): Promise<void> {
     same<Equal<typeof part, Part>>();
     if (part.type === 'text-delta') same<Equal<typeof part.text, string>>();
     if (part.type === 'reasoning-delta') same<Equal<typeof part.text, string>>();
+    if (part.type === 'tool-call') same<Equal<typeof part.arguments, string>>();
     if (part.type === 'finish') same<Equal<typeof part.timings.timeToFirstTokenMs, number>>();
     // @ts-expect-error not every part has text
     part.text;

@@ -34,9 +34,11 @@ mod program;
 mod python;
 mod reasoning;
 mod time;
+mod tools;
 
 pub use default_template::{DEFAULT_TEMPLATE, PLAIN_STOP, PLAIN_TEMPLATE, default_template};
 pub use reasoning::{Pieces, Splitter, Tags};
+pub use tools::{Calls, Format, Offered, ToolCall};
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -54,6 +56,9 @@ pub const MAX_STEPS: u64 = 10_000_000;
 
 /// The longest output, in bytes: no context takes more.
 pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
+
+/// What SmolLM3's template calls the tools that are to be called as JSON.
+const XML_TOOLS: &str = "xml_tools";
 
 /// What a template is given besides the messages.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +83,7 @@ pub struct ChatTemplate {
     /// Every name in its expressions.
     names: BTreeSet<String>,
     tags: Option<Tags>,
+    calls: &'static Format,
     bos: String,
     eos: String,
 }
@@ -109,13 +115,31 @@ impl ChatTemplate {
         nesting::check(source)?;
         let source = program::unfolded(&generation_tag::strip(source));
         program::compile(&source).map_err(failure)?;
-        let (names, tags) = (program::names(&source), Tags::named_in(&source));
-        Ok(Self { source, names, tags, bos: bos.to_string(), eos: eos.to_string() })
+        let (names, tags, calls) = (program::names(&source), Tags::named_in(&source), Format::of(&source));
+        Ok(Self { source, names, tags, calls, bos: bos.to_string(), eos: eos.to_string() })
     }
 
     /// The tags around the reasoning of the model, if the template knows of any.
     pub fn tags(&self) -> Option<Tags> {
         self.tags
+    }
+
+    /// How the model writes calls of tools.
+    pub fn calls(&self) -> &'static Format {
+        self.calls
+    }
+
+    /// Checks that the template shows tools to the model, so that they are not ignored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if it has no variable `tools`.
+    pub fn check_tools(&self) -> Result<()> {
+        if self.uses("tools") || self.uses(XML_TOOLS) {
+            return Ok(());
+        }
+        let detail =
+            "tools are given, but the chat template has no variable of that name; the model was not made for tools";
+        Err(Error::new(ErrorKind::InvalidArgument, detail))
     }
 
     /// Whether this is [`PLAIN_TEMPLATE`].
@@ -185,6 +209,10 @@ impl ChatTemplate {
             ("tools", options.tools.clone().unwrap_or_default()),
             ("add_generation_prompt", options.add_generation_prompt.into()),
         ];
+        // under the name that the template has for it
+        if let Some(tools) = options.tools.as_ref().filter(|_| self.uses(XML_TOOLS) && !self.uses("tools")) {
+            context.insert(XML_TOOLS.into(), tools.clone());
+        }
         for (name, value) in own {
             if context.insert(name.into(), value).is_some() {
                 let detail = format!("extra has {name:?}; it has a field of its own");

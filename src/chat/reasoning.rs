@@ -4,6 +4,8 @@
 //! and only there; a tag in the middle of an answer is text, for instance in an answer about such tags. White space around
 //! the tags belongs to neither part.
 
+use super::ToolCall;
+
 /// The tags around a model's reasoning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tags {
@@ -34,6 +36,15 @@ pub struct Pieces {
     pub reasoning: String,
     /// Of the answer.
     pub text: String,
+    /// Calls that are complete; a [`Splitter`] leaves them in the text for [`super::Calls`].
+    pub calls: Vec<ToolCall>,
+}
+
+impl Pieces {
+    /// Without calls.
+    pub fn new(reasoning: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { reasoning: reasoning.into(), text: text.into(), calls: Vec::new() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +98,9 @@ impl Splitter {
     pub fn finish(&mut self) -> Pieces {
         let held = std::mem::take(&mut self.held);
         match self.place {
-            Place::Beginning { is_open: true } | Place::Opened => {
-                Pieces { reasoning: held.trim().to_string(), text: String::new() }
-            }
-            Place::Reasoning => Pieces { reasoning: held.trim_end().to_string(), text: String::new() },
-            Place::Beginning { is_open: false } | Place::Closed | Place::Text => {
-                Pieces { reasoning: String::new(), text: held }
-            }
+            Place::Beginning { is_open: true } | Place::Opened => Pieces::new(held.trim(), ""),
+            Place::Reasoning => Pieces::new(held.trim_end(), ""),
+            Place::Beginning { is_open: false } | Place::Closed | Place::Text => Pieces::new("", held),
         }
     }
 
@@ -186,10 +193,10 @@ mod tests {
         let inside = match start.strip_prefix(TAGS.open) {
             Some(inside) => inside,
             None if is_open => start,
-            None => return Pieces { reasoning: String::new(), text: text.to_string() },
+            None => return Pieces::new("", text),
         };
         let (reasoning, text) = inside.split_once(TAGS.close).unwrap_or((inside, ""));
-        Pieces { reasoning: reasoning.trim().to_string(), text: text.trim_start().to_string() }
+        Pieces::new(reasoning.trim(), text.trim_start())
     }
 
     #[test]
@@ -209,7 +216,7 @@ mod tests {
             ("What is <think>?<|assistant|>", "c", "", "c"),
         ];
         for (prompt, generated, reasoning, text) in cases {
-            let expected = Pieces { reasoning: reasoning.into(), text: text.into() };
+            let expected = Pieces::new(reasoning, text);
             assert_eq!(whole(generated, prompt), expected, "{prompt:?} {generated:?}");
         }
     }

@@ -246,3 +246,19 @@ fn variables_that_a_template_does_not_use_are_refused() {
     let error = check(thinking, json!({ "enable_thinking": true, "thinking": 1 })).unwrap_err();
     assert!(error.kind() == ErrorKind::InvalidArgument && error.detail().starts_with("thinking is 1"), "{error}");
 }
+
+#[test]
+fn tools_reach_the_template_under_its_own_name() {
+    let tools = Some(json!(["a"]));
+    let options = || RenderOptions { tools: tools.clone(), ..Default::default() };
+    for (source, expected) in [
+        ("{{ tools }}", "['a']"),
+        ("{{ xml_tools }}", "['a']"),
+        ("{{ tools }}{{ xml_tools is defined }}", "['a']False"),
+    ] {
+        assert_eq!(render_with(source, json!([]), options()).unwrap(), expected);
+        assert!(ChatTemplate::new(source, "", "").unwrap().check_tools().is_ok());
+    }
+    let error = ChatTemplate::new("{{ messages }}", "", "").unwrap().check_tools().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}

@@ -1,7 +1,7 @@
 //! One generation: prefill block by block, then a token a step.
 
 use super::Engine;
-use crate::chat::{ChatTemplate, PLAIN_STOP, Pieces, Splitter, Tags};
+use crate::chat::{Calls, ChatTemplate, Offered, PLAIN_STOP, Pieces, Splitter, ToolCall};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{Backend, Head};
 use crate::sampling::{MAX_STOPS, Sampled, Sampler, SamplingOptions, StopMatcher, TokenLogprob};
@@ -21,6 +21,8 @@ pub struct GenerateOptions {
     /// The rendered template, if this is a chat: reasoning is then told apart from the answer, and an answer to the
     /// template in plain words ends with its paragraph.
     pub chat_prompt: Option<String>,
+    /// The tools that the template was given, if this is a chat with tools: their calls are then told apart from the text.
+    pub tools: Option<serde_json::Value>,
 }
 
 /// What [`Engine::start`] found.
@@ -50,6 +52,8 @@ pub struct TokenEvent {
     pub reasoning: String,
     /// The text that can be shown now; it may be empty, or belong to earlier tokens too.
     pub text: String,
+    /// Calls of tools that it completes; only in a chat with tools.
+    pub calls: Vec<ToolCall>,
     /// ln p of the token in the model's own distribution, if asked for.
     pub logprob: Option<f64>,
     /// The most likely tokens of that distribution, most likely first, if asked for.
@@ -88,7 +92,8 @@ pub(super) struct Generation {
     sampler: Sampler,
     detokenizer: Detokenizer,
     splitter: Option<Splitter>,
-    /// Tokens that are a tag around reasoning each, and the tag: a special token has no text of its own.
+    calls: Option<Calls>,
+    /// Tokens that are each a tag around reasoning or a mark of calls, and its text: a special token has none of its own.
     tags: Vec<(u32, &'static str)>,
     stops: StopMatcher,
     /// Set by the step that found the end; the next one reports it.
@@ -112,9 +117,9 @@ impl<B: Backend> Engine<B> {
             return Err(Error::new(ErrorKind::ContextOverflow, detail));
         }
         let stops = StopMatcher::new(&self.stop_texts(&options))?;
-        let tags = self.template.as_ref().ok().and_then(ChatTemplate::tags);
-        let splitter = tags.zip(options.chat_prompt.as_deref()).map(|(tags, prompt)| Splitter::new(tags, prompt));
-        let tags = tags.filter(|_| splitter.is_some()).map_or(Ok(Vec::new()), |tags| self.tag_tokens(tags))?;
+        let splitter = self.splitter(&options);
+        let calls = self.calls(&options)?;
+        let tags = self.tag_tokens(splitter.is_some(), calls.is_some())?;
         let mut sampler = Sampler::new(options.sampling, self.info.vocabulary_size)?;
         for &id in prompt {
             sampler.accept(id)?;
@@ -129,6 +134,7 @@ impl<B: Backend> Engine<B> {
             sampler,
             detokenizer: Detokenizer::new(false),
             splitter,
+            calls,
             tags,
             stops,
             ended: None,
@@ -151,11 +157,28 @@ impl<B: Backend> Engine<B> {
         Ok(event)
     }
 
-    /// The tokens that are a tag around reasoning, and the tag.
-    fn tag_tokens(&self, tags: Tags) -> Result<Vec<(u32, &'static str)>> {
-        let Ok(tokenizer) = &self.tokenizer else { return Ok(Vec::new()) };
+    /// What tells reasoning from the answer, in a chat with a model that may reason.
+    fn splitter(&self, options: &GenerateOptions) -> Option<Splitter> {
+        let tags = self.template.as_ref().ok().and_then(ChatTemplate::tags)?;
+        options.chat_prompt.as_deref().map(|prompt| Splitter::new(tags, prompt))
+    }
+
+    /// What tells calls from the answer, in a chat with tools.
+    fn calls(&self, options: &GenerateOptions) -> Result<Option<Calls>> {
+        let (Ok(template), Some(_), Some(tools)) = (&self.template, &options.chat_prompt, &options.tools) else {
+            return Ok(None);
+        };
+        template.check_tools()?;
+        Ok(Some(Calls::new(template.calls(), Offered::new(tools))))
+    }
+
+    /// The tokens that are a tag around reasoning or a mark of calls as a whole, and its text.
+    fn tag_tokens(&self, has_reasoning: bool, has_calls: bool) -> Result<Vec<(u32, &'static str)>> {
+        let (Ok(tokenizer), Ok(template)) = (&self.tokenizer, &self.template) else { return Ok(Vec::new()) };
+        let reasoning = template.tags().filter(|_| has_reasoning).into_iter().flat_map(|tags| [tags.open, tags.close]);
+        let marks = has_calls.then(|| template.calls().marks()).into_iter().flatten();
         let mut tokens = Vec::new();
-        for tag in [tags.open, tags.close] {
+        for tag in reasoning.chain(marks) {
             if let [id] = tokenizer.encode(tag, false, true)?[..] {
                 tokens.push((id, tag));
             }
@@ -200,12 +223,12 @@ impl<B: Backend> Engine<B> {
         g.sampler.accept(sampled.id)?;
         g.pending = vec![sampled.id];
         let text = self.text_of(g, sampled.id)?;
-        let (Pieces { reasoning, text }, stopped) = g.release(&text);
+        let (Pieces { reasoning, text, calls }, stopped) = g.release(&text);
         if stopped {
             g.ended = Some(Reason::Stop);
         }
         let (logprob, top_logprobs) = (sampled.logprob, sampled.top_logprobs);
-        Ok(Event::Token(TokenEvent { id: sampled.id, reasoning, text, logprob, top_logprobs }))
+        Ok(Event::Token(TokenEvent { id: sampled.id, reasoning, text, calls, logprob, top_logprobs }))
     }
 
     /// Whether the model ends its turn with this token.
@@ -251,12 +274,25 @@ impl Generation {
 
     /// What can be shown of what was held back and `text`, and whether a stop text was completed.
     fn release(&mut self, text: &str) -> (Pieces, bool) {
-        let pieces = match &mut self.splitter {
+        let Pieces { reasoning, text, .. } = match &mut self.splitter {
             Some(splitter) => splitter.push(text),
-            None => Pieces { reasoning: String::new(), text: text.to_owned() },
+            None => Pieces::new("", text),
         };
-        let (text, stopped) = self.stops.push(&pieces.text);
-        (Pieces { reasoning: pieces.reasoning, text }, stopped)
+        let mut pieces = Pieces::new(reasoning, "");
+        let stopped = self.release_answer(&text, &mut pieces);
+        (pieces, stopped)
+    }
+
+    /// Adds what can be shown of the answer; whether a stop text was completed. Stop texts do not apply to calls.
+    fn release_answer(&mut self, text: &str, pieces: &mut Pieces) -> bool {
+        let (text, calls) = match &mut self.calls {
+            Some(splitter) => splitter.push(text),
+            None => (text.to_owned(), Vec::new()),
+        };
+        let (text, stopped) = self.stops.push(&text);
+        pieces.text.push_str(&text);
+        pieces.calls.extend(calls);
+        stopped
     }
 
     /// What was held back: an unfinished character, the start of a tag or of a stop text.
@@ -265,7 +301,11 @@ impl Generation {
         let (mut rest, _) = self.release(&tail);
         if let Some(last) = self.splitter.as_mut().map(Splitter::finish) {
             rest.reasoning.push_str(&last.reasoning);
-            rest.text.push_str(&self.stops.push(&last.text).0);
+            self.release_answer(&last.text, &mut rest);
+        }
+        if let Some((text, calls)) = self.calls.as_mut().map(Calls::finish) {
+            rest.text.push_str(&self.stops.push(&text).0);
+            rest.calls.extend(calls);
         }
         if !self.stops.is_stopped() {
             rest.text.push_str(&self.stops.finish());
@@ -277,6 +317,7 @@ impl Generation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Tags;
 
     fn generation(stop: &str, prompt: &str) -> Generation {
         Generation {
@@ -288,6 +329,7 @@ mod tests {
             sampler: Sampler::new(SamplingOptions::default(), 1).unwrap(),
             detokenizer: Detokenizer::new(false),
             splitter: Tags::named_in("<think>").map(|tags| Splitter::new(tags, prompt)),
+            calls: None,
             tags: Vec::new(),
             stops: StopMatcher::new(&[stop]).unwrap(),
             ended: None,
@@ -324,9 +366,9 @@ mod tests {
     fn what_is_held_comes_in_the_end() {
         let mut g = generation("END", "");
         assert_eq!(g.release("<think>a </th").0.reasoning, "a");
-        assert_eq!(g.rest(), Pieces { reasoning: " </th".into(), text: String::new() });
+        assert_eq!(g.rest(), Pieces::new(" </th", ""));
         let mut g = generation("END", "");
-        assert_eq!(g.release("<think>a</think>b EN").0, Pieces { reasoning: "a".into(), text: "b ".into() });
+        assert_eq!(g.release("<think>a</think>b EN").0, Pieces::new("a", "b "));
         assert_eq!(g.rest().text, "EN");
         let mut g = generation("END", "");
         assert_eq!((g.release(" <thi").0, g.rest().text.as_str()), (Pieces::default(), " <thi"));

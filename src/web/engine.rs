@@ -1,6 +1,7 @@
 //! A loaded model, for JavaScript.
 
 use super::{Cpu, options, thrown};
+use crate::chat::{Pieces, ToolCall};
 use crate::engine::{Engine as Core, Event, Info, Reason, TokenEvent};
 use crate::error::{Error, ErrorKind};
 use serde::Serialize;
@@ -91,6 +92,27 @@ struct StartedObject {
 struct RestObject {
     reasoning: String,
     text: String,
+    calls: Vec<CallObject>,
+}
+
+#[derive(Serialize)]
+struct CallObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    name: String,
+    arguments: String,
+}
+
+impl From<ToolCall> for CallObject {
+    fn from(ToolCall { id, name, arguments }: ToolCall) -> Self {
+        Self { id, name, arguments }
+    }
+}
+
+impl From<Pieces> for RestObject {
+    fn from(Pieces { reasoning, text, calls }: Pieces) -> Self {
+        Self { reasoning, text, calls: calls.into_iter().map(CallObject::from).collect() }
+    }
 }
 
 #[derive(Serialize)]
@@ -116,13 +138,14 @@ enum StepObject {
         token: u32,
         reasoning: String,
         text: String,
+        calls: Vec<CallObject>,
         #[serde(skip_serializing_if = "Option::is_none")]
         logprob: Option<LogprobObject>,
     },
     Finish {
         reason: &'static str,
-        reasoning: String,
-        text: String,
+        #[serde(flatten)]
+        rest: RestObject,
     },
 }
 
@@ -130,12 +153,13 @@ impl From<Event> for StepObject {
     fn from(event: Event) -> Self {
         match event {
             Event::Prefill { done, total } => Self::Prefill { done, total },
-            Event::Token(TokenEvent { id, reasoning, text, logprob, top_logprobs }) => {
+            Event::Token(TokenEvent { id, reasoning, text, calls, logprob, top_logprobs }) => {
                 let top = top_logprobs.into_iter().map(|t| TopObject { token: t.id, logprob: t.logprob }).collect();
                 Self::Token {
                     token: id,
                     reasoning,
                     text,
+                    calls: calls.into_iter().map(CallObject::from).collect(),
                     logprob: logprob.map(|logprob| LogprobObject { logprob, top }),
                 }
             }
@@ -144,7 +168,7 @@ impl From<Event> for StepObject {
                     Reason::Stop => "stop",
                     Reason::Length => "length",
                 };
-                Self::Finish { reason, reasoning: rest.reasoning, text: rest.text }
+                Self::Finish { reason, rest: rest.into() }
             }
         }
     }
@@ -241,7 +265,7 @@ impl Engine {
     /// Ends the generation; gives what was held back.
     pub fn stop(&mut self) -> Result<JsValue, JsValue> {
         let rest = on!(&mut self.any, e => e.stop());
-        object(&RestObject { reasoning: rest.reasoning, text: rest.text })
+        object(&RestObject::from(rest))
     }
 
     /// Logits (vocabulary) after the tokens.

@@ -50,6 +50,8 @@ struct Generate {
     logprobs: Option<usize>,
     ignore_eos: bool,
     chat_prompt: Option<String>,
+    /// JSON.
+    tools: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -69,6 +71,9 @@ pub(super) fn read<T: DeserializeOwned>(value: JsValue) -> std::result::Result<T
 
 pub(super) fn generate(value: JsValue) -> std::result::Result<GenerateOptions, JsValue> {
     let o: Generate = read(value)?;
+    let tools = o.tools.as_deref().map(serde_json::from_str).transpose();
+    let tools =
+        tools.map_err(|e| thrown(Error::new(ErrorKind::InvalidArgument, format!("tools are not JSON: {e}"))))?;
     let d = SamplingOptions::default();
     Ok(GenerateOptions {
         sampling: SamplingOptions {
@@ -88,6 +93,7 @@ pub(super) fn generate(value: JsValue) -> std::result::Result<GenerateOptions, J
         stop: o.stop,
         ignore_eos: o.ignore_eos,
         chat_prompt: o.chat_prompt,
+        tools,
     })
 }
 

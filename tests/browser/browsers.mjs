@@ -18,7 +18,7 @@ import { launchWebKit, webkitMissing } from './webkit.mjs';
  * @property {(url: string) => Promise<unknown>} goto
  * @property {<A, R>(fn: (args: A) => R, args: A) => Promise<Awaited<R>>} evaluate  `fn` crosses as text: it sees
  *   nothing but its one argument, and both ways are JSON, which turns NaN and infinities into null
- * @property {(bytes: number | undefined) => Promise<void>} [setQuota]  of this origin's storage; undefined: the browser's own
+ * @property {(origin: string, bytes: number) => Promise<unknown>} [setQuota]
  * @property {() => Promise<void>} close
  */
 /** @typedef {Page & { server: import('../server/serve.mjs').Server, origin: string }} Session */
@@ -66,15 +66,17 @@ function whatIsMissing(engine) {
  * @param {boolean} [options.strict]    with a content security policy that lets the page talk to its own server only
  * @param {Record<string, string>} [options.serves]  the server's roots
  * @param {string} [options.path]       the page
+ * @param {number} [options.quota]      bytes that the origin may store, about
  * @param {string} [options.policy]     the content security policy, where it is not the server's
  * @returns {Promise<Session>}
  */
-export async function open({ engine, isolated = true, webgpu = false, strict = true, serves = roots, path = '/blank.html', policy }) {
+export async function open({ engine, isolated = true, webgpu = false, strict = true, serves = roots, path = '/blank.html', quota, policy }) {
   const server = await serve({ roots: serves, isolated, strict, ...(policy === undefined ? {} : { policy }) });
   try {
-    const page = await launch[engine](webgpu);
+    const page = await launch[engine](webgpu, quota);
     try {
       await page.goto(server.origin + path);
+      if (quota !== undefined) await page.setQuota?.(server.origin, quota);
     } catch (error) {
       await page.close();
       throw error;
@@ -113,19 +115,18 @@ export function pageOf(page, close) {
   };
 }
 
-/** @type {Record<EngineName, (webgpu: boolean) => Promise<Page>>} */
+/** @type {Record<EngineName, (webgpu: boolean, quota?: number) => Promise<Page>>} */
 const launch = {
-  async chromium(webgpu) {
-    const browser = await launchChromium({ webgpu });
+  async chromium(webgpu, quota) {
+    // without the flag it tells pages of a quota that is always 10 GiB away
+    const browser = await launchChromium({ webgpu, args: quota === undefined ? [] : ['--disable-features=StaticStorageQuota'] });
     const page = await browser.newPage();
-    const devtools = await page.context().newCDPSession(page);
-    return {
-      ...pageOf(page, () => browser.close()),
-      setQuota: async (bytes) => { await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin, ...(bytes !== undefined && { quotaSize: bytes }) }); },
-    };
+    const setQuota = async (/** @type {string} */ origin, /** @type {number} */ bytes) =>
+      (await page.context().newCDPSession(page)).send('Storage.overrideQuotaForOrigin', { origin, quotaSize: bytes });
+    return { ...pageOf(page, () => browser.close()), setQuota };
   },
 
-  async firefox(webgpu) {
+  async firefox(webgpu, quota) {
     const { default: puppeteer } = await import('puppeteer-core');
     const browser = await puppeteer.launch({
       browser: 'firefox',
@@ -135,6 +136,8 @@ const launch = {
         'dom.webgpu.enabled': webgpu,
         'dom.webgpu.workers.enabled': webgpu,
         'gfx.webgpu.ignore-blocklist': webgpu,
+        // of all origins, in KiB; one may have a fifth of it, and 10 MB at least
+        ...(quota !== undefined && { 'dom.quotaManager.temporaryStorage.fixedLimit': Math.ceil(quota / 1024) }),
       },
       env: { ...process.env, ...softwareVulkan() },
     });

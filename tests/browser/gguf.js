@@ -140,3 +140,40 @@ export function smallModel() {
     ],
   };
 }
+
+/** What {@link scriptedModel} starts after. */
+export const go = '<|go|>';
+
+/**
+ * A model that says `pieces` one after the other after {@link go}, and then ends. Each token's embedding is a direction of its
+ * own, attention and feed-forward add nothing, and the output looks up who follows. Pieces must differ, and are written in
+ * the letters of a byte-level vocabulary; one in `special` is a control token.
+ * @param {string[]} pieces @param {{ special?: string[], template?: string }} [options]
+ * @returns {Parts}
+ */
+export function scriptedModel(pieces, { special = [], template = `{% if tools %}{% endif %}${go}` } = {}) {
+  const { pairs, tensors } = smallModel();
+  const tokens = ['<s>', '</s>', go, ...pieces];
+  const order = [2, ...pieces.map((_, index) => index + 3), 1];
+  const vocabulary = tokens.length;
+  if (vocabulary > shape.width) throw new Error(`${vocabulary} tokens, ${shape.width} have room`);
+  /** @param {[number, number][]} ones  row and column of each */
+  const table = (ones) => {
+    const values = new Float32Array(shape.width * vocabulary);
+    for (const [row, column] of ones) values[row * shape.width + column] = 1;
+    return f32s(values);
+  };
+  const dims = [shape.width, vocabulary];
+  const own = new Map([
+    ['tokenizer.ggml.tokens', meta.strings(tokens)],
+    ['tokenizer.ggml.token_type', meta.u32s(tokens.map((token, index) => (index < 3 || special.includes(token) ? 3 : 1)))],
+  ]);
+  return {
+    pairs: [...pairs.map(([key, value]) => /** @type {[string, MetadataValue]} */ ([key, own.get(String(key)) ?? value])), ['tokenizer.chat_template', meta.string(template)]],
+    tensors: [
+      { name: 'token_embd.weight', dims, type: type.F32, data: table(tokens.map((_, id) => [id, id])) },
+      { name: 'output.weight', dims, type: type.F32, data: table(order.slice(1).map((id, index) => [id, order[index]])) },
+      ...tensors.slice(1).map((tensor) => (tensor.dims.length === 1 ? tensor : { ...tensor, data: new Uint8Array(tensor.data.length) })),
+    ],
+  };
+}

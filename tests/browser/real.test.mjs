@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { missing, open } from './browsers.mjs';
-import { assertGreedy, perplexity, Worst, worstError } from './compare.mjs';
+import { assertGreedy, meanError, perplexity, Worst, worstError } from './compare.mjs';
 import { writeMeasured } from './measured.mjs';
-import { limitOf, paths, realModels } from './paths.mjs';
+import { limitOf, limits, paths, realModels } from './paths.mjs';
 
 /** @typedef {{ text: string, tokens: number[], greedy_f32: number[], greedy_gap_f32: number[], first_top10_f32: [number, number][] }} Prompt */
-/** @typedef {{ name: string, tokens: number[], token_logprobs_f64: number[] }} Passage */
+/** @typedef {{ name: string, tokens: number[], token_logprobs: number[], token_logprobs_f64: number[] }} Passage */
 
 assert.equal(realModels.length, 2);
 for (const model of realModels) {
@@ -91,8 +91,13 @@ function check(model, path) {
 
     test(`score, ${scored.length} passages`, () => {
       assert.equal(actual.scores.length, scored.length);
-      for (const [index, { name, tokens, token_logprobs_f64: numbers }] of scored.entries()) {
+      for (const [index, { name, tokens, token_logprobs: native, token_logprobs_f64: numbers }] of scored.entries()) {
         const expected = numbers.slice(0, tokens.length - 1);
+        if (limit === limits.eightBits) {
+          const ratio = meanError(actual.scores[index], expected) / meanError(native.slice(0, tokens.length - 1), expected);
+          worst.add("mean error over llama.cpp's own", ratio);
+          assert.ok(ratio <= limits.eightBitsMean, `${name}: the mean error is ${ratio} times llama.cpp's`);
+        }
         const error = worstError(actual.scores[index], expected);
         const relative = Math.abs(perplexity(actual.scores[index]) / perplexity(expected) - 1);
         worst.add('scores', error, expected.length);

@@ -1,4 +1,5 @@
 // The app that every row builds: it loads a tiny golden model, continues a prompt, and says what came out.
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ const model = tinyModel('llama-bpe-q4_0-ropefreqs-tied');
 /** The one of 33 tokens, whose continuation has no token twice. */
 const golden = JSON.parse(readFileSync(model.expected, 'utf8')).prompts[2];
 /** What llama.cpp continues the prompt with. @type {number[]} */
-export const expected = golden.greedy_f32;
+const expected = golden.greedy_f32;
 
 /** Below the bundlers' own node_modules, where Next.js and Parcel look for themselves. */
 export const out = fileURLToPath(new URL('out/', import.meta.url));
@@ -65,6 +66,12 @@ async function answer() {
   return { tokens, threads, device, isolated: crossOriginIsolated };
 }
 `;
+
+/** Of the app's answer. @param {any} answer */
+export function checkTokens({ tokens, threads }) {
+  assert.deepEqual(tokens, expected);
+  return `${tokens.length} tokens as expected, ${threads} thread(s)`;
+}
 
 /** @param {string} attributes  of the script's element */
 export const page = (attributes) => `<!doctype html>\n<meta charset="utf-8">\n<title>app</title>\n<script ${attributes}></script>\n`;

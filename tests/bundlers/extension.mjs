@@ -16,13 +16,18 @@ export async function openExtension(folder, path) {
     ignoreDefaultArgs: ['--disable-extensions'],
     args: ['--headless=new', ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), '--enable-unsafe-extension-debugging', '--disable-background-networking'],
   });
-  const browser = context.browser();
-  const session = await browser?.newBrowserCDPSession();
-  const { id } = await /** @type {any} */ (session).send('Extensions.loadUnpacked', { path: folder });
-  const page = await context.newPage();
-  await page.goto(`chrome-extension://${id}/${path}`);
-  return pageOf(page, async () => {
+  const close = async () => {
     await context.close();
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
-  });
+  };
+  try {
+    const session = await context.browser()?.newBrowserCDPSession();
+    const { id } = await /** @type {any} */ (session).send('Extensions.loadUnpacked', { path: folder });
+    const page = await context.newPage();
+    await page.goto(`chrome-extension://${id}/${path}`);
+    return pageOf(page, close);
+  } catch (error) {
+    await close(); // an open browser would keep the process
+    throw error;
+  }
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyModel, copyPage, installed, out, page, script, write, writeApp } from './app.mjs';
+import { checkCases, client } from './clients.mjs';
 import { openExtension } from './extension.mjs';
 import { buildNext } from './next.mjs';
 
@@ -22,7 +23,9 @@ import { buildNext } from './next.mjs';
  * @property {boolean} [quick]    part of `make test`
  * @property {boolean} [firefox]  driven in Firefox as well
  * @property {string} [policy]    the content security policy, where it is not the server's
+ * @property {string[]} [violations]  of the policy, by others
  * @property {() => Promise<Built>} build
+ * @property {(answer: any) => string} [check]  of what is in `done`, for the table; by default the app's own answer
  */
 
 /** What a page without any need of its own would send. */
@@ -37,6 +40,9 @@ export const rows = [
   { name: 'vite-dev', quick: true, build: viteDevelopment },
   { name: 'webpack', quick: true, firefox: true, policy: STRICT, build: webpack },
   { name: 'extension', quick: true, build: extension },
+  { name: 'openai', quick: true, policy: STRICT, build: client('openai'), check: checkCases },
+  { name: 'service-worker', quick: true, firefox: true, policy: STRICT, build: client('service-worker'), check: checkCases },
+  { name: 'ai-sdk', quick: true, policy: STRICT, violations: ['script-src eval'], build: client('ai-sdk'), check: checkCases }, // zod tries whether it may
   { name: 'rollup', policy: STRICT, build: rollup },
   { name: 'esbuild', policy: STRICT, build: esbuild },
   { name: 'parcel', build: parcel },

@@ -10,6 +10,8 @@ mod experts;
 pub mod integers;
 mod matrix;
 mod sequence;
+#[cfg(target_feature = "relaxed-simd")]
+pub mod twins;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod types;
 

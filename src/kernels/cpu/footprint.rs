@@ -52,9 +52,9 @@ impl<K: Kernels> Footprint for CpuFootprint<K> {
     }
 
     fn cache(&self, context: usize, layers: &[CacheShape]) -> Size {
-        let layer = |shape: &CacheShape| match *shape {
-            CacheShape::KeysValues(width) => Size::floats(context as u64, width as u64).times(2),
-            CacheShape::Rows(width) => Size::floats(context as u64, width as u64),
+        let layer = |shape: &CacheShape| {
+            let (_, keys, values) = super::lengths(context, *shape, K::KEY_PANEL);
+            Size::floats(1, keys) + Size::floats(1, values)
         };
         layers.iter().map(layer).sum()
     }

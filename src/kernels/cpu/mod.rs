@@ -19,7 +19,7 @@ use std::ops::Range;
 /// Where a row of queries stands, for [`Kernels::attention`].
 #[derive(Clone, Copy, Debug)]
 pub struct Cache<'a> {
-    /// Keys (positions, kv_heads * head_dim).
+    /// Keys (positions / [`Kernels::KEY_PANEL`], kv_heads * head_dim, [`Kernels::KEY_PANEL`]).
     pub keys: &'a [f32],
     /// Values (positions, kv_heads * head_dim).
     pub values: &'a [f32],
@@ -37,6 +37,8 @@ pub trait Kernels {
     const PANEL_ROWS: usize;
     /// See [`Backend::max_rows`].
     const MAX_ROWS: usize;
+    /// How many positions keys are interleaved by in the cache: element i of all of them lies together.
+    const KEY_PANEL: usize = 1;
 
     /// An empty matrix (rows, cols).
     fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Self::Matrix>;
@@ -65,7 +67,7 @@ pub trait Kernels {
     /// Rotates one head by `angles` (dims / 2, 2): cosine, sine.
     fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]);
     /// out (n, heads * head_dim): causal attention of q (same shape) over the cache, for those `groups` of query heads that
-    /// share a key/value head: group g is of row g / kv_heads. They may be divided among threads as panels may.
+    /// share a key/value head: group g is row g % n of key/value head g / n. They may be divided among threads as panels may.
     fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>);
     /// Each run of `weight`'s length in x, in place, divided by sqrt(mean(x²) + eps) and multiplied by `weight`.
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32);
@@ -94,7 +96,7 @@ struct Buffer {
 
 struct LayerCache {
     width: usize,
-    keys: Vec<f32>,   // (positions so far, width); the rows of a short convolution
+    keys: Vec<f32>, // (panels of positions so far, width, positions of a panel); the rows of a short convolution
     values: Vec<f32>, // (positions so far, width)
 }
 
@@ -105,14 +107,21 @@ impl LayerCache {
 
     /// With room for `context` positions. Growing with the conversation would leave holes behind, and might fail in the middle of
     /// one; and a page of memory that nothing was written to is none of the system's.
-    fn reserve(context: usize, shape: CacheShape) -> Result<Self> {
-        let (width, has_values) = match shape {
-            CacheShape::KeysValues(width) => (width, true),
-            CacheShape::Rows(width) => (width, false),
-        };
-        let len = context as u64 * width as u64;
+    fn reserve(context: usize, shape: CacheShape, panel: usize) -> Result<Self> {
+        let (width, keys, values) = lengths(context, shape, panel);
         let what = "the key/value cache";
-        Ok(Self { width, keys: reserved(len, what)?, values: reserved(if has_values { len } else { 0 }, what)? })
+        Ok(Self { width, keys: reserved(keys, what)?, values: reserved(values, what)? })
+    }
+}
+
+/// Width of a layer's cache, and elements of its keys and of its values for `context` positions; keys come in whole panels.
+fn lengths(context: usize, shape: CacheShape, panel: usize) -> (usize, u64, u64) {
+    let (context, panel) = (context as u64, panel as u64);
+    match shape {
+        CacheShape::KeysValues(width) => {
+            (width, context.next_multiple_of(panel) * width as u64, context * width as u64)
+        }
+        CacheShape::Rows(width) => (width, context * width as u64, 0),
     }
 }
 
@@ -266,6 +275,24 @@ impl<K: Kernels> Cpu<K> {
         stored
     }
 
+    /// Writes keys at the step's positions.
+    fn store_keys(&mut self, n: usize, layer: usize, from: BufferId) -> Result<()> {
+        let empty = LayerCache::empty(self.layer(layer)?.width);
+        let mut cache = std::mem::replace(&mut self.layers[layer], empty);
+        let panels = |positions: usize| positions.next_multiple_of(K::KEY_PANEL) * cache.width;
+        let stored = self.rows(from, 0, n).and_then(|from| {
+            ensure(from.len() == n * cache.width && cache.keys.len() >= self.position * cache.width, "store")?;
+            let end = panels(self.position + n);
+            if cache.keys.len() < end {
+                cache.keys.resize(end, 0.0); // within what is reserved
+            }
+            interleave(&mut cache.keys, cache.width, K::KEY_PANEL, self.position, from);
+            Ok(())
+        });
+        self.layers[layer] = cache;
+        stored
+    }
+
     /// Runs `f` on the first `n` rows of `out` with the rest of the backend readable.
     fn write(&mut self, out: BufferId, n: usize, f: impl FnOnce(&Self, usize, &mut [f32]) -> Result<()>) -> Result<()> {
         let mut buffer = self.take(out, n)?;
@@ -273,6 +300,15 @@ impl<K: Kernels> Cpu<K> {
         let done = f(self, width, &mut buffer.data[..n * width]);
         self.put(out, buffer);
         done
+    }
+}
+
+/// Writes the rows of `from` (n, width) at `position` of keys interleaved by `panel` positions.
+fn interleave(keys: &mut [f32], width: usize, panel: usize, position: usize, from: &[f32]) {
+    for (row, from) in from.chunks_exact(width).enumerate() {
+        let (whole, lane) = ((position + row) / panel, (position + row) % panel);
+        let to = keys[whole * width * panel..][..width * panel].iter_mut().skip(lane).step_by(panel);
+        to.zip(from).for_each(|(to, from)| *to = *from);
     }
 }
 
