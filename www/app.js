@@ -40,10 +40,10 @@ async function start(source, used) {
     library.refresh();
     return;
   }
-  showInfo(loaded.model.info, loaded.ready);
+  showInfo(loaded.model.info, used.name, loaded.ready);
   show('chat');
   chat.use(loaded.model, used);
-  announce(`${loaded.model.info.name || used.name} is ready`);
+  announce(`${used.name} is ready`);
 }
 
 /** @param {UsedModel} used  before, here */

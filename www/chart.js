@@ -57,10 +57,10 @@ function legend(series) {
 /** Colours alone do not tell lines apart for everybody. @param {number} index */
 const dashOf = (index) => dashes[index % dashes.length];
 
-/** The next round number.  @param {number} value */
+/** The next number whose quarters are round.  @param {number} value */
 function niceCeiling(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return (/** @type {number} */ ([1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value))) * power;
+  return (/** @type {number} */ ([1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10].find((step) => step * power >= value))) * power;
 }
 
 /** @param {string} name @param {Record<string, string | number>} attributes */

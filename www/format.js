@@ -23,5 +23,7 @@ export function formatRate(tokens, ms) {
 
 /** @param {number} ms */
 export function formatSeconds(ms) {
+  if (ms >= 5_940_000) return `${Math.round(ms / 3_600_000)} h`;
+  if (ms >= 99_500) return `${Math.round(ms / 60_000)} min`;
   return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
 }

@@ -9,9 +9,13 @@ const backendNames = { webgpu: 'WebGPU', cpu: 'CPU' };
 const bars = 40;
 const barMs = 100;
 
-/** @param {ModelInfo} info @param {{ fromCache: boolean, loadMs: number } | undefined} ready */
-export function showInfo(info, ready) {
-  element('backend', HTMLElement).textContent = `${backendNames[info.backend]} · ${info.name}`;
+/**
+ * @param {ModelInfo} info
+ * @param {string} name  that the model was chosen by; what the file calls itself is among the facts
+ * @param {{ fromCache: boolean, loadMs: number } | undefined} ready
+ */
+export function showInfo(info, name, ready) {
+  element('backend', HTMLElement).textContent = `${backendNames[info.backend]} · ${name}`;
   element('reason', HTMLElement).textContent = info.backendReason;
   /** @type {[string, string][]} */
   const rows = [

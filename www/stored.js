@@ -2,13 +2,15 @@
 import { formatBytes } from './format.js';
 import { announce, element, showError, showNotice } from './page.js';
 import { download } from './exchange.js';
+import { recentModels } from './recent.js';
 import { mayHaveModels, modelStore, nameOf } from './store.js';
 
 /** @typedef {import('./pagelm.js').StoredModelInfo} StoredModelInfo */
 /** @typedef {import('./conversations.js').UsedModel} UsedModel */
 
-/** @param {StoredModelInfo} model */
-const titleOf = ({ facts, sources }) => (facts?.name ? `${facts.name} ${facts.quantisation}` : nameOf(sources[0] ?? '') || 'A model without a name');
+/** The name it was chosen by, or what it calls itself. @param {StoredModelInfo} model */
+const titleOf = ({ facts, sources }) => recentModels().find(({ source }) => source?.url === sources[0])?.name
+  ?? (facts?.name ? `${facts.name} ${facts.quantisation}` : nameOf(sources[0] ?? '') || 'A model without a name');
 
 /** How to get it again: by its address and hash, which needs no network while it is here; imported ones by their content. @param {StoredModelInfo} model @returns {UsedModel} */
 function usedOf(model) {
