@@ -17,6 +17,8 @@ fn report(what: &str, cases: usize, outcome: Result<ops::Compared, String>) {
 }
 
 mod simd {
+    #[cfg(target_feature = "relaxed-simd")]
+    use super::console_log;
     use super::ops::{Arithmetic, Case, Inputs, cases, goes_red, integers, run_all};
     use super::{report, wasm_bindgen_test};
     use pagelm::kernels::reference::Reference;
@@ -70,6 +72,77 @@ mod simd {
     async fn experts() {
         run("simd experts", &cases::experts()).await;
     }
+
+    /// What the other tests compute in the form that is set, in all others that the engine has.
+    #[cfg(target_feature = "relaxed-simd")]
+    #[wasm_bindgen_test]
+    async fn every_form_of_relaxed_dots() {
+        use pagelm::kernels::simd128::relaxed::{Accumulation, set_accumulation, supported};
+        for form in supported() {
+            set_accumulation(form);
+            run(&format!("simd matmul, {form:?}"), &cases::matmul()).await;
+            run(&format!("simd alone, {form:?}"), &cases::alone()).await;
+        }
+        set_accumulation(Accumulation::Short);
+    }
+
+    #[cfg(target_feature = "relaxed-simd")]
+    #[wasm_bindgen_test]
+    fn products_equal_their_scalar_twins() {
+        let equal = super::ops::twins::run().expect("bits that are equal");
+        assert!(equal > 10_000, "only {equal} values were compared");
+        console_log!("simd twins: {equal} values are equal");
+    }
+
+    /// No type of integer codes goes another way: what its operands are, whether they are halved, and how many of their products
+    /// 16 bits hold.
+    #[cfg(target_feature = "relaxed-simd")]
+    #[wasm_bindgen_test]
+    fn every_type_has_an_integer_kernel() {
+        use pagelm::kernels::simd128::relaxed::twin::kernel;
+        use pagelm::quant::{TYPES, TensorType};
+        let of = |name: &str| {
+            let k = kernel(TensorType::from_name(name).expect("a row of the table"));
+            k.map(|k| (k.largest, k.is_split, k.depth))
+        };
+        for (name, expected) in KERNELS {
+            assert_eq!(of(name), *expected, "{name}");
+        }
+        assert_eq!(KERNELS.len(), TYPES.len());
+    }
+
+    #[cfg(target_feature = "relaxed-simd")]
+    const KERNELS: &[(&str, Option<(i32, bool, usize)>)] = &[
+        ("F32", None),
+        ("F16", None),
+        ("BF16", None),
+        ("Q4_0", Some((15, false, 8))),
+        ("Q4_1", Some((15, false, 8))),
+        ("Q5_0", Some((31, false, 4))),
+        ("Q5_1", Some((31, false, 4))),
+        ("Q8_0", Some((255, true, 8))),
+        ("Q2_K", Some((3, false, 8))),
+        ("Q3_K", Some((7, false, 8))),
+        ("Q4_K", Some((15, false, 8))),
+        ("Q5_K", Some((31, false, 4))),
+        ("Q6_K", Some((63, false, 2))),
+        ("IQ1_S", Some((18, false, 4))),
+        ("IQ1_M", Some((18, false, 4))),
+        ("IQ2_XXS", Some((86, false, 1))),
+        ("IQ2_XS", Some((86, false, 1))),
+        ("IQ2_S", Some((86, false, 1))),
+        ("IQ3_XXS", Some((124, false, 1))),
+        ("IQ3_S", Some((30, false, 4))),
+        ("IQ4_NL", Some((240, true, 8))),
+        ("IQ4_XS", Some((240, true, 8))),
+        ("TQ1_0", Some((3, false, 8))),
+        ("TQ2_0", Some((3, false, 8))),
+        ("MXFP4", Some((24, false, 4))),
+        ("NVFP4", Some((24, false, 4))),
+        ("Q1_0", Some((3, false, 8))),
+        ("Q2_0", Some((3, false, 8))),
+        ("I2_S", Some((3, false, 8))),
+    ];
 
     #[wasm_bindgen_test]
     async fn the_harness_goes_red() {

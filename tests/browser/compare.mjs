@@ -25,6 +25,15 @@ export function worstError(actual, expected) {
 }
 
 /**
+ * The mean absolute difference.
+ * @param {readonly number[]} actual @param {readonly number[]} expected
+ */
+export function meanError(actual, expected) {
+  worstError(actual, expected); // refuses what cannot be compared
+  return actual.reduce((sum, value, index) => sum + Math.abs(value - expected[index]), 0) / actual.length;
+}
+
+/**
  * How many greedy ids the reference determines: a best token that leads by less than `gap` may be another one after
  * rounding, and everything after it with it.
  * @param {readonly number[]} gaps @param {number} [gap]  in log-probability

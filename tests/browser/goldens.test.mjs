@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { missing, open } from './browsers.mjs';
-import { assertGreedy, logSoftmax, Worst, worstError } from './compare.mjs';
+import { assertGreedy, logSoftmax, meanError, Worst, worstError } from './compare.mjs';
 import { limitOf, limits, paths, tinyModels } from './paths.mjs';
 
 const GREEDY_TOKENS = 16;
@@ -50,7 +50,14 @@ for (const path of paths) {
         assert.ok(prompts.length >= 5 && scored.length >= 4, 'prompts are missing');
 
         const name = `  ${model.name}, limit ${limit}`;
+        const means = { ours: 0, native: 0 };
         for (const [index, prompt] of prompts.entries()) {
+          if (limit === limits.eightBits && prompt.logprobs) {
+            const ours = logSoftmax(actual.logits[index]);
+            worst.add(`${name}, logits to llama.cpp's own`, worstError(ours, prompt.logprobs), vocabulary);
+            means.ours += meanError(ours, prompt.logprobs_f64) / prompts.length;
+            means.native += meanError(prompt.logprobs, prompt.logprobs_f64) / prompts.length;
+          }
           worst.add(`${name}, logits`, worstError(logSoftmax(actual.logits[index]), prompt.logprobs_f64), vocabulary);
         }
         for (const [index, prompt] of scored.entries()) {
@@ -67,6 +74,12 @@ for (const path of paths) {
         const score = worst.of(`${name}, score`);
         const scoreLimit = Math.max(limit, usesGeluTable(model.name) ? limits.geluTable : 0);
         assert.ok(logits <= limit, `the worst error is ${logits}, the limit ${limit}\n${worst}`);
+        if (means.native > 0) {
+          const ratio = means.ours / means.native;
+          worst.add(`${name}, mean error over llama.cpp's own`, ratio, prompts.length);
+          assert.ok(worst.of(`${name}, logits to llama.cpp's own`) <= limit, `${worst}`);
+          assert.ok(ratio <= limits.eightBitsMean, `the mean error is ${ratio} times llama.cpp's\n${worst}`);
+        }
         assert.ok(score <= scoreLimit, `the worst error of a score is ${score}, the limit ${scoreLimit}\n${worst}`);
       });
     }

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { missing, open } from './browsers.mjs';
-import { assertGreedy, perplexity, Worst, worstError } from './compare.mjs';
-import { limitOf, paths, realModel } from './paths.mjs';
+import { assertGreedy, meanError, perplexity, Worst, worstError } from './compare.mjs';
+import { limitOf, limits, paths, realModel } from './paths.mjs';
 
 assert.ok(existsSync(realModel.file), `${realModel.file} is missing; run "make model"`);
 const { prompts, passages } = JSON.parse(readFileSync(realModel.expected, 'utf8'));
@@ -76,10 +76,15 @@ for (const path of paths) {
 
     test(`score, ${scored.length} passages`, () => {
       assert.equal(actual.scores.length, scored.length);
-      for (const [index, { name, tokens, token_logprobs_f64: all }] of scored.entries()) {
+      for (const [index, { name, tokens, token_logprobs_f64: all, token_logprobs: native }] of scored.entries()) {
         const expected = all.slice(0, tokens.length - 1);
         const error = worstError(actual.scores[index], expected);
         worst.add(`  ${name}`, error, expected.length);
+        if (limit === limits.eightBits) {
+          const ratio = meanError(actual.scores[index], expected) / meanError(native.slice(0, tokens.length - 1), expected);
+          worst.add(`  ${name}, mean error over llama.cpp's own`, ratio);
+          assert.ok(ratio <= limits.eightBitsMean, `${name}: the mean error is ${ratio} times llama.cpp's`);
+        }
         worst.add(`  ${name}, perplexity, relative`, Math.abs(perplexity(actual.scores[index]) / perplexity(expected) - 1), expected.length);
         assert.ok(error <= limit, `${name}: the worst error is ${error}, the limit ${limit}`);
         assert.ok(worst.of(`  ${name}, perplexity, relative`) <= 0.006, `${worst}`);

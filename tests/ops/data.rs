@@ -74,8 +74,6 @@ fn fields(name: &str) -> &'static [Field] {
         "Q6_K" => &[Half(208)],
         "TQ1_0" => &[Half(52)],
         "TQ2_0" => &[Half(64)],
-        // its scale is the tensor's
-        "I2_S" => &[],
         "MXFP4" => &[E8m0(0)],
         "NVFP4" => &[Ue4m3(0), Ue4m3(1), Ue4m3(2), Ue4m3(3)],
         "IQ1_M" => &[Iq1m],
@@ -128,6 +126,13 @@ pub fn weights(seed: u64, w: Weight, magnitude: f32) -> Vec<u8> {
             bytes
         }
     }
+}
+
+/// Rows of blocks whose bytes are all `byte`, but for scales of about `scale`.
+pub fn uniform(w: Weight, byte: u8, scale: f32) -> Vec<u8> {
+    let mut block = vec![byte; w.ty.block_bytes];
+    fields(w.ty.name).iter().for_each(|field| field.put(&mut block, scale));
+    block.repeat(w.rows * w.cols / w.ty.block_len)
 }
 
 /// Swaps the halves of the first code byte of the second half of the matrix in which they differ.

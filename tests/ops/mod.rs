@@ -10,6 +10,8 @@ mod experts;
 pub mod integers;
 mod matrix;
 mod sequence;
+#[cfg(target_feature = "relaxed-simd")]
+pub mod twins;
 
 use std::future::poll_fn;
 use std::task::Poll;

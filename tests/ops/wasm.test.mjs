@@ -6,22 +6,42 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { projectRoot } from '../server/serve.mjs';
 
-/** i32x4.dot_i16x8_s: the vector prefix, then 0xba as LEB128. Other code has these three bytes once in 2^24. */
-const dot = Buffer.from([0xfd, 0xba, 0x01]);
-/** Three packings, each with a product for one row and one for several, with 10 or more when a line is unrolled. */
-const dots = 60;
-/** What the largest of these products has. */
+/**
+ * The instructions that each build's products consist of: how many there are at least, and in how many functions at least
+ * `unrolled` of them, which a loop that the compiler took apart or did not unroll would not have. An instruction is the
+ * vector prefix and a number as LEB128; other code has these three bytes once in 2^24.
+ */
 const unrolled = 16;
+const baseline = [
+  // three packings, each with a product for one row and one for several
+  { name: 'i32x4.dot_i16x8_s', bytes: [0xfd, 0xba, 0x01], least: 60, functions: 1 },
+];
+const relaxed = [
+  // 22 products for one row and for several, in each of two forms
+  { name: 'i16x8.relaxed_dot_i8x16_i7x16_s', bytes: [0xfd, 0x92, 0x02], least: 44 * unrolled, functions: 40 },
+  { name: 'i32x4.relaxed_dot_i8x16_i7x16_add_s', bytes: [0xfd, 0x93, 0x02], least: 44 * unrolled, functions: 40 },
+  { name: 'f32x4.relaxed_madd', bytes: [0xfd, 0x85, 0x02], least: 200, functions: 10 },
+  { name: 'i8x16.relaxed_swizzle', bytes: [0xfd, 0x80, 0x02], least: 100, functions: 8 },
+];
+const builds = [
+  { file: 'pagelm_bg.wasm', instructions: baseline },
+  { file: 'pagelm_relaxed_bg.wasm', instructions: relaxed },
+  { file: 'pagelm_threads_bg.wasm', instructions: relaxed },
+];
 
-it('the integer dot products are vector instructions', () => {
-  const bodies = functions(readFileSync(join(projectRoot, 'pkg/dist/wasm/pagelm_bg.wasm')));
-  const counts = bodies.map((body) => occurrences(body, dot));
-  const all = counts.reduce((sum, count) => sum + count, 0);
-  const most = Math.max(...counts);
-  console.log(`${all} in ${counts.filter(Boolean).length} of ${bodies.length} functions, at most ${most} in one`);
-  assert.ok(all >= dots, `${all} i32x4.dot_i16x8_s, not ${dots}`);
-  assert.ok(most >= unrolled, `at most ${most} i32x4.dot_i16x8_s in one function: the loops were taken apart`);
-});
+for (const { file, instructions } of builds) {
+  it(`the products of ${file} are vector instructions`, () => {
+    const bodies = functions(readFileSync(join(projectRoot, 'pkg/dist/wasm', file)));
+    for (const { name, bytes, least, functions: wanted } of instructions) {
+      const counts = bodies.map((body) => occurrences(body, Buffer.from(bytes)));
+      const all = counts.reduce((sum, count) => sum + count, 0);
+      const full = counts.filter((count) => count >= unrolled).length;
+      console.log(`${file}: ${all} ${name} in ${counts.filter(Boolean).length} of ${bodies.length} functions, ${full} of them unrolled`);
+      assert.ok(all >= least, `${all} ${name}, not ${least}`);
+      assert.ok(full >= wanted, `${unrolled} or more ${name} are in ${full} functions, not ${wanted}: loops were taken apart`);
+    }
+  });
+}
 
 /** @param {Buffer} where @param {Buffer} what */
 function occurrences(where, what) {

@@ -147,7 +147,7 @@ impl<K: Kernels> Backend for Cpu<K> {
     }
 
     fn store_kv(&mut self, n: usize, layer: usize, k: BufferId, v: BufferId) -> Result<()> {
-        self.store(n, layer, k, |cache| &mut cache.keys)?;
+        self.store_keys(n, layer, k)?;
         self.store(n, layer, v, |cache| &mut cache.values)
     }
 
@@ -156,9 +156,12 @@ impl<K: Kernels> Backend for Cpu<K> {
             let (q, layer) = (this.rows(q, 0, n)?, this.layer(layer)?);
             let end = (this.position + n) * layer.width;
             ensure(q.len() == out.len() && width == a.heads * a.head_dim, "attention")?;
-            ensure(layer.width == a.kv_heads * a.head_dim && layer.values.len() >= end, "attention cache")?;
+            ensure(
+                layer.width == a.kv_heads * a.head_dim && layer.keys.len().min(layer.values.len()) >= end,
+                "attention cache",
+            )?;
             ensure(a.heads.is_multiple_of(a.kv_heads) && a.window != Some(0), "attention heads")?;
-            let cache = Cache { keys: &layer.keys[..end], values: &layer.values[..end], position: this.position };
+            let cache = Cache { keys: &layer.keys, values: &layer.values[..end], position: this.position };
             pool::attention::<K>(&this.pool, n, q, cache, a, out);
             Ok(())
         })

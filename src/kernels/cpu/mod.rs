@@ -17,7 +17,7 @@ use std::ops::Range;
 /// Where a row of queries stands, for [`Kernels::attention`].
 #[derive(Clone, Copy, Debug)]
 pub struct Cache<'a> {
-    /// Keys (positions, kv_heads * head_dim).
+    /// Keys (positions / [`Kernels::KEY_PANEL`], kv_heads * head_dim, [`Kernels::KEY_PANEL`]).
     pub keys: &'a [f32],
     /// Values (positions, kv_heads * head_dim).
     pub values: &'a [f32],
@@ -35,6 +35,8 @@ pub trait Kernels {
     const PANEL_ROWS: usize;
     /// See [`Backend::max_rows`].
     const MAX_ROWS: usize;
+    /// How many positions keys are interleaved by in the cache: element i of all of them lies together.
+    const KEY_PANEL: usize = 1;
 
     /// An empty matrix (rows, cols).
     fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Self::Matrix>;
@@ -63,7 +65,7 @@ pub trait Kernels {
     /// Rotates one head by `angles` (dims / 2, 2): cosine, sine.
     fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]);
     /// out (n, heads * head_dim): causal attention of q (same shape) over the cache, for those `groups` of query heads that
-    /// share a key/value head: group g is of row g / kv_heads. They may be divided among threads as panels may.
+    /// share a key/value head: group g is row g % n of key/value head g / n. They may be divided among threads as panels may.
     fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>);
     /// Each run of `weight`'s length in x, in place, divided by sqrt(mean(x²) + eps) and multiplied by `weight`.
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32);
@@ -92,7 +94,7 @@ struct Buffer {
 
 struct LayerCache {
     width: usize,
-    keys: Vec<f32>,   // (positions so far, width); the rows of a short convolution
+    keys: Vec<f32>, // (panels of positions so far, width, positions of a panel); the rows of a short convolution
     values: Vec<f32>, // (positions so far, width)
 }
 
@@ -245,6 +247,21 @@ impl<K: Kernels> Cpu<K> {
         stored
     }
 
+    /// Writes keys at the step's positions.
+    fn store_keys(&mut self, n: usize, layer: usize, from: BufferId) -> Result<()> {
+        let empty = LayerCache::empty(self.layer(layer)?.width);
+        let mut cache = std::mem::replace(&mut self.layers[layer], empty);
+        let panels = |positions: usize| positions.next_multiple_of(K::KEY_PANEL) * cache.width;
+        let stored = self.rows(from, 0, n).and_then(|from| {
+            ensure(from.len() == n * cache.width && cache.keys.len() >= self.position * cache.width, "store")?;
+            grow(&mut cache.keys, panels(self.position + n), panels(self.context))?;
+            interleave(&mut cache.keys, cache.width, K::KEY_PANEL, self.position, from);
+            Ok(())
+        });
+        self.layers[layer] = cache;
+        stored
+    }
+
     /// Runs `f` on the first `n` rows of `out` with the rest of the backend readable.
     fn write(&mut self, out: BufferId, n: usize, f: impl FnOnce(&Self, usize, &mut [f32]) -> Result<()>) -> Result<()> {
         let mut buffer = self.take(out, n)?;
@@ -252,6 +269,15 @@ impl<K: Kernels> Cpu<K> {
         let done = f(self, width, &mut buffer.data[..n * width]);
         self.put(out, buffer);
         done
+    }
+}
+
+/// Writes the rows of `from` (n, width) at `position` of keys interleaved by `panel` positions.
+fn interleave(keys: &mut [f32], width: usize, panel: usize, position: usize, from: &[f32]) {
+    for (row, from) in from.chunks_exact(width).enumerate() {
+        let (whole, lane) = ((position + row) / panel, (position + row) % panel);
+        let to = keys[whole * width * panel..][..width * panel].iter_mut().skip(lane).step_by(panel);
+        to.zip(from).for_each(|(to, from)| *to = *from);
     }
 }
 

@@ -10,12 +10,13 @@ use std::ops::Range;
 pub(super) fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
     let (q_width, kv_width, group) = (a.heads * a.head_dim, a.kv_heads * a.head_dim, a.heads / a.kv_heads);
     for g in groups {
-        let row = g / a.kv_heads;
+        let rows = q.len() / q_width;
+        let (row, kv_head) = (g % rows, g / rows);
         let seen = cache.position + row + 1;
         let first = seen.saturating_sub(a.window.unwrap_or(seen));
-        for h in g % a.kv_heads * group..(g % a.kv_heads + 1) * group {
+        for h in kv_head * group..(kv_head + 1) * group {
             let q = &q[row * q_width..][h * a.head_dim..(h + 1) * a.head_dim];
-            let at = |p: usize| p * kv_width + h / group * a.head_dim;
+            let at = |p: usize| p * kv_width + kv_head * a.head_dim;
             let score = |p: usize| f64::from(a.scale) * dot(q, &cache.keys[at(p)..at(p) + a.head_dim]);
             let scores: Vec<f64> = (first..seen).map(|p| capped(score(p), a.soft_cap)).collect();
             let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -2,7 +2,7 @@
 //!
 //! A panel is 8 rows; for each column it holds the 8 weights of that column, in the file's precision.
 
-use super::lanes::{Line, line, load, splat, store};
+use super::lanes::{Line, line, load, madd, splat, store};
 use super::{BLOCK, MAX_ROWS, PANEL, Sums, panels, put_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::cpu::{Output, zeroed};
@@ -17,14 +17,16 @@ pub struct Matrix {
     rows: usize,
     cols: usize,
     lines: Vec<Line>,
+    /// No half so far is infinite or NaN.
+    is_finite: bool,
 }
 
-/// Up to 32 columns of a panel in f32: vector 2k + q is column k of row quad q.
-type Widened = [v128; 2 * BLOCK];
+/// Panels that one row of activations meets together: their sums hide each other's latency.
+const TOGETHER: usize = 4;
 
 impl Matrix {
     pub(super) fn new(ty: TensorType, rows: usize, cols: usize) -> Result<Self> {
-        let mut matrix = Self { ty, rows, cols, lines: Vec::new() };
+        let mut matrix = Self { ty, rows, cols, lines: Vec::new(), is_finite: true };
         matrix.lines = zeroed(rows.div_ceil(PANEL) as u64 * matrix.panel_lines() as u64, "weights")?;
         Ok(matrix)
     }
@@ -59,6 +61,9 @@ impl Matrix {
             return Err(Error::new(ErrorKind::Internal, format!("{} bytes are not whole rows", bytes.len())));
         }
         let range = panels(first_row, bytes.len() / row_bytes, self.rows)?;
+        if let Form::F16 = self.ty.form {
+            self.is_finite &= bytes.as_chunks::<2>().0.iter().all(|half| half[1] & 0x7c != 0x7c);
+        }
         for (i, row) in bytes.chunks_exact(row_bytes).enumerate() {
             let panel = (range.start + i / PANEL) * panel_lines;
             for (k, weight) in row.chunks_exact(size).enumerate() {
@@ -85,55 +90,94 @@ impl Matrix {
 
     /// out (n, rows) = x (n, cols) @ Wᵀ, for the rows of `panels`.
     pub(super) fn matmul(&self, n: usize, x: &[f32], panels: Range<usize>, out: &mut Output<'_>) {
+        match (self.ty.form, self.is_finite) {
+            (Form::F16, true) => self.run::<Half<true>>(n, x, panels, out),
+            (Form::F16, false) => self.run::<Half<false>>(n, x, panels, out),
+            (Form::Bf16, _) => self.run::<Bf16>(n, x, panels, out),
+            (Form::F32 | Form::Codes(_), _) => self.run::<Single>(n, x, panels, out),
+        }
+    }
+
+    fn run<F: Format>(&self, n: usize, x: &[f32], panels: Range<usize>, out: &mut Output<'_>) {
+        let mut p = panels.start;
+        if n == 1 {
+            while p + TOGETHER <= panels.end {
+                self.alone::<F, TOGETHER>(x, p, out);
+                p += TOGETHER;
+            }
+            (p..panels.end).for_each(|p| self.alone::<F, 1>(x, p, out));
+            return;
+        }
         let mut sums: Sums = [0.0; MAX_ROWS * PANEL];
         let sums = &mut sums[..n * PANEL];
         for p in panels {
-            let panel = &self.lines[p * self.panel_lines()..(p + 1) * self.panel_lines()];
             sums.fill(0.0);
-            for (b, lines) in panel.chunks(BLOCK * self.column_lines()).enumerate() {
-                let (weights, columns) = self.widen(lines);
-                self.block(&weights, columns, b * BLOCK, x, sums);
+            for (b, lines) in self.panel(p).chunks(BLOCK * F::LINES).enumerate() {
+                let mut weights = [[f32x4_splat(0.0); 2]; BLOCK];
+                weights.iter_mut().zip(lines.chunks_exact(F::LINES)).for_each(|(w, lines)| *w = F::widen(lines));
+                self.block(&weights[..lines.len() / F::LINES], b * BLOCK, x, sums);
             }
             put_rows(sums, p, self.rows, out);
         }
     }
 
-    /// Converts up to 32 columns to f32; returns them and how many there are.
-    #[inline(always)]
-    fn widen(&self, lines: &[Line]) -> (Widened, usize) {
-        let mut out = [f32x4_splat(0.0); 2 * BLOCK];
-        match self.ty.form {
-            Form::F16 => lines.iter().zip(out.as_chunks_mut::<2>().0).for_each(|(l, o)| *o = f16_to_f32(line(l))),
-            Form::Bf16 => lines.iter().zip(out.as_chunks_mut::<2>().0).for_each(|(l, o)| *o = bf16_to_f32(line(l))),
-            Form::F32 | Form::Codes(_) => lines.iter().zip(&mut out).for_each(|(l, o)| *o = line(l)),
+    fn panel(&self, p: usize) -> &[Line] {
+        &self.lines[p * self.panel_lines()..(p + 1) * self.panel_lines()]
+    }
+
+    /// The results of one row of activations against P panels, whose sums depend on nothing of each other.
+    #[inline(never)]
+    fn alone<F: Format, const P: usize>(&self, x: &[f32], first: usize, out: &mut Output<'_>) {
+        let panels: [&[Line]; P] = std::array::from_fn(|p| self.panel(first + p));
+        let mut total = [[f32x4_splat(0.0); 2]; P];
+        for (b, x) in x.chunks(BLOCK).enumerate() {
+            let lines = panels.map(|p| &p[b * BLOCK * F::LINES..][..x.len() * F::LINES]);
+            let mut acc = [[f32x4_splat(0.0); 2]; P];
+            for k in 0..x.len() {
+                let a = splat(x, k);
+                for (acc, lines) in acc.iter_mut().zip(&lines) {
+                    let w = F::widen(&lines[k * F::LINES..][..F::LINES]);
+                    acc[0] = madd(a, w[0], acc[0]);
+                    acc[1] = madd(a, w[1], acc[1]);
+                }
+            }
+            for (total, acc) in total.iter_mut().zip(acc) {
+                total[0] = f32x4_add(total[0], acc[0]);
+                total[1] = f32x4_add(total[1], acc[1]);
+            }
         }
-        (out, lines.len() / self.column_lines())
+        for (p, total) in total.iter().enumerate() {
+            let mut sums = [0.0; PANEL];
+            store(&mut sums, 0, total[0]);
+            store(&mut sums, 4, total[1]);
+            put_rows(&sums, first + p, self.rows, out);
+        }
     }
 
     /// sums (n, 8) += x (n, columns from `first`) @ weightsᵀ.
     #[inline(always)]
-    fn block(&self, weights: &Widened, columns: usize, first: usize, x: &[f32], sums: &mut [f32]) {
-        let n = x.len() / self.cols;
-        let part = |row: usize| &x[row * self.cols + first..][..columns];
-        let mut row = 0;
-        while row + 4 <= n {
-            tile(weights, [0, 1, 2, 3].map(|i| part(row + i)), &mut sums[row * PANEL..]);
-            row += 4;
+    fn block(&self, weights: &[[v128; 2]], first: usize, x: &[f32], sums: &mut [f32]) {
+        let part = |row: usize| &x[row * self.cols + first..][..weights.len()];
+        let (tiles, rest) = sums.as_chunks_mut::<{ 4 * PANEL }>();
+        for (i, sums) in tiles.iter_mut().enumerate() {
+            tile(weights, [0, 1, 2, 3].map(|m| part(4 * i + m)), sums);
         }
-        for row in row..n {
-            tile(weights, [part(row)], &mut sums[row * PANEL..]);
+        for (i, sums) in rest.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
+            tile(weights, [part(4 * tiles.len() + i)], sums);
         }
     }
 }
 
-#[inline(always)]
-fn tile<const M: usize>(weights: &Widened, x: [&[f32]; M], sums: &mut [f32]) {
+/// sums (M, 8) += x (M, columns) @ weightsᵀ.
+#[inline(never)]
+fn tile<const M: usize>(weights: &[[v128; 2]], x: [&[f32]; M], sums: &mut [f32]) {
     let mut acc = [[f32x4_splat(0.0); 2]; M];
-    for k in 0..x[0].len() {
+    let x = x.map(|x| &x[..weights.len()]);
+    for (k, w) in weights.iter().enumerate() {
         for (acc, x) in acc.iter_mut().zip(x) {
             let a = splat(x, k);
-            acc[0] = f32x4_add(acc[0], f32x4_mul(a, weights[2 * k]));
-            acc[1] = f32x4_add(acc[1], f32x4_mul(a, weights[2 * k + 1]));
+            acc[0] = madd(a, w[0], acc[0]);
+            acc[1] = madd(a, w[1], acc[1]);
         }
     }
     for (i, acc) in acc.iter().enumerate() {
@@ -143,6 +187,58 @@ fn tile<const M: usize>(weights: &Widened, x: [&[f32]; M], sums: &mut [f32]) {
             store(sums, at, sum);
         }
     }
+}
+
+/// How the 8 weights of a column are stored.
+trait Format {
+    /// Lines of a column.
+    const LINES: usize;
+    fn widen(lines: &[Line]) -> [v128; 2];
+}
+
+struct Single;
+
+impl Format for Single {
+    const LINES: usize = 2;
+
+    #[inline(always)]
+    fn widen(lines: &[Line]) -> [v128; 2] {
+        [line(&lines[0]), line(&lines[1])]
+    }
+}
+
+struct Bf16;
+
+impl Format for Bf16 {
+    const LINES: usize = 1;
+
+    #[inline(always)]
+    fn widen(lines: &[Line]) -> [v128; 2] {
+        bf16_to_f32(line(&lines[0]))
+    }
+}
+
+/// IEEE halves; `FINITE` if there are neither infinities nor NaN, which cost as much again as the rest.
+struct Half<const FINITE: bool>;
+
+impl<const FINITE: bool> Format for Half<FINITE> {
+    const LINES: usize = 1;
+
+    #[inline(always)]
+    fn widen(lines: &[Line]) -> [v128; 2] {
+        if FINITE { finite_to_f32(line(&lines[0])) } else { f16_to_f32(line(&lines[0])) }
+    }
+}
+
+/// Eight finite f16 to two vectors of f32, exactly: as [`f16_to_f32`].
+#[inline(always)]
+pub(super) fn finite_to_f32(v: v128) -> [v128; 2] {
+    const BIAS: f32 = f32::from_bits((127 + 112) << 23); // 2^112
+    let widen = |w: v128| {
+        // the sign was extended over the bits between it and the exponent's place
+        f32x4_mul(v128_and(i32x4_shl(w, 13), u32x4_splat(0x8fff_e000)), f32x4_splat(BIAS))
+    };
+    [widen(i32x4_extend_low_i16x8(v)), widen(i32x4_extend_high_i16x8(v))]
 }
 
 /// Eight bf16 to two vectors of f32.

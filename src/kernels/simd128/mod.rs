@@ -20,6 +20,7 @@ mod norm_heads;
 #[cfg(target_feature = "relaxed-simd")]
 pub mod relaxed;
 mod rms_norm;
+mod rope;
 
 use super::cpu::{Cache, Cpu, Kernels, Output};
 use super::{Activation, Attention, RopeKind, reference::Scalar};
@@ -62,6 +63,7 @@ impl Kernels for Simd128 {
     type Input = Quantized;
     const PANEL_ROWS: usize = PANEL;
     const MAX_ROWS: usize = MAX_ROWS;
+    const KEY_PANEL: usize = attention::KEY_PANEL;
 
     fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Matrix> {
         Ok(match ty.form {
@@ -120,8 +122,7 @@ impl Kernels for Simd128 {
     }
 
     fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]) {
-        // Some thousand multiplications a token: the scalar loop is not worth a second version.
-        Scalar::rope(head, kind, angles);
+        rope::rope(head, kind, angles);
     }
 
     fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {

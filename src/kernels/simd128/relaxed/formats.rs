@@ -30,14 +30,10 @@ pub(super) struct Map {
 pub(super) trait Format {
     /// Lines of a block.
     const LINES: usize;
-    /// Steps that a block is unpacked in.
-    const STEPS: usize;
     /// Whether operands need 8 bits and are therefore given as two of four: upper, lower. If not, only the second counts.
     const SPLIT: bool;
-    /// Vectors of one step and quad.
-    type Step: IntoIterator<Item = [v128; 2]>;
-    /// Unpacks a step of a quad. If `signed`, formats that are split give the values themselves, as the second.
-    fn step(lines: &[Line], quad: usize, step: usize, map: &Map, signed: bool) -> Self::Step;
+    /// Unpacks a vector of a quad. If `signed`, formats that are split give the values themselves, as the second.
+    fn vector(lines: &[Line], quad: usize, vector: usize, map: &Map, signed: bool) -> [v128; 2];
 }
 
 /// A plane of 4 bits and one of `HIGH` (0, 1 or 2).
@@ -45,20 +41,17 @@ pub(super) struct Four<const HIGH: usize>;
 
 impl<const HIGH: usize> Format for Four<HIGH> {
     const LINES: usize = plane_lines(4 + HIGH);
-    const STEPS: usize = 4;
     const SPLIT: bool = false;
-    type Step = [[v128; 2]; 2];
 
     #[inline(always)]
-    fn step(lines: &[Line], quad: usize, step: usize, _map: &Map, _signed: bool) -> Self::Step {
-        let low = nibbles(line(&lines[plane_lines(HIGH) + 2 * step + quad]));
-        [0, 1]
-            .map(|at| match HIGH {
-                0 => low[at],
-                1 => v128_or(low[at], bits::<1, 4>(lines, quad, 2 * step + at)),
-                _ => v128_or(low[at], bits::<2, 4>(lines, quad, 2 * step + at)),
-            })
-            .map(|w| [w, w])
+    fn vector(lines: &[Line], quad: usize, vector: usize, _map: &Map, _signed: bool) -> [v128; 2] {
+        let low = bits::<4, 0>(&lines[plane_lines(HIGH)..], quad, vector);
+        let w = match HIGH {
+            0 => low,
+            1 => v128_or(low, bits::<1, 4>(lines, quad, vector)),
+            _ => v128_or(low, bits::<2, 4>(lines, quad, vector)),
+        };
+        [w, w]
     }
 }
 
@@ -67,16 +60,13 @@ pub(super) struct Table<const SPLIT: bool>;
 
 impl<const SPLIT: bool> Format for Table<SPLIT> {
     const LINES: usize = plane_lines(4);
-    const STEPS: usize = 4;
     const SPLIT: bool = SPLIT;
-    type Step = [[v128; 2]; 2];
 
     #[inline(always)]
-    fn step(lines: &[Line], quad: usize, step: usize, map: &Map, signed: bool) -> Self::Step {
-        nibbles(line(&lines[2 * step + quad])).map(|code| {
-            let low = if signed && SPLIT { map.signed } else { map.low };
-            [i8x16_relaxed_swizzle(map.high, code), i8x16_relaxed_swizzle(low, code)]
-        })
+    fn vector(lines: &[Line], quad: usize, vector: usize, map: &Map, signed: bool) -> [v128; 2] {
+        let code = bits::<4, 0>(lines, quad, vector);
+        let low = if signed && SPLIT { map.signed } else { map.low };
+        [i8x16_relaxed_swizzle(map.high, code), i8x16_relaxed_swizzle(low, code)]
     }
 }
 
@@ -85,15 +75,14 @@ pub(super) struct Bytes;
 
 impl Format for Bytes {
     const LINES: usize = plane_lines(8);
-    const STEPS: usize = VECTORS;
     const SPLIT: bool = true;
-    type Step = [[v128; 2]; 1];
 
     #[inline(always)]
-    fn step(lines: &[Line], quad: usize, step: usize, _map: &Map, signed: bool) -> Self::Step {
-        let v = line(&lines[2 * step + quad]);
-        let [low, high] = nibbles(v);
-        [[high, if signed { v128_xor(v, i8x16_splat(-128)) } else { low }]]
+    fn vector(lines: &[Line], quad: usize, vector: usize, _map: &Map, signed: bool) -> [v128; 2] {
+        let v = line(&lines[2 * vector + quad]);
+        let mask = u8x16_splat(15);
+        let low = if signed { v128_xor(v, i8x16_splat(-128)) } else { v128_and(v, mask) };
+        [v128_and(u16x8_shr(v, 4), mask), low]
     }
 }
 
@@ -102,28 +91,15 @@ pub(super) struct Two<const HIGH: usize, const TABLE: bool>;
 
 impl<const HIGH: usize, const TABLE: bool> Format for Two<HIGH, TABLE> {
     const LINES: usize = plane_lines(2 + HIGH);
-    const STEPS: usize = 2;
     const SPLIT: bool = false;
-    type Step = [[v128; 2]; 4];
 
     #[inline(always)]
-    fn step(lines: &[Line], quad: usize, step: usize, map: &Map, _signed: bool) -> Self::Step {
-        let v = line(&lines[plane_lines(HIGH) + 2 * step + quad]);
-        let low = [v, u16x8_shr(v, 2), u16x8_shr(v, 4), u16x8_shr(v, 6)];
-        [0, 1, 2, 3].map(|at| {
-            let code = v128_and(low[at], u8x16_splat(3));
-            let code = if HIGH == 0 { code } else { v128_or(code, bits::<1, 2>(lines, quad, 4 * step + at)) };
-            let w = if TABLE { i8x16_relaxed_swizzle(map.low, code) } else { code };
-            [w, w]
-        })
+    fn vector(lines: &[Line], quad: usize, vector: usize, map: &Map, _signed: bool) -> [v128; 2] {
+        let low = bits::<2, 0>(&lines[plane_lines(HIGH)..], quad, vector);
+        let code = if HIGH == 0 { low } else { v128_or(low, bits::<1, 2>(lines, quad, vector)) };
+        let w = if TABLE { i8x16_relaxed_swizzle(map.low, code) } else { code };
+        [w, w]
     }
-}
-
-/// The lower and the upper halves of bytes.
-#[inline(always)]
-fn nibbles(v: v128) -> [v128; 2] {
-    let mask = u8x16_splat(15);
-    [v128_and(v, mask), v128_and(u16x8_shr(v, 4), mask)]
 }
 
 /// Vector `vector` of a plane of `BITS` bits, moved up by `SHIFT`.
@@ -132,7 +108,13 @@ fn bits<const BITS: usize, const SHIFT: usize>(lines: &[Line], quad: usize, vect
     let v = line(&lines[vector / (8 / BITS) * 2 + quad]);
     let at = vector % (8 / BITS) * BITS;
     // bits that cross a byte's border are masked off
-    let moved = if at <= SHIFT { u16x8_shl(v, (SHIFT - at) as u32) } else { u16x8_shr(v, (at - SHIFT) as u32) };
+    let moved = if at == SHIFT {
+        v
+    } else if at < SHIFT {
+        u16x8_shl(v, (SHIFT - at) as u32)
+    } else {
+        u16x8_shr(v, (at - SHIFT) as u32)
+    };
     v128_and(moved, u8x16_splat((((1 << BITS) - 1) << SHIFT) as u8))
 }
 

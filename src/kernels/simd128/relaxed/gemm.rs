@@ -1,4 +1,7 @@
 //! Several rows of activations against one panel: up to 1,024 columns of it are unpacked once and stay in the first cache.
+// By index, not over arrays by value: of those LLVM 22 keeps paths to elements that do not exist, and crashes when it evaluates
+// a dot product of two such constants.
+#![allow(clippy::needless_range_loop)]
 
 use super::super::lanes::{Line, line, load, madd, set_line, splat_four, splat_two, store};
 use super::super::{BLOCK, PANEL};
@@ -108,19 +111,16 @@ impl Unpacked {
 /// The operands of a block.
 #[inline(always)]
 fn unpack<C: Format, A: Accumulate>(lines: &[Line], codes: &mut [[Line; QUADS]], rule: &Rule) {
-    let mut vector = 0;
-    for step in 0..C::STEPS {
-        let [q0, q1] = [0, 1].map(|quad| C::step(lines, quad, step, &rule.map, A::SIGNED));
-        for (w0, w1) in q0.into_iter().zip(q1) {
-            if operands::<C, A>() == VECTORS {
-                set(&mut codes[vector], [w0[1], w1[1]]);
-            } else {
-                set(&mut codes[vector], [w0[0], w1[0]]);
-                set(&mut codes[VECTORS + vector], [w0[1], w1[1]]);
-            }
-            vector += 1;
+    unrolled!(vector in 0..VECTORS => {
+        let w0 = C::vector(lines, 0, vector, &rule.map, A::SIGNED);
+        let w1 = C::vector(lines, 1, vector, &rule.map, A::SIGNED);
+        if operands::<C, A>() == VECTORS {
+            set(&mut codes[vector], [w0[1], w1[1]]);
+        } else {
+            set(&mut codes[vector], [w0[0], w1[0]]);
+            set(&mut codes[VECTORS + vector], [w0[1], w1[1]]);
         }
-    }
+    });
 }
 
 /// sums (n, 8) += the products of an unpacked panel with `n` rows of activations, `stride` groups each, of which those from
@@ -175,24 +175,26 @@ fn own_tile<C: Format, S: Own, A: Accumulate, const DEPTH: usize, const M: usize
     let scales = panel.scales.chunks_exact(S::GROUPS).zip(panel.shifts.chunks_exact(S::GROUPS));
     for (b, (codes, (scales, shifts))) in (0..blocks).zip(codes.zip(scales)) {
         let x = x.map(|x| &x[b]);
-        for group in 0..S::GROUPS {
-            let q = x.map(|x| &x.q);
+        let q = x.map(|x| &x.q);
+        unrolled!(group in 0..S::GROUPS => {
             let mut dots = [[i32x4_splat(0); QUADS]; M];
-            for half in 0..halves {
+            let at = (group, S::GROUPS);
+            if halves == 2 {
                 // upper halves count sixteenfold
-                let scale = [i16x8_splat(if half + 1 < halves { 16 } else { 1 }); QUADS];
-                add_group::<A, DEPTH, M>(&mut dots, &codes[half * VECTORS..][..VECTORS], q, (group, S::GROUPS), scale);
+                add_group::<A, DEPTH, M>(&mut dots, &codes[..VECTORS], q, at, [i16x8_splat(16); QUADS]);
             }
+            let whole = &codes[(halves - 1) * VECTORS..][..VECTORS];
+            add_group::<A, DEPTH, M>(&mut dots, whole, q, at, [i16x8_splat(1); QUADS]);
             let (scale, shift) = (get(&scales[group]), get(&shifts[group]));
             for m in 0..M {
-                let (x_scale, sum) = (x[m].scale, if S::GROUPS == 1 { x[m].sum } else { x[m].sums[group] });
+                let (x_scale, sum) = (x[m].scale, if S::GROUPS == 1 { x[m].sum } else { x[m].sums[group % 2] });
                 for quad in 0..QUADS {
                     let product = f32x4_mul(scale[quad], f32x4_splat(x_scale));
-                    let sum_so_far = madd(f32x4_convert_i32x4(dots[m][quad]), product, total[m][quad]);
-                    total[m][quad] = madd(shift[quad], f32x4_splat(sum), sum_so_far);
+                    let so_far = madd(f32x4_convert_i32x4(dots[m][quad]), product, total[m][quad]);
+                    total[m][quad] = madd(shift[quad], f32x4_splat(sum), so_far);
                 }
             }
-        }
+        });
     }
     put(&total, sums);
 }
@@ -216,19 +218,14 @@ fn multiples_tile<C: Format, S: Multiples, A: Accumulate, const DEPTH: usize, co
         let blocks = codes.chunks_exact(halves * VECTORS).zip(scales.chunks_exact(S::GROUPS));
         for (i, (codes, scales)) in blocks.enumerate() {
             let q = x.map(|x| &x.q[i]);
-            for (group, scale) in scales.iter().enumerate() {
-                let scale = get(scale);
-                for half in 0..halves {
-                    let scale = if half + 1 < halves { scale.map(|s| i16x8_shl(s, 4)) } else { scale };
-                    add_group::<A, DEPTH, M>(
-                        &mut dots,
-                        &codes[half * VECTORS..][..VECTORS],
-                        q,
-                        (group, S::GROUPS),
-                        scale,
-                    );
+            unrolled!(group in 0..S::GROUPS => {
+                let (scale, at) = (get(&scales[group]), (group, S::GROUPS));
+                if halves == 2 {
+                    let upper = [i16x8_shl(scale[0], 4), i16x8_shl(scale[1], 4)];
+                    add_group::<A, DEPTH, M>(&mut dots, &codes[..VECTORS], q, at, upper);
                 }
-            }
+                add_group::<A, DEPTH, M>(&mut dots, &codes[(halves - 1) * VECTORS..][..VECTORS], q, at, scale);
+            });
         }
         let mut least = [[i32x4_splat(0); QUADS]; M];
         for (i, shift) in shifts.iter().enumerate() {
@@ -271,24 +268,24 @@ fn add_group<A: Accumulate, const DEPTH: usize, const M: usize>(
 ) {
     let vectors = VECTORS / groups;
     let unit = A::unit(DEPTH, vectors);
-    let mut sums = [[i32x4_splat(0); QUADS]; M];
-    for i in 0..vectors {
+    let mut sums = [get(&codes[0]); M]; // never used
+    unrolled!(i in 0..vectors => {
         let vector = group * vectors + i;
         let w = get(&codes[vector]);
-        for (sums, q) in sums.iter_mut().zip(q) {
-            let a = splat_four(q, 4 * vector);
-            for (sum, w) in sums.iter_mut().zip(w) {
-                *sum = if i % unit == 0 { A::first(a, w) } else { A::next(*sum, a, w) };
+        for m in 0..M {
+            let a = splat_four(q[m], 4 * vector);
+            for quad in 0..QUADS {
+                sums[m][quad] = if i % unit == 0 { A::first(a, w[quad]) } else { A::next(sums[m][quad], a, w[quad]) };
             }
         }
         if (i + 1) % unit == 0 {
-            for (acc, sums) in acc.iter_mut().zip(&sums) {
+            for m in 0..M {
                 for quad in 0..QUADS {
-                    acc[quad] = A::flush(acc[quad], sums[quad], scale[quad]);
+                    acc[m][quad] = A::flush(acc[m][quad], sums[m][quad], scale[quad]);
                 }
             }
         }
-    }
+    });
 }
 
 #[inline(always)]

@@ -1,4 +1,7 @@
 //! One row of activations against one panel: reads the packed weights once, in the order in which they lie.
+// By index, not over arrays by value: of those LLVM 22 keeps paths to elements that do not exist, and crashes when it evaluates
+// a dot product of two such constants.
+#![allow(clippy::needless_range_loop)]
 
 use super::super::BLOCK;
 use super::super::lanes::{Line, line, madd, splat_four, splat_two};
@@ -21,16 +24,16 @@ pub(super) fn own<C: Format, S: Own, A: Accumulate, const DEPTH: usize>(
     let ones = [i16x8_splat(1); 2];
     let mut sums = [f32x4_splat(0.0); 2];
     for (lines, x) in panel.chunks_exact(S::LINES + C::LINES).zip(x) {
-        for group in 0..S::GROUPS {
+        unrolled!(group in 0..S::GROUPS => {
             let codes = &lines[S::LINES..];
             let dots = add_group::<C, A, DEPTH>([i32x4_splat(0); 2], codes, &x.q, &rule.map, (group, S::GROUPS), ones);
             let (scales, mins) = S::group(lines, group, zero);
-            let (scale, sum) = (f32x4_splat(x.scale), f32x4_splat(if S::GROUPS == 1 { x.sum } else { x.sums[group] }));
+            let (scale, sum) = (f32x4_splat(x.scale), f32x4_splat(if S::GROUPS == 1 { x.sum } else { x.sums[group % 2] }));
             for quad in 0..2 {
                 sums[quad] = madd(f32x4_convert_i32x4(dots[quad]), f32x4_mul(scales[quad], scale), sums[quad]);
                 sums[quad] = madd(mins[quad], sum, sums[quad]);
             }
-        }
+        });
     }
     sums
 }
@@ -51,20 +54,22 @@ pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usi
         let pairs = if S::GROUPS == 1 { x.sums32.as_slice() } else { x.sums16.as_slice() };
         let x_segments = x.q.as_chunks::<SEGMENT>().0.iter().zip(pairs.chunks_exact(S::GROUPS));
         for (lines, (q, pairs)) in segments.zip(x_segments) {
-            for (at, pair) in pairs.iter().enumerate() {
-                let scales = S::scales(lines, at);
-                for (i, scales) in scales.into_iter().enumerate() {
-                    // groups 2 at and 2 at + 1 of the segment
-                    let (block, group) = ((2 * at + i) / S::GROUPS, (2 * at + i) % S::GROUPS);
-                    let codes = &lines[S::LINES + block * C::LINES..][..C::LINES];
-                    dots = add_group::<C, A, DEPTH>(dots, codes, &q[block], &rule.map, (group, S::GROUPS), scales);
-                }
-                let pair = splat_two(pair);
-                for (quad, shift) in S::shifts(lines, at, zero).into_iter().enumerate() {
+            unrolled!(at in 0..S::GROUPS => {
+                let [first, second] = S::scales(lines, at);
+                // groups 2 at and 2 at + 1 of the segment: of one block if it has two
+                let (block, group) = (2 * at / S::GROUPS, 2 * at % S::GROUPS);
+                let codes = &lines[S::LINES + block * C::LINES..][..C::LINES];
+                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), first);
+                let (block, group) = ((2 * at + 1) / S::GROUPS, (2 * at + 1) % S::GROUPS);
+                let codes = &lines[S::LINES + block * C::LINES..][..C::LINES];
+                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), second);
+                let pair = splat_two(&pairs[at]);
+                let shift = S::shifts(lines, at, zero);
+                for quad in 0..2 {
                     let to = if S::MIN { &mut shifts[quad] } else { &mut dots[quad] };
-                    *to = i32x4_add(*to, i32x4_dot_i16x8(shift, pair));
+                    *to = i32x4_add(*to, i32x4_dot_i16x8(shift[quad], pair));
                 }
-            }
+            });
         }
         let scale = f32x4_splat(x.scale);
         let numbers = |at: usize| halves(line(&lines[at])).map(|d| f32x4_mul(d, f32x4_splat(rule.unit)));
@@ -91,32 +96,29 @@ fn add_group<C: Format, A: Accumulate, const DEPTH: usize>(
     (group, groups): (usize, usize),
     scales: Eight,
 ) -> Eight {
-    let (steps, vectors) = (C::STEPS / groups, VECTORS / groups);
+    let vectors = VECTORS / groups;
     let unit = A::unit(DEPTH, vectors);
     let is_split = C::SPLIT && !A::SIGNED;
-    // upper halves, then lower ones or all, of each quad
-    let mut sums = [[i32x4_splat(0); 2]; 2];
-    let mut vector = 0;
-    for step in group * steps..(group + 1) * steps {
-        let [q0, q1] = [0, 1].map(|quad| C::step(lines, quad, step, map, A::SIGNED));
-        for (w0, w1) in q0.into_iter().zip(q1) {
-            let a = splat_four(q, 4 * (group * vectors + vector));
-            for (quad, w) in [w0, w1].into_iter().enumerate() {
-                for half in if is_split { 0..2 } else { 1..2 } {
-                    let sum = &mut sums[half][quad];
-                    *sum = if vector % unit == 0 { A::first(a, w[half]) } else { A::next(*sum, a, w[half]) };
-                }
+    // upper halves, then lower ones or all, of each quad; their first value is never used
+    let mut sums = [[line(&lines[0]); 2]; 2];
+    unrolled!(i in 0..vectors => {
+        let vector = group * vectors + i;
+        let a = splat_four(q, 4 * vector);
+        for quad in 0..2 {
+            let w = C::vector(lines, quad, vector, map, A::SIGNED);
+            if is_split {
+                sums[0][quad] = if i % unit == 0 { A::first(a, w[0]) } else { A::next(sums[0][quad], a, w[0]) };
             }
-            vector += 1;
-            if vector % unit == 0 {
-                for quad in 0..2 {
-                    if is_split {
-                        acc[quad] = A::flush(acc[quad], sums[0][quad], i16x8_shl(scales[quad], 4));
-                    }
-                    acc[quad] = A::flush(acc[quad], sums[1][quad], scales[quad]);
+            sums[1][quad] = if i % unit == 0 { A::first(a, w[1]) } else { A::next(sums[1][quad], a, w[1]) };
+        }
+        if (i + 1) % unit == 0 {
+            for quad in 0..2 {
+                if is_split {
+                    acc[quad] = A::flush(acc[quad], sums[0][quad], i16x8_shl(scales[quad], 4));
                 }
+                acc[quad] = A::flush(acc[quad], sums[1][quad], scales[quad]);
             }
         }
-    }
+    });
     acc
 }

@@ -8,6 +8,21 @@
 //!
 //! A panel is 8 rows, stored in the order in which [`gemv`] reads it: [`layout`], [`scales`], [`formats`].
 
+/// Runs a block for each of at most 8 constants, as straight-line code: what a constant decides is decided when it is compiled,
+/// however large the block is.
+macro_rules! unrolled {
+    ($i:ident in 0..$count:expr => $block:block) => {
+        unrolled!(@ $i, $count, $block, 0, 1, 2, 3, 4, 5, 6, 7)
+    };
+    (@ $i:ident, $count:expr, $block:block, $($at:literal),*) => {
+        $({
+            const AT: usize = $at;
+            let $i = AT;
+            if $i < $count $block
+        })*
+    };
+}
+
 mod accumulation;
 mod activation;
 mod formats;
@@ -16,6 +31,8 @@ mod gemv;
 mod layout;
 mod rule;
 mod scales;
+#[doc(hidden)] // for tests
+pub mod twin;
 
 use super::lanes::{Line, store};
 use super::{BLOCK, MAX_ROWS, PANEL, Sums, panels, put_rows};

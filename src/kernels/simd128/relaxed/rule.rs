@@ -44,7 +44,7 @@ fn zero(codes: Codes) -> i16 {
 }
 
 /// The largest operand.
-fn largest(codes: Codes) -> i32 {
+pub(super) fn largest(codes: Codes) -> i32 {
     let values = (0..1u16 << codes.bits).map(|code| codes.values.of(code as u8) + i32::from(zero(codes)));
     values.fold(0, i32::max)
 }

@@ -5,6 +5,7 @@
 //! blocks a *segment*: eight signed bytes a group, two groups a line, and minima likewise.
 
 use super::super::PANEL;
+use super::super::dense::finite_to_f32;
 use super::super::lanes::{Line, line};
 use core::arch::wasm32::*;
 
@@ -68,15 +69,10 @@ impl Own for Bf16 {
     }
 }
 
-/// Eight IEEE halves as f32. Their bits are moved into place and a multiplication mends the exponent's bias, of subnormals
-/// too; infinity, which no sane file has as a scale, comes out as 65536.
+/// Eight IEEE halves as f32; infinity, which no sane file has as a scale, comes out as 65536.
 #[inline(always)]
 pub(super) fn halves(v: v128) -> Eight {
-    const BIAS: f32 = f32::from_bits((127 + 112) << 23); // 2^112
-    [i32x4_extend_low_i16x8(v), i32x4_extend_high_i16x8(v)].map(|w| {
-        // the sign was extended over the bits between it and the exponent's place
-        f32x4_mul(v128_and(i32x4_shl(w, 13), u32x4_splat(0x8fff_e000)), f32x4_splat(BIAS))
-    })
+    finite_to_f32(v)
 }
 
 /// Multiples of one number for 256 columns.
