@@ -1,4 +1,4 @@
-// The page in Firefox: load, ask, read; Markdown; and once more with the server gone.
+// The page in Firefox: load, ask, read; its service worker; Markdown.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -50,27 +50,4 @@ test('the chat page in Firefox', { skip: missing('firefox'), timeout: 180_000 },
   assert.deepEqual(seen.markdown, { images: 0, emphasis: 'one', links: 0 });
   assert.ok(Number(seen.kept) > 30, `${seen.kept} files are kept for later`);
   assert.match(seen.listed, /capital of France/);
-
-  await session.server.close();
-  await session.goto(`${session.origin}/`);
-  const again = await session.evaluate(async () => {
-    const find = (/** @type {string} */ selector) => /** @type {any} */ (document.querySelector(selector));
-    const until = async (/** @type {() => unknown} */ holds) => {
-      while (!holds()) await new Promise((resolve) => setTimeout(resolve, 50));
-    };
-    await until(() => find('#conversations .open'));
-    find('[name=backend][value=cpu]').click();
-    find('#conversations .open').click();
-    const before = find('.turn.model .body').textContent;
-    find('#load-again').click();
-    await until(() => find('#ask').checkVisibility() || find('#error').checkVisibility());
-    if (find('#error').checkVisibility()) return { error: find('#error').textContent };
-    find('#prompt').value = 'And of Italy?';
-    find('#send').click();
-    await until(() => document.querySelectorAll('.turn.model .note:not(:empty)').length === 2);
-    return { before, facts: find('#facts').textContent };
-  }, {});
-  assert.equal(again.error, undefined);
-  assert.equal(again.before, seen.answer, 'the conversation is there');
-  assert.match(again.facts, /from the copy on this device/);
 });

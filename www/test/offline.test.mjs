@@ -1,7 +1,7 @@
 // The page as an app: after one visit it opens and answers with the network cut and the server gone; threads on a host
 // without headers; and updates that ask first.
 import assert from 'node:assert/strict';
-import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildSite } from '../../scripts/site.mjs';
@@ -96,6 +96,7 @@ describe('updates', () => {
       writeFileSync(file, readFileSync(file, 'utf8').replace('in this page.</h1>', `in this page.</h1><p id="fresh">${text}</p>`));
     });
     cpSync(fresh, site.folder, { recursive: true });
+    rmSync(fresh, { recursive: true });
   }
 
   test('a new version waits until it is asked for, then fetches only what changed', async () => {
