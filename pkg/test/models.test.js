@@ -181,3 +181,30 @@ test('an index that has grown long is written anew', async () => {
   assert.ok(Math.max(...sizes) < 40_000, `${sizes}`);
   assert.deepEqual(await ids(), [a]);
 });
+
+test('the browser ends at any step of writing the index anew: it is there', async () => {
+  const disk = start();
+  await load(['/a']);
+  const lengthOf = () => ['index.a', 'index.b'].map((name) => disk.files.get(name).bytes.length);
+  // up to the change after which it is written anew
+  let i = 0;
+  const pin = () => ask('pin', { id: a, pinned: (i += 1) % 2 === 0 });
+  let before = Math.max(...lengthOf());
+  let saved;
+  for (; Math.max(...lengthOf()) >= before; await pin()) {
+    before = Math.max(...lengthOf());
+    saved = new Map([...disk.files].map(([name, { bytes }]) => [name, bytes.slice()]));
+    assert.ok(i < 1000, 'it is never written anew');
+  }
+  let ended = 0;
+  for (let last = 0; last < 8; last += 1) {
+    const again = new Disk();
+    for (const [name, bytes] of saved) again.files.set(name, { bytes: bytes.slice(), open: false });
+    useNavigator(again.boot());
+    again.stepsLeft = last;
+    await pin().catch(() => { ended += 1; });
+    useNavigator(again.boot());
+    assert.deepEqual(await ids(), [a], `step ${last}`);
+  }
+  assert.ok(ended >= 3, `${ended} crashes only`);
+});

@@ -186,6 +186,7 @@ test('a server without ranges sends all in one; a retry passes over what is ther
   assert.equal(requests.length, 2);
   const nameless = (request, response, number) => { response.setHeader('etag', ''); return broken(request, { writeHead: (status, { etag, ...headers }) => response.writeHead(status, headers), write: response.write.bind(response), end: response.end.bind(response), destroy: () => response.destroy() }, number); };
   await arrives(nameless, { part: { sha256: hash } });
+  await fails(nameless, 'network', /prove that it still is the same file/);
 });
 
 test('a server that loses its ranges on the way', async () => {
