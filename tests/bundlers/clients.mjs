@@ -4,6 +4,7 @@ import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as gguf, go, scriptedModel } from '../browser/gguf.js';
+import { tinyModel } from '../browser/paths.mjs';
 import { installIn, out, page, write, copyModel } from './app.mjs';
 
 const apps = fileURLToPath(new URL('apps/', import.meta.url));
@@ -22,7 +23,7 @@ export function client(name) {
     write(`${name}/index.html`, page(`type="module" src="./${name}.js"`));
     cpSync(apps, root, { recursive: true });
     installIn(name);
-    copyModel(`${name}/public/model.gguf`);
+    copyModel(`${name}/public/model.gguf`, tinyModel('llama-bpe-q4_0-ropefreqs-tied').file);
     for (const [model, { pieces, named }] of Object.entries(scripts)) {
       writeFileSync(join(root, `public/${model}.gguf`), gguf(scriptedModel(pieces, { template: named + go })));
     }

@@ -106,7 +106,7 @@ async function rollup() {
   ]);
   const root = writeApp('rollup');
   // NodeNext takes the default export of its types for a namespace
-  const plugins = [/** @type {any} */ (resolve)({ rootDir: root }), importMetaAssets({ include: '**/pagelm/dist/wasm/*.js' })];
+  const plugins = [/** @type {any} */ (resolve)({ rootDir: root }), importMetaAssets({ include: '**/pagelm/dist/engines.js' })];
   const build = await bundle({ input: { main: join(root, 'main.js'), worker: 'pagelm/worker' }, plugins });
   await build.write({ dir: join(root, 'dist'), entryFileNames: '[name].js' });
   await build.close();
@@ -114,11 +114,12 @@ async function rollup() {
 }
 
 async function esbuild() {
+  const engines = ['pagelm_bg', 'pagelm_relaxed_bg', 'pagelm_threads_bg'];
   const { build } = await import('esbuild');
   const root = writeApp('esbuild');
   await build({
     absWorkingDir: root,
-    entryPoints: ['main.js', { in: 'pagelm/worker', out: 'worker' }, { in: 'pagelm/pagelm_bg.wasm', out: 'pagelm_bg' }],
+    entryPoints: ['main.js', { in: 'pagelm/worker', out: 'worker' }, ...engines.map((name) => ({ in: `pagelm/${name}.wasm`, out: `wasm/${name}` }))],
     loader: { '.wasm': 'copy' }, bundle: true, format: 'esm', outdir: 'dist', logLevel: 'error',
   });
   return served(copyPage(root));
