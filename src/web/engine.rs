@@ -8,6 +8,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 /// An engine on one of the backends.
+#[allow(clippy::large_enum_variant)] // there is one, and it is not moved while it works
 pub(super) enum Any {
     Cpu(Core<Cpu>),
     #[cfg(feature = "gpu")]

@@ -9,6 +9,7 @@ use crate::engine::{EngineLoader, LoadOptions};
 use crate::error::{Error, ErrorKind};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
+#[allow(clippy::large_enum_variant)] // there is one
 enum Loading {
     Cpu(EngineLoader<Cpu>),
     #[cfg(feature = "gpu")]
