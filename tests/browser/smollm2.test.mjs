@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { missing, open } from './browsers.mjs';
-import { assertGreedy, meanError, perplexity, Worst, worstError } from './compare.mjs';
+import { assertGreedy, commonGaps, meanError, perplexity, Worst, worstError } from './compare.mjs';
 import { limitOf, limits, paths, realModel } from './paths.mjs';
 
 assert.ok(existsSync(realModel.file), `${realModel.file} is missing; run "make model"`);
@@ -66,7 +66,9 @@ for (const path of paths) {
     test(`greedy, ${asked.length} prompts`, () => {
       assert.equal(actual.greedy.length, asked.length);
       let held = 0;
-      for (const [index, { greedy_f32: ids, greedy_gap_f32: gaps }] of asked.entries()) {
+      for (const [index, prompt] of asked.entries()) {
+        const { greedy_f32: ids, native_and_f32_agree_for: agree } = prompt;
+        const gaps = limit === limits.eightBits ? commonGaps(prompt, agree) : prompt.greedy_gap_f32;
         assert.equal(actual.greedy[index].length, todo.ids);
         held += assertGreedy(actual.greedy[index], ids, gaps);
       }

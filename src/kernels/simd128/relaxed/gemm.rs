@@ -275,10 +275,10 @@ fn add_group<A: Accumulate, const DEPTH: usize, const M: usize>(
         for m in 0..M {
             let a = splat_four(q[m], 4 * vector);
             for quad in 0..QUADS {
-                sums[m][quad] = if i % unit == 0 { A::first(a, w[quad]) } else { A::next(sums[m][quad], a, w[quad]) };
+                sums[m][quad] = if i.is_multiple_of(unit) { A::first(a, w[quad]) } else { A::next(sums[m][quad], a, w[quad]) };
             }
         }
-        if (i + 1) % unit == 0 {
+        if (i + 1usize).is_multiple_of(unit) {
             for m in 0..M {
                 for quad in 0..QUADS {
                     acc[m][quad] = A::flush(acc[m][quad], sums[m][quad], scale[quad]);

@@ -107,11 +107,11 @@ fn add_group<C: Format, A: Accumulate, const DEPTH: usize>(
         for quad in 0..2 {
             let w = C::vector(lines, quad, vector, map, A::SIGNED);
             if is_split {
-                sums[0][quad] = if i % unit == 0 { A::first(a, w[0]) } else { A::next(sums[0][quad], a, w[0]) };
+                sums[0][quad] = if i.is_multiple_of(unit) { A::first(a, w[0]) } else { A::next(sums[0][quad], a, w[0]) };
             }
-            sums[1][quad] = if i % unit == 0 { A::first(a, w[1]) } else { A::next(sums[1][quad], a, w[1]) };
+            sums[1][quad] = if i.is_multiple_of(unit) { A::first(a, w[1]) } else { A::next(sums[1][quad], a, w[1]) };
         }
-        if (i + 1) % unit == 0 {
+        if (i + 1usize).is_multiple_of(unit) {
             for quad in 0..2 {
                 if is_split {
                     acc[quad] = A::flush(acc[quad], sums[0][quad], i16x8_shl(scales[quad], 4));
