@@ -45,12 +45,22 @@ export function determined(gaps, gap = 0.1) {
 }
 
 /**
+ * The gaps of a list of greedy ids that llama.cpp gives for the file as it is, too, as far as the lists agree: the smaller of the two.
+ * @param {any} prompt @param {number} [agree]
+ * @returns {number[]}
+ */
+export function commonGaps({ greedy_gap: native, greedy_gap_f32: single }, agree = native.length) {
+  return native.slice(0, agree).map((/** @type {number} */ gap, /** @type {number} */ i) => Math.min(gap, single[i]));
+}
+
+/**
  * Fails unless `actual` begins with the ids that are determined; gives their number, which can be 0: hold the sum over
  * all prompts against something.
  * @param {readonly number[]} actual @param {readonly number[]} expected @param {readonly number[]} gaps
+ * @param {number} [gap]  as of `determined`
  */
-export function assertGreedy(actual, expected, gaps) {
-  const count = Math.min(determined(gaps), actual.length);
+export function assertGreedy(actual, expected, gaps, gap) {
+  const count = Math.min(determined(gaps, gap), actual.length);
   assert.ok(actual.length > 0, 'no id was generated');
   assert.deepEqual(actual.slice(0, count), expected.slice(0, count), `the first ${count} greedy ids`);
   return count;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { missing, open } from './browsers.mjs';
-import { assertGreedy, logSoftmax, meanError, Worst, worstError } from './compare.mjs';
+import { assertGreedy, commonGaps, logSoftmax, meanError, Worst, worstError } from './compare.mjs';
 import { writeMeasured } from './measured.mjs';
 import { limitOf, limits, paths, tinyModels } from './paths.mjs';
 
@@ -70,10 +70,15 @@ for (const path of paths) {
         let held = 0;
         for (const [index, prompt] of prompts.entries()) {
           assert.equal(actual.greedy[index].length, GREEDY_TOKENS);
-          held += assertGreedy(actual.greedy[index], single(prompt, 'greedy'), single(prompt, 'greedy_gap'));
+          const is8Bit = limit === limits.eightBits;
+          // without a list of llama.cpp's own, 8-bit activations determine an id only where it leads by more than their error
+          const [gaps, gap] = is8Bit && prompt.greedy_gap ? [commonGaps(prompt), undefined]
+            : [single(prompt, 'greedy_gap'), is8Bit ? limit : undefined];
+          held += assertGreedy(actual.greedy[index], single(prompt, 'greedy'), gaps, gap);
         }
         worst.add(`${name}, greedy ids equal`, 0, held);
-        assert.equal(held, prompts.length * GREEDY_TOKENS, 'every id of these prompts is determined');
+        const isDetermined = limit !== limits.eightBits || prompts.every((/** @type {any} */ prompt) => prompt.greedy_gap);
+        assert.ok(held === prompts.length * GREEDY_TOKENS || (!isDetermined && held > 0), `${held} ids of these prompts are determined`);
         const logits = worst.of(`${name}, logits`);
         const score = worst.of(`${name}, score`);
         const about = { kind: /** @type {const} */ ('architecture'), name: actual.info.architecture, backend: path.name };

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { missing, open } from './browsers.mjs';
-import { assertGreedy, meanError, perplexity, Worst, worstError } from './compare.mjs';
+import { assertGreedy, commonGaps, meanError, perplexity, Worst, worstError } from './compare.mjs';
 import { writeMeasured } from './measured.mjs';
 import { limitOf, limits, paths, realModels } from './paths.mjs';
 
-/** @typedef {{ text: string, tokens: number[], greedy_f32: number[], greedy_gap_f32: number[], first_top10_f32: [number, number][] }} Prompt */
+/** @typedef {{ text: string, tokens: number[], greedy_f32: number[], greedy_gap: number[], greedy_gap_f32: number[], native_and_f32_agree_for: number, first_top10_f32: [number, number][] }} Prompt */
 /** @typedef {{ name: string, tokens: number[], token_logprobs: number[], token_logprobs_f64: number[] }} Passage */
 
 assert.equal(realModels.length, 2);
@@ -69,7 +69,9 @@ function check(model, path) {
     test(`greedy, ${asked.length} prompts`, () => {
       assert.equal(actual.greedy.length, asked.length);
       let held = 0;
-      for (const [index, { greedy_f32: ids, greedy_gap_f32: gaps }] of asked.entries()) {
+      for (const [index, prompt] of asked.entries()) {
+        const { greedy_f32: ids, native_and_f32_agree_for: agree } = prompt;
+        const gaps = limit === limits.eightBits ? commonGaps(prompt, agree) : prompt.greedy_gap_f32;
         assert.equal(actual.greedy[index].length, todo.ids);
         held += assertGreedy(actual.greedy[index], ids, gaps);
       }
