@@ -77,6 +77,7 @@ fn fields(name: &str) -> &'static [Field] {
         "MXFP4" => &[E8m0(0)],
         "NVFP4" => &[Ue4m3(0), Ue4m3(1), Ue4m3(2), Ue4m3(3)],
         "IQ1_M" => &[Iq1m],
+        "I2_S" => &[], // behind the tensor
         other => panic!("add where the blocks of {other} hold scales"),
     }
 }
