@@ -124,8 +124,12 @@ mod simd {
         assert_eq!(KERNELS.len(), TYPES.len());
     }
 
+    /// The largest operand, whether it is given in halves, and how many products 16 bits hold.
     #[cfg(target_feature = "relaxed-simd")]
-    const KERNELS: &[(&str, Option<(i32, bool, usize)>)] = &[
+    type Kernel = (i32, bool, usize);
+
+    #[cfg(target_feature = "relaxed-simd")]
+    const KERNELS: &[(&str, Option<Kernel>)] = &[
         ("F32", None),
         ("F16", None),
         ("BF16", None),
