@@ -66,7 +66,11 @@ export function serveAsThread(scope: DedicatedWorkerGlobalScope): void {
   scope.onmessage = async ({ data: { module, memory } }: MessageEvent<Start>) => {
     try {
       await init({ module_or_path: module, memory });
-      answer({ type: 'ready' });
+    } catch (error) {
+      return answer({ type: 'failed', message: String(error) });
+    }
+    answer({ type: 'ready' });
+    try {
       wasm.help();
     } catch (error) {
       wasm.helpFailed();
