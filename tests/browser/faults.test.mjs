@@ -31,7 +31,7 @@ describe(`faults, ${path.name}`, { skip: missing(path.engine), timeout: 300_000 
     const { url, expected } = tinyModel(name);
     const { prompts, tensor_types: types } = JSON.parse(readFileSync(expected, 'utf8'));
     const { logits } = await session.evaluate(async (args) => (await import(`${location.origin}/browser/in-page.js`)).numbers(args), {
-      url, edits, backend: path.backend, logits: prompts.map((/** @type {any} */ { tokens }) => tokens),
+      url, edits, backend: path.backend, build: path.build, logits: prompts.map((/** @type {any} */ { tokens }) => tokens),
     });
     const errors = prompts.map((/** @type {any} */ prompt, /** @type {number} */ at) => worstError(logSoftmax(logits[at]), prompt.logprobs_f64));
     return { error: Math.max(...errors), limit: limitOf(path, types) };

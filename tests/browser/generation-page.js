@@ -214,7 +214,7 @@ const cases = {
   async 'what is not understood or out of range is an error'() {
     const bad = /** @type {any} */ (model);
     await fails('unsupported-option', bad.generate('x', { maxtokens: 3 }).result());
-    await fails('unsupported-option', bad.chat(messages, { tools: [{}] }).result());
+    await fails('invalid-argument', bad.chat(messages, { tools: [{}] }).result());
     await fails('unsupported-option', bad.tokenize('x', { special: true }));
     for (const options of [{ temperature: -1 }, { temperature: NaN }, { topP: 2 }, { maxTokens: 0 }, { seed: -1 }, { stop: [''] }, { stop: 'x' }, { logprobs: 21 }, { logitBias: { 99999999: 1 } }, { signal: {} }]) {
       await fails('invalid-argument', bad.generate('x', options).result());

@@ -77,8 +77,9 @@ for (const path of paths) {
           held += assertGreedy(actual.greedy[index], single(prompt, 'greedy'), gaps, gap);
         }
         worst.add(`${name}, greedy ids equal`, 0, held);
-        const isDetermined = limit !== limits.eightBits || prompts.every((/** @type {any} */ prompt) => prompt.greedy_gap);
-        assert.ok(held === prompts.length * GREEDY_TOKENS || (!isDetermined && held > 0), `${held} ids of these prompts are determined`);
+        // with activations of 8 bits most of them, if llama.cpp's own list is there
+        const least = limit !== limits.eightBits ? 1 : prompts.every((/** @type {any} */ prompt) => prompt.greedy_gap) ? 0.9 : 0;
+        assert.ok(held > 0 && held >= least * prompts.length * GREEDY_TOKENS, `${held} ids of these prompts are determined`);
         const logits = worst.of(`${name}, logits`);
         const score = worst.of(`${name}, score`);
         const about = { kind: /** @type {const} */ ('architecture'), name: actual.info.architecture, backend: path.name };
