@@ -155,7 +155,8 @@ const partly = (bytes, end) => (request, response) => {
   response.writeHead(request.headers.range ? 206 : 200, { 'content-length': stop - start, ...(request.headers.range && { 'content-range': `bytes ${start}-${stop - 1}/${body.length}` }), etag: '"1"' });
   response.write(body.subarray(Number(start), Number(start) + bytes), () => end(response));
 };
-const drop = (response) => response.destroy();
+// not at once: a reset overtakes what was sent before it
+const drop = (response) => setTimeout(() => response.destroy(), 50);
 const stall = () => {};
 
 for (const [name, wrong] of Object.entries({ 'dropped after 0 bytes': partly(0, drop), 'dropped after 1000 bytes': partly(1000, drop), 'stalled after 1000 bytes': partly(1000, stall), 'no answer': (_, response) => response.destroy(), 'silence': stall })) {
