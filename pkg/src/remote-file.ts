@@ -299,7 +299,8 @@ function isEncoded(response: Response): boolean {
 }
 
 function validatorsOf({ headers }: Response): Validators {
-  return { etag: headers.get('etag'), lastModified: headers.get('last-modified') };
+  // empty ones tell nothing apart
+  return { etag: headers.get('etag') || null, lastModified: headers.get('last-modified') || null };
 }
 
 /**
