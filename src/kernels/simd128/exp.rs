@@ -7,9 +7,8 @@ use core::arch::wasm32::*;
 /// x = n ln 2 + r with |r| <= ln 2 / 2 (ln 2 in two parts, Cody and Waite), e^r by its Taylor polynomial of degree 7
 /// (remainder below 1e-8), 2^n through the exponent bits.
 #[inline(always)]
-pub(super) fn exp(x: v128) -> v128 {
-    // of two operands pmin and pmax keep the first when one is NaN: a NaN has to come out as one
-    let x = f32x4_pmin(f32x4_pmax(x, f32x4_splat(-87.0)), f32x4_splat(88.0));
+pub(super) fn exp(given: v128) -> v128 {
+    let x = f32x4_pmin(f32x4_pmax(given, f32x4_splat(-87.0)), f32x4_splat(88.0));
     let n = f32x4_nearest(f32x4_mul(x, f32x4_splat(std::f32::consts::LOG2_E)));
     let r = f32x4_sub(x, f32x4_mul(n, f32x4_splat(0.693_359_4)));
     let r = f32x4_sub(r, f32x4_mul(n, f32x4_splat(-2.121_944_4e-4)));
@@ -18,7 +17,8 @@ pub(super) fn exp(x: v128) -> v128 {
         p = f32x4_add(f32x4_mul(p, r), f32x4_splat(c));
     }
     let power = i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23);
-    f32x4_mul(p, power)
+    // a NaN has to come out as one, and with relaxed SIMD the compiler takes a minimum that need not keep it
+    v128_bitselect(f32x4_mul(p, power), given, f32x4_eq(given, given))
 }
 
 /// (e^2x - 1) / (e^2x + 1), without the difference that would lose small x's sign: absolute error about 1e-7.
