@@ -50,6 +50,9 @@ export function forceHeaders(response, headers) {
   };
 }
 
+/** How long a connection lasts after the last byte before a drop. */
+const DROP_MS = 300;
+
 /**
  * Slows the body down, cuts it short or changes it. The headers stay as they were, so that a client sees what a dropped
  * connection looks like: a Content-Length that the body never reaches.
@@ -66,7 +69,8 @@ export function injectFault(response, { truncateAfter = Infinity, endAfter = Inf
   let sent = Promise.resolve(); // settles when everything so far is written: the file may end before that
   const stop = () => {
     if (stallAfter === limit) return;
-    if (truncateAfter === limit) response.destroy();
+    // not at once: a reset overtakes what was sent before it
+    if (truncateAfter === limit) setTimeout(() => response.destroy(), DROP_MS);
     else end();
   };
   response.write = (/** @type {any} */ chunk) => {
