@@ -1,11 +1,9 @@
 /** In the worker: the builds of the engine, one of which is fetched and started. */
 import { type Build, type BuildChoice, type BuildSettings, chooseBuild, withoutThreads } from './builds.js';
-import type { Backend, Engine, EngineModule, InitEngine } from './engine.js';
+import type { Backend, EngineModule, InitEngine } from './engine.js';
 import { PagelmError } from './errors.js';
 import type { Features } from './features.js';
-import { pickKernels } from './kernels.js';
 import { startThreads } from './threads.js';
-import { tune } from './tuning.js';
 import initBaseline, * as baseline from './wasm/pagelm.js';
 import initRelaxed, * as relaxed from './wasm/pagelm_relaxed.js';
 import initThreads, * as threads from './wasm/pagelm_threads.js';
@@ -23,7 +21,6 @@ export class Engines {
   readonly #features: Features;
   readonly #onLost: (error: PagelmError) => void;
   #threadsReason = '';
-  #threads = 1;
 
   /** @param onLost hears of a thread that ended */
   constructor(settings: BuildSettings, features: Features, onLost: (error: PagelmError) => void) {
@@ -37,11 +34,6 @@ export class Engines {
     return this.#threadsReason;
   }
 
-  /** Lets a model of the build that was started last find out how many of its threads are best for single tokens. */
-  tune(engine: Engine): void {
-    if (this.#threads > 1) tune(engine, this.#threads, threads.setRowThreads);
-  }
-
   /** The build for this backend, running. @throws {PagelmError} `unsupported-environment` */
   async start(backend: Backend): Promise<EngineModule> {
     let choice = chooseBuild(backend, this.#settings, this.#features);
@@ -52,33 +44,14 @@ export class Engines {
         choice = withoutThreads(choice, error);
       }
     }
-    try {
-      return await this.#startAlone(choice, backend);
-    } catch (error) {
-      if (choice.build === 'baseline' || this.#kernels !== 'auto') throw error;
-      // relaxed SIMD that is there and computes something else
-      return this.#startAlone({ ...choice, build: 'baseline' }, backend);
-    }
-  }
-
-  async #startAlone(choice: BuildChoice, backend: Backend): Promise<EngineModule> {
     await this.#instantiate(choice);
-    const { wasm } = BUILDS[choice.build];
-    if (backend === 'cpu') pickKernels(wasm, this.#kernels);
-    return wasm;
-  }
-
-  get #kernels(): string {
-    return this.#settings.kernels ?? 'auto';
+    return BUILDS[choice.build].wasm;
   }
 
   async #startThreaded(choice: BuildChoice): Promise<EngineModule> {
-    if (this.#threads > 1) return threads; // it was asked for before
     const { memory } = await this.#instantiate(choice);
-    pickKernels(threads, this.#kernels);
     await startThreads({ module: threads.compiledModule(), memory, count: choice.threads, onLost: this.#onLost });
     threads.setThreads(choice.threads);
-    this.#threads = choice.threads;
     return threads;
   }
 

@@ -35,7 +35,7 @@ export interface LoadSettings {
   contextLength?: number;
   chatTemplate?: string;
   /** Of the CPU backend. Absent: the fastest that this browser can run. */
-  kernels?: 'auto' | 'baseline' | 'relaxed' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed';
+  kernels?: 'auto' | 'baseline' | 'relaxed';
   /** Of the CPU backend, at most. Absent: one a core, up to a limit. */
   threads?: number;
   download: DownloadSettings;

@@ -16,8 +16,7 @@ import { Tally } from './tally.js';
 import type { Evicted } from './store-types.js';
 
 export interface SourceContext {
-  /** May still be starting: nothing is hashed before the first bytes are there. */
-  wasm: Pick<EngineModule, 'Hasher'> | Promise<Pick<EngineModule, 'Hasher'>>;
+  wasm: Pick<EngineModule, 'Hasher'>;
   progress: Progress;
   /** Hears of models that are removed to make room. */
   emit?(event: WorkerEvent): void;
@@ -203,7 +202,7 @@ class Opener {
   async #collect(part: RemotePart, remote: RemoteFile, sink: Sink | undefined): Promise<RemoteOpenFile> {
     const { wasm, tally } = this.#download;
     const expected = part.sha256 ?? remote.sha256;
-    const hasher = new (await wasm).Hasher();
+    const hasher = new wasm.Hasher();
     try {
       tally.expect(undefined, 0);
       sink?.part.file.clear();

@@ -66,11 +66,7 @@ export function serveAsThread(scope: DedicatedWorkerGlobalScope): void {
   scope.onmessage = async ({ data: { module, memory } }: MessageEvent<Start>) => {
     try {
       await init({ module_or_path: module, memory });
-    } catch (error) {
-      return answer({ type: 'failed', message: String(error) });
-    }
-    answer({ type: 'ready' });
-    try {
+      answer({ type: 'ready' });
       wasm.help();
     } catch (error) {
       wasm.helpFailed();

@@ -21,11 +21,9 @@ const loadModel: Jobs['loadModel'] = async ({ source, settings }, emit, signal) 
   const progress = new Progress(emit);
   const engines = new Engines(settings, detectFeatures(), (error) => post({ type: 'fatal', error: errorToData(error) }));
   const choice = await chooseBackend(settings.backend, navigator.gpu as Gpu | undefined);
-  // the engine is fetched and compiled while the model's header is
-  const starting = engines.start(choice.backend);
-  const [wasm, stream] = await Promise.all([starting, openSource(source, settings, { wasm: starting, progress, emit, signal })]);
+  const wasm = await engines.start(choice.backend);
+  const stream = await openSource(source, settings, { wasm, progress, emit, signal });
   const ingested = await ingest(wasm, stream, settings, choice, progress, signal, (backend) => engines.start(backend));
-  engines.tune(ingested.engine);
   const info = { ...ingested.engine.info(), backendReason: ingested.choice.reason, threadsReason: engines.threadsReason };
   stream.describe?.(info).catch(() => {}); // the model is ready, whatever the store has to say
   return { engine: ingested.engine, result: { info, fromCache: stream.fromCache, loadMs: performance.now() - started } };

@@ -6,7 +6,6 @@ mod device;
 mod engine;
 mod hasher;
 mod inspector;
-mod kernels;
 mod loader;
 mod options;
 mod threads;
