@@ -1,7 +1,8 @@
 /** On the page: the calls that wait for the worker's answer. */
 import { type ErrorCode, PagelmError, errorFromData } from './errors.js';
-import type { CallMessage, Calls, FromWorker, GenerateMessage, ToWorker, WorkerEvent } from './protocol.js';
+import type { CallMessage, Calls, FromWorker, GenerateMessage, ThreadsMessage, ToWorker, WorkerEvent } from './protocol.js';
 import type { GenerationStream } from './stream.js';
+import { Threads } from './threads.js';
 
 /** What a connection needs of a `Worker`. */
 export interface WorkerPort {
@@ -21,13 +22,17 @@ type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never;
 /** One worker. When it ends, for whatever reason, every pending call and generation fails with that reason. */
 export class Connection {
   readonly #worker: WorkerPort;
+  readonly #threads: Threads;
   readonly #calls = new Map<number, PendingCall>();
   readonly #generations = new Map<number, GenerationStream>();
   #nextId = 1;
   #ended: PagelmError | undefined;
 
-  constructor(worker: WorkerPort) {
+  /** @param spawn gives workers: one now, others when it asks for threads */
+  constructor(spawn: () => WorkerPort) {
+    const worker = spawn();
     this.#worker = worker;
+    this.#threads = new Threads(spawn, (error) => this.end(workerFailed(error.message, error)));
     worker.addEventListener('message', (event) => this.#receive((event as MessageEvent<FromWorker>).data));
     worker.addEventListener('messageerror', () => this.end(workerFailed('a message could not be read')));
     worker.addEventListener('error', (event) => {
@@ -71,6 +76,7 @@ export class Connection {
     if (this.#ended !== undefined) return;
     this.#ended = error;
     this.#worker.terminate();
+    this.#threads.end();
     for (const { reject } of this.#calls.values()) reject(error);
     for (const stream of this.#generations.values()) stream.fail(error);
     this.#calls.clear();
@@ -98,10 +104,19 @@ export class Connection {
       case 'finish':
         this.#takeGeneration(message.id)?.finish(message);
         break;
+      case 'threads':
+        void this.#startThreads(message);
+        break;
       case 'fatal':
         this.end(workerFailed(message.error.message, errorFromData(message.error)));
         break;
     }
+  }
+
+  async #startThreads(message: ThreadsMessage): Promise<void> {
+    const failure = await this.#threads.start(message).then(() => undefined, (error: PagelmError) => error.message);
+    if (this.#ended === undefined) this.#worker.postMessage({ type: 'threads-started', ...(failure !== undefined && { failure }) });
+    else this.#threads.end();
   }
 
   #takeCall(id: number): PendingCall | undefined {

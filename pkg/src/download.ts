@@ -15,7 +15,8 @@ import type { Tally } from './tally.js';
 const WRITE_BYTES = 256 * 1024;
 
 export interface DownloadContext {
-  wasm: Pick<EngineModule, 'Hasher'>;
+  /** May still be starting: nothing is hashed before the first bytes are there. */
+  wasm: Pick<EngineModule, 'Hasher'> | Promise<Pick<EngineModule, 'Hasher'>>;
   tally: Tally;
   settings: DownloadSettings;
   signal: AbortSignal;
@@ -74,7 +75,7 @@ export class Download implements OpenFile {
 
   async *pieces(): AsyncGenerator<Uint8Array> {
     const needsHash = this.#expected !== undefined || this.#sink !== undefined;
-    const hasher = needsHash ? new this.#context.wasm.Hasher() : undefined;
+    const hasher = needsHash ? new (await this.#context.wasm).Hasher() : undefined;
     try {
       for await (const piece of this.#inOrder()) {
         hasher?.update(piece);

@@ -85,7 +85,7 @@ export interface EngineInfo {
   vocabularySize: number;
   backend: Backend;
   device: string;
-  kernels: 'baseline' | 'relaxed' | 'wgsl';
+  kernels: 'baseline' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed' | 'wgsl';
   threads: number;
   bytes: number;
   memoryBytes: number;
@@ -174,6 +174,12 @@ export interface EngineModule {
   setThreads(count: number): void;
   /** How many of them share the work of a single token, at most. */
   setRowThreads(count: number): void;
+  /** Names of the CPU's kernels that compute correctly here, the most portable first. All give the same numbers. */
+  kernelForms(): string[];
+  /** Uses these from now on. */
+  setKernels(name: string): void;
+  /** Multiplies so often, to be timed. */
+  exerciseKernels(rounds: number): void;
 }
 
 /** What the build with threads has beside that. */

@@ -1,9 +1,11 @@
 /** In the worker: the builds of the engine, one of which is fetched and started. */
 import { type Build, type BuildChoice, type BuildSettings, chooseBuild, withoutThreads } from './builds.js';
-import type { Backend, EngineModule, InitEngine } from './engine.js';
+import type { Backend, Engine, EngineModule, InitEngine } from './engine.js';
 import { PagelmError } from './errors.js';
 import type { Features } from './features.js';
-import { startThreads } from './threads.js';
+import { pickKernels } from './kernels.js';
+import type { ThreadsMessage } from './protocol.js';
+import { tune } from './tuning.js';
 import initBaseline, * as baseline from './wasm/pagelm.js';
 import initRelaxed, * as relaxed from './wasm/pagelm_relaxed.js';
 import initThreads, * as threads from './wasm/pagelm_threads.js';
@@ -16,22 +18,30 @@ const BUILDS: Record<Build, { init: InitEngine; wasm: EngineModule; file: URL }>
   threads: { init: initThreads, wasm: threads, file: new URL('./wasm/pagelm_threads_bg.wasm', import.meta.url) },
 };
 
+/** Has the other threads started. @throws {PagelmError} `worker-failed` when one does not start; then there are none */
+export type StartThreads = (threads: Omit<ThreadsMessage, 'type'>) => Promise<void>;
+
 export class Engines {
   readonly #settings: BuildSettings;
   readonly #features: Features;
-  readonly #onLost: (error: PagelmError) => void;
+  readonly #startThreads: StartThreads;
   #threadsReason = '';
+  #threads = 1;
 
-  /** @param onLost hears of a thread that ended */
-  constructor(settings: BuildSettings, features: Features, onLost: (error: PagelmError) => void) {
+  constructor(settings: BuildSettings, features: Features, startThreads: StartThreads) {
     this.#settings = settings;
     this.#features = features;
-    this.#onLost = onLost;
+    this.#startThreads = startThreads;
   }
 
   /** Of the build that was started last. */
   get threadsReason(): string {
     return this.#threadsReason;
+  }
+
+  /** Lets a model of the build that was started last find out how many of its threads are best for single tokens. */
+  tune(engine: Engine): void {
+    if (this.#threads > 1) tune(engine, this.#threads, threads.setRowThreads);
   }
 
   /** The build for this backend, running. @throws {PagelmError} `unsupported-environment` */
@@ -44,14 +54,33 @@ export class Engines {
         choice = withoutThreads(choice, error);
       }
     }
+    try {
+      return await this.#startAlone(choice, backend);
+    } catch (error) {
+      if (choice.build === 'baseline' || this.#kernels !== 'auto') throw error;
+      // relaxed SIMD that is there and computes something else
+      return this.#startAlone({ ...choice, build: 'baseline' }, backend);
+    }
+  }
+
+  async #startAlone(choice: BuildChoice, backend: Backend): Promise<EngineModule> {
     await this.#instantiate(choice);
-    return BUILDS[choice.build].wasm;
+    const { wasm } = BUILDS[choice.build];
+    if (backend === 'cpu') pickKernels(wasm, this.#kernels);
+    return wasm;
+  }
+
+  get #kernels(): string {
+    return this.#settings.kernels ?? 'auto';
   }
 
   async #startThreaded(choice: BuildChoice): Promise<EngineModule> {
+    if (this.#threads > 1) return threads; // it was asked for before
     const { memory } = await this.#instantiate(choice);
-    await startThreads({ module: threads.compiledModule(), memory, count: choice.threads, onLost: this.#onLost });
+    pickKernels(threads, this.#kernels);
+    await this.#startThreads({ module: threads.compiledModule(), memory, count: choice.threads });
     threads.setThreads(choice.threads);
+    this.#threads = choice.threads;
     return threads;
   }
 

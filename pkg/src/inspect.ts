@@ -29,7 +29,7 @@ export async function inspectIn(spawn: () => WorkerPort, source: ModelSource, op
   const { settings, hub, signal } = checkInspectOptions(options);
   const data = describeSource(source, undefined, baseAddress(), hub);
   signal?.throwIfAborted();
-  const connection = new Connection(spawn());
+  const connection = new Connection(spawn);
   try {
     const { id, answer } = connection.call<'inspect'>({ type: 'inspect', source: data, settings });
     return await orAborted(signal, connection, id, answer);

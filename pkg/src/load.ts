@@ -43,7 +43,7 @@ export async function loadInto(spawn: () => WorkerPort, source: ModelSource, opt
   if (signal?.aborted) throw aborted(signal);
   const report = (event: LoadEvent) => callBack(onProgress, event);
   const hear = ({ type, ...event }: WorkerEvent) => (type === 'evicted' ? callBack(onEvict, event as Evicted) : report({ type, ...event } as LoadProgress));
-  const connection = new Connection(spawn());
+  const connection = new Connection(spawn);
   const { id, answer } = connection.call<'load'>({ type: 'load', source: data, settings }, hear);
   try {
     const loaded = await orAborted(signal, connection, id, answer);

@@ -64,7 +64,7 @@ export class StoredModels implements Models {
   async #ask<T extends StoreRequest>(request: T, { signal, onProgress }: Listening = {}): Promise<StoreAnswers[T['method']]> {
     const aborted = () => new PagelmError('aborted', 'The signal in the options stopped it.', { cause: signal?.reason });
     if (signal?.aborted) throw aborted();
-    const connection = new Connection(this.#spawn());
+    const connection = new Connection(this.#spawn);
     const { id, answer } = connection.call<'store'>({ type: 'store', request }, onProgress && ((event) => onProgress(event as LoadProgress)));
     const cancel = () => connection.cancel(id);
     signal?.addEventListener('abort', cancel, { once: true });

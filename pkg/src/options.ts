@@ -73,7 +73,7 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
       cache: oneOf('cache', given['cache'], ['opfs', 'none']),
       contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
       chatTemplate: text('chatTemplate', given['chatTemplate']),
-      kernels: oneOf('kernels', given['kernels'], ['auto', 'baseline', 'relaxed']),
+      kernels: oneOf('kernels', given['kernels'], ['auto', 'baseline', 'relaxed', 'relaxed-i16', 'relaxed-i32', 'relaxed-i32-signed']),
       threads: integer('threads', given['threads'], 1, MAX_THREADS),
       download: downloadSettings(given['download']),
       evict: onEvict === undefined ? undefined : true,

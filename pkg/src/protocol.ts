@@ -35,7 +35,7 @@ export interface LoadSettings {
   contextLength?: number;
   chatTemplate?: string;
   /** Of the CPU backend. Absent: the fastest that this browser can run. */
-  kernels?: 'auto' | 'baseline' | 'relaxed';
+  kernels?: 'auto' | 'baseline' | 'relaxed' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed';
   /** Of the CPU backend, at most. Absent: one a core, up to a limit. */
   threads?: number;
   download: DownloadSettings;
@@ -117,11 +117,37 @@ export type CallMessage = { [T in keyof Calls]: { type: T; id: number } & Calls[
 
 export type GenerateMessage = { type: 'generate'; id: number; prompt: Prompt; options: SamplingOptions };
 
-export type ToWorker =
+/** What a page asks for. */
+export type RequestMessage =
   | CallMessage
   | GenerateMessage
   /** Stops the load or the generation with this id; it still answers. */
   | { type: 'cancel'; id: number };
+
+export type ToWorker =
+  | RequestMessage
+  /** Answers `threads`: all have started, or why not. */
+  | { type: 'threads-started'; failure?: string }
+  | HelpMessage;
+
+/** The first message of a worker that is to be another thread of an engine, and the only one. */
+export interface HelpMessage {
+  type: 'help';
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+}
+
+/** What such a thread tells: `failed` may come after `ready`. */
+export type ThreadMessage = { type: 'ready' } | { type: 'failed'; message: string };
+
+/** Asks for other threads. */
+export interface ThreadsMessage {
+  type: 'threads';
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  /** With the one that asks. */
+  count: number;
+}
 
 /** One generated token, with the reasoning, the text and the calls that it made final, which may be none. */
 export interface DeltaMessage {
@@ -152,5 +178,6 @@ export type FromWorker =
   | { type: 'progress'; id: number; event: WorkerEvent }
   | DeltaMessage
   | FinishMessage
+  | ThreadsMessage
   /** The engine is beyond use; the page ends the worker. */
   | { type: 'fatal'; error: ErrorData };

@@ -1,7 +1,7 @@
 /** In the worker: answers the page's messages. There is one model in a worker. */
 import type { Engine } from './engine.js';
 import { PagelmError, errorToData, toPagelmError } from './errors.js';
-import type { CallMessage, Calls, FromWorker, GenerateMessage, LoadResult, ToWorker, WorkerEvent } from './protocol.js';
+import type { CallMessage, Calls, FromWorker, GenerateMessage, LoadResult, RequestMessage, WorkerEvent } from './protocol.js';
 import { Queue } from './queue.js';
 import { Turn, type WithEngine, renderTemplate } from './turn.js';
 import type { GpuCounters, Inspection, LoadProgress } from './types.js';
@@ -48,7 +48,7 @@ export class Session {
   }
 
   /** Never throws: what goes wrong is posted. */
-  receive(message: ToWorker): void {
+  receive(message: RequestMessage): void {
     if (message.type === 'cancel') {
       this.#cancels.get(message.id)?.();
       return;

@@ -16,7 +16,8 @@ import { Tally } from './tally.js';
 import type { Evicted } from './store-types.js';
 
 export interface SourceContext {
-  wasm: Pick<EngineModule, 'Hasher'>;
+  /** May still be starting: nothing is hashed before the first bytes are there. */
+  wasm: Pick<EngineModule, 'Hasher'> | Promise<Pick<EngineModule, 'Hasher'>>;
   progress: Progress;
   /** Hears of models that are removed to make room. */
   emit?(event: WorkerEvent): void;
@@ -202,7 +203,7 @@ class Opener {
   async #collect(part: RemotePart, remote: RemoteFile, sink: Sink | undefined): Promise<RemoteOpenFile> {
     const { wasm, tally } = this.#download;
     const expected = part.sha256 ?? remote.sha256;
-    const hasher = new wasm.Hasher();
+    const hasher = new (await wasm).Hasher();
     try {
       tally.expect(undefined, 0);
       sink?.part.file.clear();

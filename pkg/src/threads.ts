@@ -1,55 +1,65 @@
 /**
- * The other threads of the engine: workers that run the same script, each with an instance of the same module on the same
- * memory. They wait for work inside WebAssembly and never look at their messages again; they end with the worker that
- * started them.
+ * On the page: the other threads of the engine, workers that run the same script on the same memory. The page starts them and
+ * not the engine's worker, since Firefox now and then never returns from `new Worker()` inside a worker.
  */
+import type { WorkerPort } from './connection.js';
 import { PagelmError } from './errors.js';
-import init, * as wasm from './wasm/pagelm_threads.js';
-
-/** By its name a worker knows that it is one of these. */
-export const THREAD_NAME = 'pagelm-thread';
+import type { HelpMessage, ThreadMessage, ThreadsMessage } from './protocol.js';
 
 /** How long they may take to start, in milliseconds; a busy device needs some hundreds. */
 const START_MS = 20_000;
 
-interface Start {
-  module: WebAssembly.Module;
-  memory: WebAssembly.Memory;
-}
+export class Threads {
+  readonly #spawn: () => WorkerPort;
+  readonly #onLost: (error: PagelmError) => void;
+  #workers: WorkerPort[] = [];
 
-type Answer = { type: 'ready' } | { type: 'failed'; message: string };
-
-export interface Threads {
-  module: WebAssembly.Module;
-  memory: WebAssembly.Memory;
-  /** With the one that starts them. */
-  count: number;
-  /** Hears of the first one that ends after all have started. */
-  onLost(error: PagelmError): void;
-}
-
-/** Starts all but the first. @throws {PagelmError} `worker-failed` when one of them does not start; then none is left */
-export async function startThreads({ module, memory, count, onLost }: Threads): Promise<void> {
-  const workers: Worker[] = [];
-  let lost: (message: string) => void;
-  try {
-    const ready = Array.from({ length: count - 1 }, () => new Promise<void>((resolve, reject) => {
-      const worker = new Worker(globalThis.location.href, { type: 'module', name: THREAD_NAME });
-      workers.push(worker);
-      const fail = (message: string) => (lost ?? reject)(message);
-      worker.onmessage = ({ data }: MessageEvent<Answer>) => (data.type === 'ready' ? resolve() : fail(data.message));
-      worker.onerror = (event) => {
-        event.preventDefault();
-        fail(event.message || 'its script is missing or forbidden');
-      };
-      worker.postMessage({ module, memory } satisfies Start);
-    }));
-    await orLate(Promise.all(ready));
-  } catch (cause) {
-    for (const worker of workers) worker.terminate();
-    throw new PagelmError('worker-failed', `a thread did not start (${cause instanceof Error ? cause.message : String(cause)})`, { cause });
+  /** @param onLost hears when one ends after all have started */
+  constructor(spawn: () => WorkerPort, onLost: (error: PagelmError) => void) {
+    this.#spawn = spawn;
+    this.#onLost = onLost;
   }
-  lost = (message) => onLost(new PagelmError('worker-failed', `A thread ended: ${message}`));
+
+  /** Starts all but the first, which is the engine's worker. @throws {PagelmError} `worker-failed` when one does not start; then none is left */
+  async start({ module, memory, count }: ThreadsMessage): Promise<void> {
+    this.end();
+    try {
+      const starting = Array.from({ length: count - 1 }, () => this.#startOne({ type: 'help', module, memory }));
+      await orLate(Promise.all(starting));
+    } catch (cause) {
+      this.end();
+      throw new PagelmError('worker-failed', `a thread did not start (${cause instanceof Error ? cause.message : String(cause)})`, { cause });
+    }
+  }
+
+  /** Ends them, whatever they are doing. */
+  end(): void {
+    for (const worker of this.#workers.splice(0)) worker.terminate();
+  }
+
+  /** Resolves when it is about to help; what happens to it then is a loss. */
+  #startOne(start: HelpMessage): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const worker = this.#spawn();
+      this.#workers.push(worker);
+      let hasStarted = false;
+      const fail = (message: string) => {
+        if (!hasStarted) return reject(new Error(message));
+        if (this.#workers.includes(worker)) this.#onLost(new PagelmError('worker-failed', `A thread ended: ${message}`));
+      };
+      worker.addEventListener('message', (event) => {
+        const answer = (event as MessageEvent<ThreadMessage>).data;
+        if (answer.type === 'failed') return fail(answer.message);
+        hasStarted = true;
+        resolve();
+      });
+      worker.addEventListener('error', (event) => {
+        event.preventDefault();
+        fail((event as ErrorEvent).message || 'its script is missing or forbidden');
+      });
+      worker.postMessage(start);
+    });
+  }
 }
 
 async function orLate(ready: Promise<unknown>): Promise<void> {
@@ -58,19 +68,4 @@ async function orLate(ready: Promise<unknown>): Promise<void> {
     timer = setTimeout(() => reject(new Error(`no answer within ${START_MS} ms`)), START_MS);
   });
   await Promise.race([ready, late]).finally(() => clearTimeout(timer));
-}
-
-/** What this worker does when it is one of them. */
-export function serveAsThread(scope: DedicatedWorkerGlobalScope): void {
-  const answer = (message: Answer) => scope.postMessage(message);
-  scope.onmessage = async ({ data: { module, memory } }: MessageEvent<Start>) => {
-    try {
-      await init({ module_or_path: module, memory });
-      answer({ type: 'ready' });
-      wasm.help();
-    } catch (error) {
-      wasm.helpFailed();
-      answer({ type: 'failed', message: String(error) });
-    }
-  };
 }

@@ -40,10 +40,11 @@ export interface LoadOptions {
   kvCacheType?: 'f32' | 'f16' | 'q8_0' | undefined;
   /**
    * Which instructions the CPU backend uses. Default `'auto'`: relaxed SIMD where the browser has it, otherwise
-   * `'baseline'`, SIMD128 on one thread, which computes a little more exactly. `'relaxed'` fails with
-   * `unsupported-environment` where it cannot run.
+   * `'baseline'`, SIMD128 on one thread, which computes more exactly and more slowly. `'relaxed'` is the form of its dot product
+   * that is the fastest here; with a form by name it is that one. All forms compute the same numbers. They fail with
+   * `unsupported-environment` where they cannot run.
    */
-  kernels?: 'auto' | 'baseline' | 'relaxed' | undefined;
+  kernels?: 'auto' | 'baseline' | 'relaxed' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed' | undefined;
   /**
    * CPU threads at most, 1 to 64. Default: as many as the device runs at the same time, but no more than 8. More than one
    * need a page that is cross-origin isolated, and relaxed SIMD; elsewhere there is one, and `ModelInfo.threadsReason` says why. The
@@ -207,7 +208,7 @@ export interface ModelInfo {
   /** The adapter's name, or the instruction set that the CPU runs. */
   device: string;
   /** What runs the operations: the CPU's kernels by their instructions (see {@link LoadOptions.kernels}), or WebGPU's. */
-  kernels: 'baseline' | 'relaxed' | 'wgsl';
+  kernels: 'baseline' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed' | 'wgsl';
   /** CPU threads in use. */
   threads: number;
   /** One sentence: why so many. */

@@ -1,8 +1,8 @@
 /** The worker's entry: wires the engine, the sources and the session together, or serves as another thread of a worker. */
 import { type Gpu, chooseBackend } from './backend.js';
 import type { EngineModule } from './engine.js';
-import { Engines } from './engines.js';
-import { errorToData } from './errors.js';
+import { Engines, type StartThreads } from './engines.js';
+import { PagelmError } from './errors.js';
 import { detectFeatures } from './features.js';
 import { ingest } from './ingest.js';
 import { inspectSource } from './inspection.js';
@@ -11,7 +11,7 @@ import type { FromWorker, ToWorker } from './protocol.js';
 import { type Jobs, Session } from './session.js';
 import { openSource } from './source.js';
 import { answerStore } from './store-calls.js';
-import { THREAD_NAME, serveAsThread } from './threads.js';
+import { serveAsThread } from './thread.js';
 
 const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
 const post = (message: FromWorker, transfer: Transferable[] = []) => scope.postMessage(message, transfer);
@@ -19,11 +19,13 @@ const post = (message: FromWorker, transfer: Transferable[] = []) => scope.postM
 const loadModel: Jobs['loadModel'] = async ({ source, settings }, emit, signal) => {
   const started = performance.now();
   const progress = new Progress(emit);
-  const engines = new Engines(settings, detectFeatures(), (error) => post({ type: 'fatal', error: errorToData(error) }));
+  const engines = new Engines(settings, detectFeatures(), startThreads);
   const choice = await chooseBackend(settings.backend, navigator.gpu as Gpu | undefined);
-  const wasm = await engines.start(choice.backend);
-  const stream = await openSource(source, settings, { wasm, progress, emit, signal });
+  // the engine is fetched and compiled while the model's header is
+  const starting = engines.start(choice.backend);
+  const [wasm, stream] = await Promise.all([starting, openSource(source, settings, { wasm: starting, progress, emit, signal })]);
   const ingested = await ingest(wasm, stream, settings, choice, progress, signal, (backend) => engines.start(backend));
+  engines.tune(ingested.engine);
   const info = { ...ingested.engine.info(), backendReason: ingested.choice.reason, threadsReason: engines.threadsReason };
   stream.describe?.(info).catch(() => {}); // the model is ready, whatever the store has to say
   return { engine: ingested.engine, result: { info, fromCache: stream.fromCache, loadMs: performance.now() - started } };
@@ -37,12 +39,20 @@ const askStore: Jobs['askStore'] = ({ request }, emit, signal) =>
 
 /** The engine for all but running a model: threads do not change what it needs. */
 function singleThreaded(): Promise<EngineModule> {
-  return new Engines({ threads: 1 }, detectFeatures(), () => {}).start('cpu');
+  return new Engines({ threads: 1 }, detectFeatures(), startThreads).start('cpu');
 }
 
-if (scope.name === THREAD_NAME) {
-  serveAsThread(scope);
-} else {
-  const session = new Session(post, { loadModel, inspectModel, askStore });
-  scope.onmessage = (event: MessageEvent<ToWorker>) => session.receive(event.data);
-}
+/** Asks the page for the other threads of the engine. */
+const startThreads: StartThreads = (threads) =>
+  new Promise((resolve, reject) => {
+    onThreadsStarted = (failure) => (failure === undefined ? resolve() : reject(new PagelmError('worker-failed', failure)));
+    post({ type: 'threads', ...threads });
+  });
+let onThreadsStarted: (failure: string | undefined) => void = () => {};
+
+const session = new Session(post, { loadModel, inspectModel, askStore });
+scope.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (data.type === 'help') void serveAsThread(data, (message) => scope.postMessage(message));
+  else if (data.type === 'threads-started') onThreadsStarted(data.failure);
+  else session.receive(data);
+};

@@ -78,7 +78,7 @@ export class Engine {
   info() {
     this.#alone();
     const { backend, contextLength = 64, fileBytes: bytes } = this.options;
-    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', kernels: 'relaxed', threads: 1, bytes, memoryBytes: bytes, tokenizerError: null, chatTemplate: 'model', reasoning: 'none' };
+    return { architecture: 'fake', name: `sum ${this.sum}`, parameters: 1, quantisation: 'F32', contextLength, vocabularySize: 65536, backend, device: 'none', kernels: 'relaxed-i16', threads: 1, bytes, memoryBytes: bytes, tokenizerError: null, chatTemplate: 'model', reasoning: 'none' };
   }
   tokenize(text, addSpecial, parseSpecial) {
     this.#alone();
@@ -165,6 +165,9 @@ export class Engine {
 
 export function setThreads() {}
 export function setRowThreads() {}
+export function kernelForms() { return ['relaxed-i16']; }
+export function setKernels() {}
+export function exerciseKernels() {}
 export function compiledModule() { throw failure('internal', 'there is no module'); }
 export function help() {}
 export function helpFailed() {}

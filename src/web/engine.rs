@@ -15,13 +15,6 @@ pub(super) enum Any {
     Gpu(Core<super::Gpu>, String),
 }
 
-/// The CPU's kernels in this build, and what they run on.
-const CPU: (&str, &str) = if cfg!(target_feature = "relaxed-simd") {
-    ("relaxed", "WebAssembly relaxed SIMD")
-} else {
-    ("baseline", "WebAssembly SIMD128")
-};
-
 /// Runs the same expression on whichever engine it is.
 macro_rules! on {
     ($any:expr, $engine:ident => $body:expr) => {
@@ -202,7 +195,7 @@ impl Engine {
     /// What was loaded, and where it runs.
     pub fn info(&self) -> Result<JsValue, JsValue> {
         let (backend, device, kernels, threads) = match &self.any {
-            Any::Cpu(_) => ("cpu", CPU.1, CPU.0, super::threads::count()),
+            Any::Cpu(_) => ("cpu", super::kernels::DEVICE, super::kernels::current(), super::threads::count()),
             #[cfg(feature = "gpu")]
             Any::Gpu(_, device) => ("webgpu", device.as_str(), "wgsl", 1),
         };

@@ -6,6 +6,7 @@ mod device;
 mod engine;
 mod hasher;
 mod inspector;
+mod kernels;
 mod loader;
 mod options;
 mod threads;

@@ -49,7 +49,7 @@ for (const path of paths) {
         });
         assert.equal(actual.info.backend, path.backend);
         if (path.build.threads !== undefined) assert.equal(actual.info.threads, path.build.threads);
-        if (path.build.kernels !== undefined) assert.equal(actual.info.kernels, path.build.kernels);
+        if (path.build.kernels !== undefined) assert.ok(actual.info.kernels.startsWith(path.build.kernels), actual.info.kernels);
         assert.equal(actual.info.vocabularySize, vocabulary);
         assert.ok(prompts.length >= 5 && scored.length >= 4, 'prompts are missing');
 

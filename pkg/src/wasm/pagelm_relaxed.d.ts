@@ -8,3 +8,6 @@ export declare const Inspector: EngineModule['Inspector'];
 export declare const Loader: EngineModule['Loader'];
 export declare const setThreads: EngineModule['setThreads'];
 export declare const setRowThreads: EngineModule['setRowThreads'];
+export declare const kernelForms: EngineModule['kernelForms'];
+export declare const setKernels: EngineModule['setKernels'];
+export declare const exerciseKernels: EngineModule['exerciseKernels'];

@@ -11,3 +11,6 @@ export declare const setRowThreads: ThreadedModule['setRowThreads'];
 export declare const compiledModule: ThreadedModule['compiledModule'];
 export declare const help: ThreadedModule['help'];
 export declare const helpFailed: ThreadedModule['helpFailed'];
+export declare const kernelForms: ThreadedModule['kernelForms'];
+export declare const setKernels: ThreadedModule['setKernels'];
+export declare const exerciseKernels: ThreadedModule['exerciseKernels'];
