@@ -174,12 +174,10 @@ export interface EngineModule {
   setThreads(count: number): void;
   /** How many of them share the work of a single token, at most. */
   setRowThreads(count: number): void;
-  /** Names of the CPU's kernels that compute correctly here, the most portable first. All give the same numbers. */
+  /** Names of the CPU's kernels that compute correctly here, the fastest first. All give the same numbers. */
   kernelForms(): string[];
   /** Uses these from now on. */
   setKernels(name: string): void;
-  /** Multiplies so often, to be timed. */
-  exerciseKernels(rounds: number): void;
 }
 
 /** What the build with threads has beside that. */

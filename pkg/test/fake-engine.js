@@ -167,7 +167,6 @@ export function setThreads() {}
 export function setRowThreads() {}
 export function kernelForms() { return ['relaxed-i16']; }
 export function setKernels() {}
-export function exerciseKernels() {}
 export function compiledModule() { throw failure('internal', 'there is no module'); }
 export function help() {}
 export function helpFailed() {}

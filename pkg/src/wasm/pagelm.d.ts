@@ -10,4 +10,3 @@ export declare const setThreads: EngineModule['setThreads'];
 export declare const setRowThreads: EngineModule['setRowThreads'];
 export declare const kernelForms: EngineModule['kernelForms'];
 export declare const setKernels: EngineModule['setKernels'];
-export declare const exerciseKernels: EngineModule['exerciseKernels'];

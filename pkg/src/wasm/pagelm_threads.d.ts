@@ -13,4 +13,3 @@ export declare const help: ThreadedModule['help'];
 export declare const helpFailed: ThreadedModule['helpFailed'];
 export declare const kernelForms: ThreadedModule['kernelForms'];
 export declare const setKernels: ThreadedModule['setKernels'];
-export declare const exerciseKernels: ThreadedModule['exerciseKernels'];

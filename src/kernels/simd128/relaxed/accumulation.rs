@@ -34,8 +34,12 @@ pub fn set_accumulation(choice: Accumulation) {
     CHOICE.store(choice as u8, Ordering::Relaxed);
 }
 
-/// The forms that this engine computes as this module expects, the most portable first: asked of the instructions themselves,
-/// with operands where engines are known to differ.
+/// The forms that this engine computes as this module expects, the fastest first: asked of the instructions themselves, with
+/// operands where engines are known to differ.
+///
+/// What the i32 form makes of operands that it promises nothing for says what it is made of: signed or unsigned bytes are one
+/// instruction of the processor (`sdot`, `vpdpbssd`; `vpdpbusd`); where pairs of products saturate at 16 bits it is
+/// x86's three (`vpmaddubsw`, `vpmaddwd`, `vpaddd`), of which the i16 form is the first alone.
 pub fn supported() -> Vec<Accumulation> {
     let probe = |a: i8, b: i8| {
         // what the compiler knows it computes itself, by its own rules
@@ -47,15 +51,18 @@ pub fn supported() -> Vec<Accumulation> {
     };
     let pairs = [(127, 127), (-127, 127), (-1, 1), (3, 124)];
     let exact = |a: i8, b: i8| i32::from(a) * i32::from(b);
+    let is_signed = |&(a, b): &(i8, i8)| probe(a, b).1 == 4 * exact(a, b) + 5;
+    let is_unsigned = |&(a, b): &(i8, i8)| probe(a, b).1 == 4 * i32::from(a) * i32::from(b as u8) + 5;
     let mut forms = Vec::new();
     if pairs.iter().all(|&(a, b)| probe(a, b).0 == 2 * exact(a, b)) {
         forms.push(Accumulation::Short);
     }
-    if pairs.iter().all(|&(a, b)| probe(a, b).1 == 4 * exact(a, b) + 5) {
-        forms.push(Accumulation::Long);
-        let signed = [(127, -128), (-127, -128), (-127, -1), (127, -127)];
-        if signed.iter().all(|&(a, b)| probe(a, b).1 == 4 * exact(a, b) + 5) {
-            forms.push(Accumulation::LongSigned);
+    if pairs.iter().all(is_signed) {
+        let beyond = [(127, -128), (-127, -128), (-127, -1), (127, -127)];
+        let is_one_instruction = beyond.iter().all(is_unsigned);
+        forms.insert(if is_one_instruction { 0 } else { forms.len() }, Accumulation::Long);
+        if beyond.iter().all(is_signed) {
+            forms.insert(0, Accumulation::LongSigned);
         }
     }
     forms
