@@ -2,6 +2,7 @@
 
 use super::thrown;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::cpu::pool::Pool;
 use crate::kernels::cpu::{Kernels, Output};
 use crate::kernels::simd128::Simd128;
 use crate::quant::TensorType;
@@ -85,7 +86,8 @@ fn exercise(rounds: usize) -> Result<()> {
     let missing = || Error::new(ErrorKind::Internal, "there is no type Q4_0");
     let ty = TensorType::from_name("Q4_0").ok_or_else(missing)?;
     let mut matrix = Simd128::create_matrix(ty, ROWS, COLS)?;
-    Simd128::write_rows(&mut matrix, 0, &vec![0x11; ROWS * COLS / ty.block_len * ty.block_bytes])?;
+    let bytes = vec![0x11; ROWS * COLS / ty.block_len * ty.block_bytes];
+    Simd128::write_rows(&mut matrix, 0, &bytes, &Pool::default())?;
     let x: Vec<f32> = (0..COLS).map(|i| (i % 7) as f32 - 3.0).collect();
     let mut input = Default::default();
     Simd128::prepare(&matrix, 1, &x, &mut input);
