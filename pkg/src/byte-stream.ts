@@ -3,6 +3,9 @@ import { PagelmError } from './errors.js';
 /** How much is read from a Blob or a stored file, or fetched, at once. */
 export const PIECE_BYTES = 4 * 1024 * 1024;
 
+/** Where a piece may be read to, at least {@link PIECE_BYTES} long; asked for before each one, since the memory may have moved. */
+export type Room = () => Uint8Array;
+
 /** A file's bytes, once. */
 export interface ByteStream {
   /** Size of the file in bytes. */
@@ -18,8 +21,8 @@ export interface OpenFile {
   readonly fromCache: boolean;
   /** A copy of the first bytes; not after {@link pieces} was called. */
   head(bytes: number): Promise<Uint8Array>;
-  /** All bytes, once. Each piece is valid only until the next one is asked for. */
-  pieces(): AsyncIterable<Uint8Array>;
+  /** All bytes, once. Each piece is valid only until the next one is asked for; it is in `room` if that saves a copy. */
+  pieces(room?: Room): AsyncIterable<Uint8Array>;
   /** Gives back what it holds; nothing after it. Closing twice is fine. */
   close(): Promise<void>;
 }
@@ -38,8 +41,8 @@ export interface ModelStream {
   readonly total: number;
   /** True when no request was made. */
   readonly fromCache: boolean;
-  /** Once. */
-  pieces(): AsyncIterable<Uint8Array>;
+  /** Once; as {@link OpenFile.pieces}. */
+  pieces(room?: Room): AsyncIterable<Uint8Array>;
   /** Tells the store what the model turned out to be, and lets it tidy up; nobody needs to wait. */
   describe?(info: ModelFacts): Promise<void>;
   /** {@link close}, and leaves nothing of it in the store: it is no model, or none that can be run. */
@@ -53,9 +56,9 @@ export function endToEnd(files: readonly OpenFile[]): ModelStream {
     files,
     total: files.reduce((sum, { bytes }) => sum + bytes, 0),
     fromCache: files.every(({ fromCache }) => fromCache),
-    async *pieces() {
+    async *pieces(room) {
       for (const file of files) {
-        yield* file.pieces();
+        yield* file.pieces(room);
         await file.close();
       }
     },

@@ -38,6 +38,10 @@ export interface Loader {
   addPart(prefix: Uint8Array, bytes: number): number;
   /** True exactly once: the header is complete, and `prepare` must be awaited before the next push. */
   push(bytes: Uint8Array): boolean;
+  /** Room in the engine's memory, to be filled from its beginning and then given to {@link pushStaged}. A view: of no use after any other call. */
+  stage?(bytes: number): Uint8Array;
+  /** {@link push} of the first bytes of that room, which need not be copied. */
+  pushStaged?(bytes: number): boolean;
   /** Whether the model fits, once the header is complete. */
   fits(adapter?: AdapterLimits): EngineFits;
   /** Checks the model, gets the device, allocates. */

@@ -1,6 +1,6 @@
 /** In the worker: from a stream of bytes to an engine. The file is never held whole here. */
 import { type BackendChoice, fallBack } from './backend.js';
-import type { ModelStream, OpenFile } from './byte-stream.js';
+import { type ModelStream, type OpenFile, PIECE_BYTES, type Room } from './byte-stream.js';
 import type { Engine, EngineModule, Loader } from './engine.js';
 import { fitting } from './fit.js';
 import { addParts } from './parts.js';
@@ -35,7 +35,7 @@ export async function ingest(
     let pushed = 0;
     let flushed = 0;
     let breath = performance.now();
-    for await (const piece of stream.pieces()) {
+    for await (const piece of stream.pieces(intake.room)) {
       await intake.push(piece);
       pushed += piece.byteLength;
       if (pushed - flushed >= FLUSH_BYTES) {
@@ -73,6 +73,8 @@ class Intake {
   readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
   readonly #forBackend: ModuleFor;
   readonly #later: readonly OpenFile[];
+  /** Where the next piece may be read to, in the memory of the loader. */
+  #staged: Uint8Array | undefined;
   /** Copies of what was pushed, for another loader; dropped as soon as none can follow. */
   #replay: Uint8Array[] | undefined;
   #consumed = false;
@@ -95,6 +97,12 @@ class Intake {
     this.loader = this.#create(wasm, choice);
   }
 
+  /** See {@link OpenFile.pieces}; undefined if the loader has none. */
+  get room(): Room | undefined {
+    if (this.loader.stage === undefined) return undefined;
+    return () => (this.#staged = this.loader.stage?.(PIECE_BYTES) ?? new Uint8Array(PIECE_BYTES));
+  }
+
   /** Shows the loader the headers of all files but the first. */
   addParts(): Promise<void> {
     return addParts(this.loader, this.#later);
@@ -102,7 +110,7 @@ class Intake {
 
   async push(piece: Uint8Array): Promise<void> {
     this.#replay?.push(piece.slice());
-    if (!this.loader.push(piece)) return;
+    if (!this.#pushOnce(piece)) return;
     const choice = fitting(this.choice, this.loader.fits(this.choice.adapter));
     try {
       if (choice === this.choice) await this.loader.prepare();
@@ -113,6 +121,13 @@ class Intake {
       await this.#startAgain(other, this.#replay);
     }
     this.#replay = undefined;
+  }
+
+  #pushOnce(piece: Uint8Array): boolean {
+    const staged = this.#staged;
+    this.#staged = undefined;
+    if (staged === undefined || piece.buffer !== staged.buffer || piece.byteOffset !== staged.byteOffset) return this.loader.push(piece);
+    return this.loader.pushStaged?.(piece.byteLength) ?? false;
   }
 
   finish(): Promise<Engine> {

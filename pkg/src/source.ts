@@ -48,8 +48,8 @@ function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: Re
   };
   return {
     ...stream,
-    async *pieces() {
-      yield* stream.pieces();
+    async *pieces(room) {
+      yield* stream.pieces(room);
       // Of a model that was there only the time of its last use is noted, which can wait.
       if (!stream.fromCache) await note();
     },
@@ -253,8 +253,8 @@ export function openStored(stored: OpenStored): RemoteOpenFile {
     fromCache: true,
     stored: stored.file,
     head: (bytes) => readBlob(stored.blob, 0, bytes),
-    async *pieces() {
-      yield* (await stored.stream()).pieces;
+    async *pieces(room) {
+      yield* (await stored.stream(room)).pieces;
     },
     close: () => stored.release(),
   };

@@ -8,7 +8,7 @@
  * A file becomes complete in this order: its bytes, its log says that it is sealed, it gets its name, the index has it, the
  * log goes. Whatever comes in between, the next look finds every step that was done.
  */
-import { type ByteStream, type ModelFacts, PIECE_BYTES, fromBlob } from './byte-stream.js';
+import { type ByteStream, type ModelFacts, PIECE_BYTES, type Room, fromBlob } from './byte-stream.js';
 import { Directory, nameOf } from './directory.js';
 import { PagelmError } from './errors.js';
 import { withIndex } from './index-journal.js';
@@ -24,8 +24,8 @@ import type { LoadProgress } from './types.js';
 export interface OpenStored {
   file: StoredFile;
   blob: Blob;
-  /** Reads it once. */
-  stream(): Promise<ByteStream>;
+  /** Reads it once, to `room` where that is given and possible. */
+  stream(room?: Room): Promise<ByteStream>;
   /** It may be removed again. */
   release: Release;
 }
@@ -66,7 +66,7 @@ export class Store {
     const release = (await takeLock(useLock(file.sha256), { mode: 'shared' })) as Release;
     try {
       const blob = await this.directory.file(file.name);
-      if (blob?.size === file.bytes) return { file, blob, release, stream: () => this.#stream(file, blob) };
+      if (blob?.size === file.bytes) return { file, blob, release, stream: (room) => this.#stream(file, blob, room) };
     } catch (error) {
       await release();
       throw error;
@@ -76,11 +76,11 @@ export class Store {
     return undefined;
   }
 
-  async #stream(file: StoredFile, blob: Blob): Promise<ByteStream> {
+  async #stream(file: StoredFile, blob: Blob, room?: Room): Promise<ByteStream> {
     const handle = await this.directory.readHandle(file.name);
     // Locked by another tab that reads it: as a Blob it can be read all the same.
     if (handle === undefined) return { ...fromBlob(blob), fromCache: true };
-    return { total: file.bytes, pieces: handlePieces(handle, file.bytes), fromCache: true };
+    return { total: file.bytes, pieces: handlePieces(handle, file.bytes, room), fromCache: true };
   }
 
   /**
@@ -224,11 +224,20 @@ export async function sha256OfText(text: string): Promise<string> {
 }
 
 /** Reads `handle` to its end and closes it. */
-async function* handlePieces(handle: FileSystemSyncAccessHandle, bytes: number): AsyncGenerator<Uint8Array> {
+async function* handlePieces(handle: FileSystemSyncAccessHandle, bytes: number, room: Room = roomOfItsOwn(bytes)): AsyncGenerator<Uint8Array> {
   try {
-    const buffer = new Uint8Array(Math.min(PIECE_BYTES, bytes));
+    let place = room;
     for (let at = 0; at < bytes; ) {
-      const read = handle.read(buffer, { at });
+      let buffer = place();
+      let read: number;
+      try {
+        read = handle.read(buffer, { at });
+      } catch (error) {
+        if (!(error instanceof TypeError) || place !== room) throw error;
+        place = roomOfItsOwn(bytes); // a browser that does not read to shared memory
+        buffer = place();
+        read = handle.read(buffer, { at });
+      }
       if (read === 0) throw new PagelmError('storage', `The stored file ends after ${at} of ${bytes} bytes. Remove the model, or pass cache: 'none'.`);
       yield buffer.subarray(0, Math.min(read, bytes - at));
       at += read;
@@ -236,6 +245,11 @@ async function* handlePieces(handle: FileSystemSyncAccessHandle, bytes: number):
   } finally {
     handle.close();
   }
+}
+
+function roomOfItsOwn(bytes: number): Room {
+  const buffer = new Uint8Array(Math.min(PIECE_BYTES, bytes));
+  return () => buffer;
 }
 
 /** Numbers for messages; undefined where the browser does not tell. */

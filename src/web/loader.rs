@@ -5,9 +5,14 @@ use super::engine::{Any, Engine, object};
 use super::options::{BackendName, LoaderOptions, read};
 use super::{Cpu, thrown};
 use crate::engine::{EngineLoader, LoadOptions};
-#[cfg(not(feature = "gpu"))]
 use crate::error::{Error, ErrorKind};
+use js_sys::Uint8Array;
+use js_sys::WebAssembly::Memory;
+use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+
+/// The most that may be staged: a file is read in smaller pieces.
+const MOST_STAGED: usize = 16 << 20;
 
 #[allow(clippy::large_enum_variant)] // there is one
 enum Loading {
@@ -22,6 +27,8 @@ pub struct Loader {
     loading: Loading,
     /// Bytes of memory before this model.
     heap: u64,
+    /// What [`Loader::stage`] gave out.
+    staged: Vec<u8>,
 }
 
 #[wasm_bindgen]
@@ -38,7 +45,7 @@ impl Loader {
             #[cfg(not(feature = "gpu"))]
             BackendName::Webgpu => return Err(thrown(no_gpu())),
         };
-        Ok(Loader { loading, heap: device::heap() })
+        Ok(Loader { loading, heap: device::heap(), staged: Vec::new() })
     }
 
     /// Takes the first bytes of the model's next file, which has `bytes` bytes. 0, or how many of its bytes are needed.
@@ -61,6 +68,32 @@ impl Loader {
             Loading::Gpu(l, _) => l.push(bytes),
         }
         .map_err(thrown)
+    }
+
+    /// A view on `bytes` bytes of memory, to be filled and given to `pushStaged`.
+    pub fn stage(&mut self, bytes: usize) -> Result<Uint8Array, JsValue> {
+        if bytes > MOST_STAGED {
+            return Err(thrown(Error::new(
+                ErrorKind::Internal,
+                format!("{bytes} bytes at once, {MOST_STAGED} at most"),
+            )));
+        }
+        self.staged.resize(bytes, 0);
+        let memory: Memory = wasm_bindgen::memory().unchecked_into();
+        let address = self.staged.as_ptr() as u32; // 32-bit memory
+        Ok(Uint8Array::new_with_byte_offset_and_length(&memory.buffer(), address, bytes as u32))
+    }
+
+    /// `push` of the first `bytes` bytes of what `stage` gave.
+    #[wasm_bindgen(js_name = pushStaged)]
+    pub fn push_staged(&mut self, bytes: usize) -> Result<bool, JsValue> {
+        let staged = std::mem::take(&mut self.staged);
+        let done = match staged.get(..bytes) {
+            Some(bytes) => self.push(bytes),
+            None => Err(thrown(Error::new(ErrorKind::Internal, format!("{bytes} bytes of {} staged", staged.len())))),
+        };
+        self.staged = staged;
+        done
     }
 
     /// Whether the model fits, once the header is complete. `adapter`: the limits of WebGPU's, if there is one.

@@ -1,4 +1,4 @@
-// usage: node tests/bench/kernels.mjs [--variant=relaxed|baseline] [--types=Q4_0,Q4_K] [--rows=1024] [--cols=4096] [--ms=60]
+// usage: node tests/bench/kernels.mjs [--variant=relaxed|baseline] [--types=Q4_0,Q4_K] [--rows=1024] [--cols=4096] [--ms=60] [--build=no]
 //
 // Every tensor type's products on one core, in a headless Chromium: GEMV (one row of activations) and GEMM (64 rows)
 // with a matrix that the caches hold, and GEMV with copies that they do not. Two operations a multiply-add. Beside them
@@ -9,12 +9,14 @@ import { launchChromium } from '../../scripts/browser.mjs';
 import { projectRoot, serve } from '../server/serve.mjs';
 
 const options = Object.fromEntries(process.argv.slice(2).map((a) => a.replace(/^--/, '').split('=')));
-const { variant = 'relaxed', rows = 1024, cols = 4096, ms = 60, types = '' } = options;
+const { variant = 'relaxed', rows = 1024, cols = 4096, ms = 60, types = '', build = 'yes' } = options;
 const out = join(projectRoot, 'tests/out/kernels', variant);
-execFileSync(join(projectRoot, 'scripts/build-kernels.sh'), [out], {
-  stdio: ['ignore', 'ignore', 'inherit'],
-  env: { ...process.env, PAGELM_VARIANT: variant },
-});
+if (build !== 'no') {
+  execFileSync(join(projectRoot, 'scripts/build-kernels.sh'), [out], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, PAGELM_VARIANT: variant },
+  });
+}
 
 const server = await serve({ roots: { '/': 'www', '/kernels/': out } });
 const browser = await launchChromium();

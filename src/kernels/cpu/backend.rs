@@ -33,7 +33,7 @@ impl<K: Kernels> Backend for Cpu<K> {
     fn write_rows(&mut self, matrix: MatrixId, first_row: usize, bytes: &[u8]) -> Result<()> {
         let stack = self.matrices.get_mut(matrix.0).ok_or_else(|| mismatch("matrix id"))?;
         let (index, row) = (first_row / stack.rows.max(1), first_row % stack.rows.max(1));
-        K::write_rows(stack.each.get_mut(index).ok_or_else(|| mismatch("expert"))?, row, bytes)
+        K::write_rows(stack.each.get_mut(index).ok_or_else(|| mismatch("expert"))?, row, bytes, &self.pool)
     }
 
     fn create_vector(&mut self, _label: &str, values: &[f32]) -> Result<VectorId> {

@@ -42,8 +42,8 @@ pub trait Kernels {
 
     /// An empty matrix (rows, cols).
     fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Self::Matrix>;
-    /// Packs whole rows from `first_row` on.
-    fn write_rows(matrix: &mut Self::Matrix, first_row: usize, bytes: &[u8]) -> Result<()>;
+    /// Packs whole rows from `first_row` on, with the help of `pool`.
+    fn write_rows(matrix: &mut Self::Matrix, first_row: usize, bytes: &[u8], pool: &Pool) -> Result<()>;
     /// (rows, cols).
     fn shape(matrix: &Self::Matrix) -> (usize, usize);
     /// Bytes held.

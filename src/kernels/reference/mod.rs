@@ -18,6 +18,7 @@ mod scale;
 mod short_conv;
 mod soft_cap;
 
+use super::cpu::pool::Pool;
 use super::cpu::{Cache, Cpu, Kernels, Output, zeroed};
 use super::{Activation, Attention, RopeKind};
 use crate::error::{Error, ErrorKind, Result};
@@ -62,7 +63,7 @@ impl Kernels for Scalar {
         Ok(Matrix { ty, rows, cols, row_bytes, bytes: zeroed(rows as u64 * row_bytes as u64, "weights")? })
     }
 
-    fn write_rows(matrix: &mut Matrix, first_row: usize, bytes: &[u8]) -> Result<()> {
+    fn write_rows(matrix: &mut Matrix, first_row: usize, bytes: &[u8], _pool: &Pool) -> Result<()> {
         let start = first_row * matrix.row_bytes;
         let to = matrix.bytes.get_mut(start..start + bytes.len());
         to.ok_or_else(|| Error::new(ErrorKind::Internal, "rows outside the matrix"))?.copy_from_slice(bytes);

@@ -3,8 +3,9 @@
 //! A panel is 8 rows; for each column it holds the 8 weights of that column, in the file's precision.
 
 use super::lanes::{Line, line, load, madd, splat, store};
-use super::{BLOCK, MAX_ROWS, PANEL, Sums, panels, put_rows};
+use super::{BLOCK, MAX_ROWS, PANEL, Sums, fill, panels, put_rows};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::cpu::pool::Pool;
 use crate::kernels::cpu::{Output, zeroed};
 use crate::quant::{Form, TensorType};
 use core::arch::wasm32::*;
@@ -54,7 +55,7 @@ impl Matrix {
         (k * self.column_lines() + at / 16, at % 16)
     }
 
-    pub(super) fn write_rows(&mut self, first_row: usize, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write_rows(&mut self, first_row: usize, bytes: &[u8], pool: &Pool) -> Result<()> {
         let (size, panel_lines) = (self.ty.block_bytes, self.panel_lines());
         let row_bytes = self.cols * size;
         if !bytes.len().is_multiple_of(row_bytes) {
@@ -64,13 +65,11 @@ impl Matrix {
         if let Form::F16 = self.ty.form {
             self.is_finite &= bytes.as_chunks::<2>().0.iter().all(|half| half[1] & 0x7c != 0x7c);
         }
-        for (i, row) in bytes.chunks_exact(row_bytes).enumerate() {
-            let panel = (range.start + i / PANEL) * panel_lines;
-            for (k, weight) in row.chunks_exact(size).enumerate() {
-                let (line, byte) = self.place(i % PANEL, k);
-                self.lines[panel + line].0[byte..byte + size].copy_from_slice(weight);
-            }
-        }
+        let to = &mut self.lines[range.start * panel_lines..range.end * panel_lines];
+        fill(to, panel_lines, (bytes, row_bytes), pool, &|panel, rows| match size {
+            2 => pack::<2>(panel, rows, row_bytes),
+            _ => pack::<4>(panel, rows, row_bytes),
+        });
         Ok(())
     }
 
@@ -164,6 +163,16 @@ impl Matrix {
         }
         for (i, sums) in rest.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
             tile(weights, [part(4 * tiles.len() + i)], sums);
+        }
+    }
+}
+
+/// Packs up to eight rows of weights of SIZE bytes as a panel.
+fn pack<const SIZE: usize>(panel: &mut [Line], bytes: &[u8], row_bytes: usize) {
+    for (lane, row) in bytes.chunks_exact(row_bytes).enumerate() {
+        let (line, byte) = (lane * SIZE / 16, lane * SIZE % 16);
+        for (lines, weight) in panel.chunks_exact_mut(SIZE / 2).zip(row.as_chunks::<SIZE>().0) {
+            lines[line].0[byte..byte + SIZE].copy_from_slice(weight);
         }
     }
 }

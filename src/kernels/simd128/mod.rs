@@ -22,15 +22,18 @@ pub mod relaxed;
 mod rms_norm;
 mod rope;
 
+use super::cpu::pool::Pool;
 use super::cpu::{Cache, Cpu, Kernels, Output};
 use super::{Activation, Attention, RopeKind, reference::Scalar};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::{Form, TensorType};
 #[cfg(not(target_feature = "relaxed-simd"))]
 use activation::Quantized;
+use lanes::Line;
 #[cfg(target_feature = "relaxed-simd")]
 use relaxed::{self as codes, Quantized};
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// The SIMD128 backend.
 pub type Simd = Cpu<Simd128>;
@@ -72,10 +75,10 @@ impl Kernels for Simd128 {
         })
     }
 
-    fn write_rows(matrix: &mut Matrix, first_row: usize, bytes: &[u8]) -> Result<()> {
+    fn write_rows(matrix: &mut Matrix, first_row: usize, bytes: &[u8], pool: &Pool) -> Result<()> {
         match matrix {
-            Matrix::Codes(m) => m.write_rows(first_row, bytes),
-            Matrix::Dense(m) => m.write_rows(first_row, bytes),
+            Matrix::Codes(m) => m.write_rows(first_row, bytes, pool),
+            Matrix::Dense(m) => m.write_rows(first_row, bytes, pool),
         }
     }
 
@@ -174,6 +177,26 @@ fn put_rows(sums: &[f32], panel: usize, rows: usize, out: &mut Output<'_>) {
     for (row, sums) in sums.chunks_exact(PANEL).enumerate() {
         out.part(row, columns.clone()).copy_from_slice(&sums[..columns.len()]);
     }
+}
+
+/// Fills panels of `panel_lines` from rows of `row_bytes`, on the threads of a pool: `pack` takes one panel and its rows, fewer
+/// than [`PANEL`] only in the last one of a matrix.
+fn fill(
+    lines: &mut [Line],
+    panel_lines: usize,
+    (bytes, row_bytes): (&[u8], usize),
+    pool: &Pool,
+    pack: &(dyn Fn(&mut [Line], &[u8]) + Sync),
+) {
+    let panels = lines.chunks_exact_mut(panel_lines.max(1)).zip(bytes.chunks(PANEL * row_bytes));
+    let panels: Vec<_> = panels.map(Mutex::new).collect();
+    pool.spread(panels.len(), &|range| {
+        for panel in &panels[range] {
+            // each is taken once
+            let (lines, bytes) = &mut *panel.lock().unwrap_or_else(PoisonError::into_inner);
+            pack(lines, bytes);
+        }
+    });
 }
 
 /// Row ranges that `write_rows` was given, checked: whole panels except at the end.

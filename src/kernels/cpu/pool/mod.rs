@@ -279,6 +279,14 @@ impl Pool {
         }
     }
 
+    /// Calls `work` with ranges that make up 0 .. `units`, on all threads, as a step of its own.
+    pub fn spread(&self, units: usize, work: &(dyn Fn(Range<usize>) + Sync)) {
+        const MANY: usize = 2; // rows: what more than one has all threads
+        self.begin(MANY);
+        self.run(MANY, units, work);
+        self.end();
+    }
+
     /// Calls `work` with ranges that make up 0 .. `units`, on the threads that a step of `n` rows has.
     fn run(&self, n: usize, units: usize, work: &(dyn Fn(Range<usize>) + Sync)) {
         let Some((shared, threads)) = self.helpers(n).filter(|_| units > 1) else { return work(0..units) };

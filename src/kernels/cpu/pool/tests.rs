@@ -55,6 +55,19 @@ fn every_unit_is_done_once_in_every_operation() {
     }
 }
 
+#[test]
+fn every_unit_is_done_once_outside_of_a_step() {
+    for threads in 1..=3 {
+        let native = Native::new(threads);
+        for units in [0, 1, 2, 50] {
+            let counts: Vec<AtomicUsize> = (0..units).map(|_| AtomicUsize::new(0)).collect();
+            native.pool.spread(units, &|part| part.for_each(|i| _ = counts[i].fetch_add(1, SeqCst)));
+            assert!(counts.iter().all(|count| count.load(SeqCst) == 1), "{threads} threads, {units} units");
+            assert!(!native.shared.is_awake.load(SeqCst));
+        }
+    }
+}
+
 /// Works long enough for all threads to come; how many of them did.
 fn threads_of(pool: &Pool, n: usize) -> usize {
     let names = Mutex::new(HashSet::new());

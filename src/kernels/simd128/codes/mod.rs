@@ -10,8 +10,9 @@ mod scales;
 
 use super::activation::Quantized;
 use super::lanes::{Line, line};
-use super::{BLOCK, MAX_ROWS, PANEL, Sums, panels, put_rows};
+use super::{BLOCK, MAX_ROWS, PANEL, Sums, fill, panels, put_rows};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::cpu::pool::Pool;
 use crate::kernels::cpu::{Output, zeroed};
 use crate::quant::{Block, Codes, Form, Scales, TensorType, Values};
 use core::arch::wasm32::u8x16_splat;
@@ -122,23 +123,25 @@ impl Matrix {
         self.layout.head_at(self.cols / BLOCK)
     }
 
-    pub(super) fn write_rows(&mut self, first_row: usize, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write_rows(&mut self, first_row: usize, bytes: &[u8], pool: &Pool) -> Result<()> {
         let row_bytes = self.cols / self.ty.block_len * self.ty.block_bytes;
         let range = panels(first_row, bytes.len() / row_bytes, self.rows)?;
         let panel_lines = self.panel_lines();
         let packer = Packer { codes: self.codes, layout: self.layout };
         let to = &mut self.lines[range.start * panel_lines..range.end * panel_lines];
-        let mut block = Block::default();
-        for (i, row) in bytes.chunks_exact(row_bytes).enumerate() {
-            let panel = &mut to[i / PANEL * panel_lines..][..panel_lines];
-            let parts = self.ty.block_len / BLOCK;
-            for (b, bytes) in row.chunks_exact(self.ty.block_bytes).enumerate() {
-                (self.ty.unpack)(bytes, &mut block);
-                for part in 0..parts {
-                    packer.put(panel, i % PANEL, b * parts + part, &block, part);
+        let ty = self.ty;
+        fill(to, panel_lines, (bytes, row_bytes), pool, &|panel, rows| {
+            let mut block = Block::default();
+            let parts = ty.block_len / BLOCK;
+            for (lane, row) in rows.chunks_exact(row_bytes).enumerate() {
+                for (b, bytes) in row.chunks_exact(ty.block_bytes).enumerate() {
+                    (ty.unpack)(bytes, &mut block);
+                    for part in 0..parts {
+                        packer.put(panel, lane, b * parts + part, &block, part);
+                    }
                 }
             }
-        }
+        });
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! A block is 32 columns of 8 rows, in two quads of 4 rows. A *vector* has 16 codes of a quad: bytes 4r .. 4r + 4 are row r,
 //! columns 4v .. 4v + 4. A plane of B bits holds 8 / B vectors a line. Planes of high bits come before those of low bits.
 
-use super::super::lanes::{Line, line};
+use super::super::lanes::{Line, line, set_line};
 use super::super::{BLOCK, PANEL};
 use core::arch::wasm32::*;
 
@@ -118,17 +118,50 @@ fn bits<const BITS: usize, const SHIFT: usize>(lines: &[Line], quad: usize, vect
     v128_and(moved, u8x16_splat((((1 << BITS) - 1) << SHIFT) as u8))
 }
 
-/// Writes `bits` bits of four codes, columns 4 * vector .. of a lane, in a plane.
-pub(super) fn put(plane: &mut [Line], bits: usize, lane: usize, vector: usize, codes: [u8; 4]) {
-    let (word, shift) = place(bits, lane, vector);
-    let mask = 0x0101_0101 * ((1 << bits) - 1);
-    let bytes = &mut plane[word.0].0[word.1..word.1 + 4];
-    let old = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    let new = old & !(mask << shift) | (u32::from_le_bytes(codes) & mask) << shift;
-    bytes.copy_from_slice(&new.to_le_bytes());
+/// Writes `BITS` bits, from bit `shift` on, of the codes of a block in a plane; `rows` are those of the eight lanes.
+pub(super) fn put<const BITS: u32>(plane: &mut [Line], rows: [&[u8; BLOCK]; PANEL], shift: u32) {
+    for (quad, rows) in rows.as_chunks::<4>().0.iter().enumerate() {
+        let words = rows.map(|row| fold::<BITS>(row, shift));
+        for half in 0..if BITS == 8 { 2 } else { 1 } {
+            let vectors = transposed(words.map(|w| w[half]));
+            for (i, v) in vectors.into_iter().enumerate().take(BITS as usize) {
+                set_line(&mut plane[(4 * half + i) * 2 + quad], v);
+            }
+        }
+    }
 }
 
-/// Reads what [`put`] wrote.
+/// The words of four columns each that a row has in a plane, in order: `BITS` of them count.
+#[inline(always)]
+fn fold<const BITS: u32>(codes: &[u8; BLOCK], shift: u32) -> [v128; 2] {
+    let mask = u8x16_splat(((1u32 << BITS) - 1) as u8);
+    let [low, high] = [0, 16].map(|i| line(&Line(std::array::from_fn(|k| codes[i + k]))));
+    // what crosses a byte's border is masked off
+    let mut words = [low, high].map(|v| v128_and(u16x8_shr(v, shift), mask));
+    let mut bits = BITS;
+    while bits < 8 {
+        let even = i32x4_shuffle::<0, 2, 4, 6>(words[0], words[1]);
+        let odd = i32x4_shuffle::<1, 3, 5, 7>(words[0], words[1]);
+        words = [v128_or(even, u32x4_shl(odd, bits)); 2];
+        bits *= 2;
+    }
+    words
+}
+
+/// Lane i of vector j becomes lane j of vector i.
+#[inline(always)]
+fn transposed([a, b, c, d]: [v128; 4]) -> [v128; 4] {
+    let (ab, cd) = (i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<0, 4, 1, 5>(c, d));
+    let (ab_high, cd_high) = (i32x4_shuffle::<2, 6, 3, 7>(a, b), i32x4_shuffle::<2, 6, 3, 7>(c, d));
+    [
+        i64x2_shuffle::<0, 2>(ab, cd),
+        i64x2_shuffle::<1, 3>(ab, cd),
+        i64x2_shuffle::<0, 2>(ab_high, cd_high),
+        i64x2_shuffle::<1, 3>(ab_high, cd_high),
+    ]
+}
+
+/// Reads four codes that [`put`] wrote, columns 4 * vector .. of a lane.
 pub(super) fn get(plane: &[Line], bits: usize, lane: usize, vector: usize) -> [u8; 4] {
     let (word, shift) = place(bits, lane, vector);
     let mask = ((1u16 << bits) - 1) as u8;

@@ -67,40 +67,50 @@ impl Layout {
         (head, scales, scales + self.scales + block % self.span * self.code_lines())
     }
 
-    /// Writes the 32 columns of part `part` of `from` as block `block` of a panel.
-    pub(super) fn put(&self, panel: &mut [Line], lane: usize, block: usize, from: &Block, part: usize) {
+    /// Writes 32 columns, part `part` of `rows`, one for each lane, as block `block` of a panel.
+    pub(super) fn put(&self, panel: &mut [Line], block: usize, rows: &[Block; PANEL], part: usize) {
         let (head, scales, codes) = self.places(block);
+        self.put_scales(&mut panel[head..codes], scales - head, block, rows, part);
+        let (high, low) = panel[codes..codes + self.code_lines()].split_at_mut(plane_lines(self.high));
+        // INVARIANT: a block has MAX_BLOCK codes, a multiple of 32, and `part` is below that
+        let codes = rows.each_ref().map(|row| &row.codes.as_chunks::<BLOCK>().0[part]);
+        match self.low {
+            2 => put::<2>(low, codes, 0),
+            4 => put::<4>(low, codes, 0),
+            _ => put::<8>(low, codes, 0),
+        }
+        match self.high {
+            0 => {}
+            1 => put::<1>(high, codes, self.low as u32),
+            _ => put::<2>(high, codes, self.low as u32),
+        }
+    }
+
+    /// The scales and minima of a block; `lines` are from the head of its 256 columns on, `first` is the first of its segment.
+    fn put_scales(&self, lines: &mut [Line], first: usize, block: usize, rows: &[Block; PANEL], part: usize) {
         if let Scales::Super { .. } = self.codes.scales {
-            put16(&mut panel[head], lane, half(from.d));
+            put16(&mut lines[0], |lane| half(rows[lane].d));
             if self.codes.has_min {
-                put16(&mut panel[head + 1], lane, half(-from.d_min));
+                put16(&mut lines[1], |lane| half(-rows[lane].d_min));
             }
         }
         for group in 0..self.groups {
             let i = part * self.groups + group;
+            let scales = &mut lines[first..];
             match self.codes.scales {
-                Scales::Half => put16(&mut panel[scales + group], lane, half(from.scales[i])),
-                Scales::Bf16 => put16(&mut panel[scales + group], lane, (from.scales[i].to_bits() >> 16) as u16),
+                Scales::Half => put16(&mut scales[group], |lane| half(rows[lane].scales[i])),
+                Scales::Bf16 => put16(&mut scales[group], |lane| (rows[lane].scales[i].to_bits() >> 16) as u16),
                 Scales::Super { .. } => {
-                    *self.byte(&mut panel[scales..], lane, block, group) = from.group_scales[i] as u8
+                    self.put_bytes(scales, (block, group), |lane| rows[lane].group_scales[i].cast_unsigned());
                 }
             }
-            match self.codes.scales {
-                _ if !self.codes.has_min => {}
-                Scales::Half | Scales::Bf16 => {
-                    put16(&mut panel[scales + self.groups + group], lane, half(from.mins[i]))
-                }
-                Scales::Super { .. } => {
-                    *self.byte(&mut panel[scales + self.groups..], lane, block, group) = from.group_mins[i];
-                }
+            if !self.codes.has_min {
+                continue;
             }
-        }
-        let (high, low) = panel[codes..codes + self.code_lines()].split_at_mut(plane_lines(self.high));
-        let vectors = from.codes[part * BLOCK..][..BLOCK].as_chunks::<4>().0;
-        for (vector, codes) in vectors.iter().enumerate() {
-            put(low, self.low, lane, vector, *codes);
-            if self.high > 0 {
-                put(high, self.high, lane, vector, codes.map(|c| c >> self.low));
+            let mins = &mut lines[first + self.groups..];
+            match self.codes.scales {
+                Scales::Half | Scales::Bf16 => put16(&mut mins[group], |lane| half(rows[lane].mins[i])),
+                Scales::Super { .. } => self.put_bytes(mins, (block, group), |lane| rows[lane].group_mins[i]),
             }
         }
     }
@@ -142,10 +152,12 @@ impl Layout {
         if self.codes.has_min { min() } else { 0.0 }
     }
 
-    /// The byte of a group of a block in the scales or minima of its segment.
-    fn byte<'a>(&self, lines: &'a mut [Line], lane: usize, block: usize, group: usize) -> &'a mut u8 {
+    /// Writes the bytes of a group of a block in the scales or minima of its segment.
+    fn put_bytes(&self, lines: &mut [Line], (block, group): (usize, usize), of: impl Fn(usize) -> u8) {
         let at = block % self.span * self.groups + group;
-        &mut lines[at / 2].0[at % 2 * PANEL + lane]
+        for (lane, byte) in lines[at / 2].0[at % 2 * PANEL..][..PANEL].iter_mut().enumerate() {
+            *byte = of(lane);
+        }
     }
 
     fn read_byte(&self, lines: &[Line], lane: usize, block: usize, group: usize) -> u8 {
@@ -159,13 +171,22 @@ impl Layout {
     }
 }
 
-/// The bits of a half; exact, since the values were halves in the file.
+/// The bits of a half; exact, since the values were halves in the file: the exponent's bias is mended by a multiplication,
+/// which also makes subnormals of those that are.
 fn half(value: f32) -> u16 {
-    half::f16::from_f32(value).to_bits()
+    const BIAS: f32 = f32::from_bits((127 - 112) << 23); // 2^-112
+    if !value.is_finite() {
+        return half::f16::from_f32(value).to_bits();
+    }
+    let bits = (value * BIAS).to_bits();
+    (bits >> 13 & 0x7fff | bits >> 16 & 0x8000) as u16
 }
 
-fn put16(line: &mut Line, lane: usize, bits: u16) {
-    line.0[2 * lane..][..2].copy_from_slice(&bits.to_le_bytes());
+/// Writes 16 bits of each lane.
+fn put16(line: &mut Line, of: impl Fn(usize) -> u16) {
+    for (lane, bytes) in line.0.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        *bytes = of(lane).to_le_bytes();
+    }
 }
 
 fn bits16(line: &Line, lane: usize) -> u16 {

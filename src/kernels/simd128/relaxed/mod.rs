@@ -35,8 +35,9 @@ mod scales;
 pub mod twin;
 
 use super::lanes::{Line, store};
-use super::{BLOCK, MAX_ROWS, PANEL, Sums, panels, put_rows};
+use super::{BLOCK, MAX_ROWS, PANEL, Sums, fill, panels, put_rows};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::cpu::pool::Pool;
 use crate::kernels::cpu::{Output, zeroed};
 use crate::quant::{Block, Codes, Form, Scales, TensorType};
 use accumulation::{Accumulate, Long, Short};
@@ -88,22 +89,13 @@ impl Matrix {
         (self.lines.len() * size_of::<Line>()) as u64
     }
 
-    pub(super) fn write_rows(&mut self, first_row: usize, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write_rows(&mut self, first_row: usize, bytes: &[u8], pool: &Pool) -> Result<()> {
         let row_bytes = self.cols / self.ty.block_len * self.ty.block_bytes;
         let range = panels(first_row, bytes.len() / row_bytes, self.rows)?;
         let panel_lines = self.layout.lines(self.cols);
         let to = &mut self.lines[range.start * panel_lines..range.end * panel_lines];
-        let mut block = Block::default();
-        let parts = self.ty.block_len / BLOCK;
-        for (i, row) in bytes.chunks_exact(row_bytes).enumerate() {
-            let panel = &mut to[i / PANEL * panel_lines..][..panel_lines];
-            for (b, bytes) in row.chunks_exact(self.ty.block_bytes).enumerate() {
-                (self.ty.unpack)(bytes, &mut block);
-                for part in 0..parts {
-                    self.layout.put(panel, i % PANEL, b * parts + part, &block, part);
-                }
-            }
-        }
+        let (ty, layout) = (self.ty, self.layout);
+        fill(to, panel_lines, (bytes, row_bytes), pool, &|panel, rows| pack(ty, layout, panel, (rows, row_bytes)));
         Ok(())
     }
 
@@ -231,6 +223,20 @@ impl Matrix {
                 gemm::multiples::<C, S, A, DEPTH>(&unpacked, some, &x.wide, (i * MOST, blocks), sums);
             }
             put_rows(sums, p, self.rows, out);
+        }
+    }
+}
+
+/// Packs up to eight rows as a panel.
+fn pack(ty: TensorType, layout: Layout, panel: &mut [Line], (bytes, row_bytes): (&[u8], usize)) {
+    let mut rows: [Block; PANEL] = std::array::from_fn(|_| Block::default());
+    let parts = ty.block_len / BLOCK;
+    for b in 0..row_bytes / ty.block_bytes {
+        for (row, bytes) in rows.iter_mut().zip(bytes.chunks_exact(row_bytes)) {
+            (ty.unpack)(&bytes[b * ty.block_bytes..][..ty.block_bytes], row);
+        }
+        for part in 0..parts {
+            layout.put(panel, b * parts + part, &rows, part);
         }
     }
 }

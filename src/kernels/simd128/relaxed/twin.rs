@@ -7,6 +7,7 @@ use super::rule::{self, Rule};
 use super::{BLOCK, Matrix};
 use crate::error::Result;
 use crate::kernels::cpu::Output;
+use crate::kernels::cpu::pool::Pool;
 use crate::quant::{Block, Codes, Form, Scales, TensorType};
 use core::arch::wasm32::{f32x4_extract_lane, f32x4_relaxed_madd, f32x4_splat};
 
@@ -17,7 +18,7 @@ use core::arch::wasm32::{f32x4_extract_lane, f32x4_relaxed_madd, f32x4_splat};
 pub fn products(ty: TensorType, rows: usize, bytes: &[u8], n: usize, x: &[f32]) -> Result<(Vec<f32>, Vec<f32>)> {
     let cols = x.len() / n;
     let mut matrix = Matrix::new(ty, rows, cols)?;
-    matrix.write_rows(0, bytes)?;
+    matrix.write_rows(0, bytes, &Pool::default())?;
     let mut input = super::Quantized::default();
     matrix.prepare(n, x, &mut input);
     let mut out = vec![f32::NAN; n * rows];
