@@ -7,7 +7,7 @@ import { projectRoot } from '../tests/server/serve.mjs';
 import { answered, desktop, loadDefault, openPage, openSite, phone, set } from '../www/test/open.mjs';
 import { liveScreens, screens } from '../www/test/screens.mjs';
 
-const questions = ['What is the capital of France?', 'Write a Python function that adds two numbers.'];
+const questions = ['Show me a hello world program in Python.'];
 
 /** @typedef {import('../www/test/open.mjs').Site} Site */
 
