@@ -4,10 +4,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../tests/server/serve.mjs';
-import { answered, desktop, loadDefault, openPage, openSite, phone } from '../www/test/open.mjs';
+import { answered, desktop, loadDefault, openPage, openSite, phone, set } from '../www/test/open.mjs';
 import { liveScreens, screens } from '../www/test/screens.mjs';
 
-const questions = ['What is the capital of France?', 'Write a Python function that adds two numbers.'];
+const questions = ['Show me a hello world program in Python.'];
 
 /** @typedef {import('../www/test/open.mjs').Site} Site */
 
@@ -15,13 +15,18 @@ const questions = ['What is the capital of France?', 'Write a Python function th
 async function paintChat(site, file) {
   const { page, close } = await openPage(site, { viewport: { width: 1180, height: 760 }, colorScheme: 'light' });
   await loadDefault(page);
+  // a small model may go on for ever: an answer that was cut off is no picture of the page, and says so below
+  await set(page, { 'max-tokens': '240', temperature: '0' });
   for (const [index, question] of questions.entries()) {
     await page.fill('#prompt', question);
     await page.keyboard.press('Enter');
     await answered(page, index + 1);
   }
+  await page.mouse.move(0, 0); // nothing is pointed at
   await page.waitForTimeout(500); // the highlighter may still be on its way
-  console.log((await page.locator('.turn.model .body').allInnerTexts()).join('\n---\n'));
+  console.log((await page.locator('.turn.model').allInnerTexts()).join('\n---\n'));
+  const cut = await page.locator('.turn.model .note', { hasText: 'cut' }).count();
+  if (cut > 0) throw new Error(`${cut} of ${questions.length} answers did not come to their end; choose other questions`);
   await page.screenshot({ path: file });
   console.log(`screenshot: ${file}`);
   await close();

@@ -18,6 +18,9 @@ const advice = {
   network: 'Check the connection and the address, then try again. Models that are on this device load without a connection.',
   storage: 'Free some space: delete a model that you do not need in the library.',
   closed: 'Load the model again.',
+  internal: 'This is a fault of the page. Reload it; if it happens again, report it with the text above.',
+  'invalid-argument': 'Look at the address and at the settings: one of them is not what the engine takes.',
+  'unsupported-option': 'Look at the settings: one of them is not what this model or this device can do.',
   'worker-failed': 'Load the model again; if it happens again, reload the page.',
   'unsupported-environment': 'Use a current Chromium, Firefox or Safari.',
 };

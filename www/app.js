@@ -4,6 +4,7 @@ import { Conversations } from './conversations.js';
 import { setUpDrawer } from './drawer.js';
 import { showInfo } from './gauges.js';
 import { History } from './history.js';
+import { offerCopy } from './keep.js';
 import { Library } from './library.js';
 import { Loading } from './loading.js';
 import { setUpOffline } from './offline.js';
@@ -44,6 +45,7 @@ async function start(source, used) {
   show('chat');
   chat.use(loaded.model, used);
   announce(`${used.name} is ready`);
+  if (!used.source && !used.stored) offerCopy(source, used);
 }
 
 /** @param {UsedModel} used  before, here */

@@ -26,7 +26,7 @@ export function showInfo(info, name, ready) {
     ['Context', `${info.contextLength.toLocaleString('en')} tokens`],
     ['Runs on', `${backendNames[info.backend]}: ${info.device}`],
     ['Kernels', info.kernels],
-    ['CPU threads', `${info.threads}. ${info.threadsReason}`],
+    ['CPU threads', info.threadsReason],
   ];
   if (ready) rows.push(['Loaded', `in ${formatSeconds(ready.loadMs)}${ready.fromCache ? ', from the copy on this device' : ''}`]);
   fillFacts(element('facts', HTMLElement), rows);

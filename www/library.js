@@ -4,7 +4,7 @@ import { formatBytes } from './format.js';
 import { showInspection } from './inspection.js';
 import { element, showError } from './page.js';
 import { recentModels } from './recent.js';
-import { nameOf, sourceOf } from './store.js';
+import { leadsTo, nameOf, sourceOf } from './store.js';
 import { Stored } from './stored.js';
 
 /** @typedef {import('./pagelm.js').ModelSource} ModelSource */
@@ -19,6 +19,8 @@ const fitNames = { fits: 'fits', tight: 'tight', 'too-large': 'too large' };
 export class Library {
   #start;
   #stored;
+  /** Of models that are on this device. @type {Set<string>} */
+  #addresses = new Set();
 
   /** @param {Start} start @param {(used: UsedModel) => void} again  what was used before */
   constructor(start, again) {
@@ -33,7 +35,10 @@ export class Library {
 
   /** What may have changed since it was last looked at. */
   async refresh() {
-    this.#drawRecent(await this.#stored.refresh());
+    const { whole, all } = await this.#stored.refresh();
+    this.#addresses = whole;
+    this.#drawRecent(all);
+    this.#markStored();
   }
 
   async #setUpDefault() {
@@ -88,9 +93,9 @@ export class Library {
     element('inspect', HTMLButtonElement).addEventListener('click', () => withAddress(showInspection));
   }
 
-  /** @param {Set<string>} stored  addresses of models that are on this device */
+  /** @param {Set<string>} stored  addresses of what is on this device, whole or in part */
   #drawRecent(stored) {
-    const recent = recentModels().filter(({ source }) => !stored.has(String(source?.url)));
+    const recent = recentModels().filter(({ source }) => ![...stored].some((address) => leadsTo(source, address)));
     element('recent', HTMLElement).hidden = recent.length === 0;
     element('recent-list', HTMLElement).replaceChildren(...recent.map((used) => {
       const item = document.createElement('li');
@@ -109,6 +114,7 @@ export class Library {
       const families = await (await fetch('./models.json')).json();
       const device = await thisDevice();
       element('catalogue', HTMLElement).replaceChildren(...families.map((family) => this.#family(family, device)));
+      this.#markStored();
     } catch (error) {
       element('catalogue', HTMLElement).textContent = `The list of models did not arrive: ${String(error)}`;
     }
@@ -128,6 +134,17 @@ export class Library {
     return section;
   }
 
+  /** What is on this device needs no guess whether it would fit. */
+  #markStored() {
+    for (const button of element('catalogue', HTMLElement).querySelectorAll('button')) {
+      const { source = '', fit = '' } = button.dataset;
+      const isHere = [...this.#addresses].some((address) => leadsTo({ url: source }, address));
+      button.classList.toggle('here', isHere);
+      const mark = button.querySelector('.fit');
+      if (mark) mark.textContent = isHere ? 'stored' : fit;
+    }
+  }
+
   /** @param {CatalogueFile} file @param {Device} device */
   #file({ name, quantisation, bytes, source }, device) {
     const item = document.createElement('li');
@@ -136,6 +153,8 @@ export class Library {
     button.type = 'button';
     button.append(span('file-name', name), span('file-kind', quantisation), span('file-size', formatBytes(bytes)), span(`fit ${verdict}`, fitNames[verdict]));
     button.title = `It ${why}.`;
+    button.dataset.source = source;
+    button.dataset.fit = fitNames[verdict];
     button.addEventListener('click', () => {
       const used = { name: `${name} ${quantisation}`, source: sourceOf(source) };
       this.#start(used.source, used);

@@ -74,6 +74,17 @@ export function hideNotice() {
   element('notice', HTMLElement).hidden = true;
 }
 
+/** One of the small buttons of a row. @param {string} text @param {string} name  of the row, for who cannot see it @param {() => void} act */
+export function rowButton(text, name, act) {
+  const made = document.createElement('button');
+  made.type = 'button';
+  made.className = 'small';
+  made.textContent = text;
+  made.setAttribute('aria-label', `${text} ${name}`);
+  made.addEventListener('click', act);
+  return made;
+}
+
 /** Fills a definition list. @param {HTMLElement} list @param {[string, string][]} rows */
 export function fillFacts(list, rows) {
   list.replaceChildren(...rows.flatMap(([term, value]) => {

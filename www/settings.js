@@ -63,8 +63,8 @@ export function loadSettings() {
   const options = {};
   const contextLength = numberOf('context-length');
   if (contextLength !== undefined) options.contextLength = contextLength;
-  const token = textOf('hub-token').trim();
-  if (token) options.hub = { token };
+  const [token, baseUrl] = [textOf('hub-token').trim(), textOf('hub-mirror').trim()];
+  if (token || baseUrl) options.hub = { ...(token && { token }), ...(baseUrl && { baseUrl }) };
   return options;
 }
 

@@ -41,6 +41,18 @@ export function sourceOf(text) {
 export const nameOf = (address) => decodeURIComponent(address.split(/[?#]/)[0].split('/').pop() ?? '').replace(/\.gguf$/i, '') || address;
 
 /**
+ * Whether `address`, as the store has it, is where a source leads; the hub may be a mirror of it.
+ * @param {UrlSource | undefined} source @param {string | undefined} address
+ */
+export function leadsTo(source, address) {
+  const url = String(source?.url ?? '');
+  // the revision is what follows the last @
+  const [, repository, file, revision = 'main'] = /^hf:([^/]+\/[^/]+)\/(.+?)(?:@([^@]+))?$/i.exec(url) ?? [];
+  if (!repository) return url === address;
+  return address?.endsWith(`/${repository}/resolve/${encodeURIComponent(revision)}/${file.split('/').map(encodeURIComponent).join('/')}`) ?? false;
+}
+
+/**
  * Whether models may be stored here: the list of them costs a worker, which a first visit need not pay for.
  * @param {number} shellBytes  what the page itself takes at most
  */

@@ -1,15 +1,18 @@
-// The models that are kept on this device: load, keep, check, save and delete them, and how much room they take.
+// The models that are kept on this device: load, keep, check, save and delete them, and how much room they take. Of downloads
+// that were not complete, too: go on with them, or delete them.
 import { formatBytes } from './format.js';
-import { announce, element, showError, showNotice } from './page.js';
+import { announce, element, rowButton as button, showError, showNotice } from './page.js';
 import { download } from './exchange.js';
 import { recentModels } from './recent.js';
-import { mayHaveModels, modelStore, nameOf } from './store.js';
+import { leadsTo, mayHaveModels, modelStore, nameOf } from './store.js';
+import { rowsOf } from './unfinished.js';
 
 /** @typedef {import('./pagelm.js').StoredModelInfo} StoredModelInfo */
 /** @typedef {import('./conversations.js').UsedModel} UsedModel */
+/** @typedef {{ whole: Set<string>, all: Set<string> }} Here  addresses: of models that are here, and of begun downloads as well */
 
 /** The name it was chosen by, or what it calls itself. @param {StoredModelInfo} model */
-const titleOf = ({ facts, sources }) => recentModels().find(({ source }) => source?.url === sources[0])?.name
+const titleOf = ({ facts, sources }) => usedAt(sources[0])?.name
   ?? (facts?.name ? `${facts.name} ${facts.quantisation}` : nameOf(sources[0] ?? '') || 'A model without a name');
 
 /** How to get it again: by its address and hash, which needs no network while it is here; imported ones by their content. @param {StoredModelInfo} model @returns {UsedModel} */
@@ -18,8 +21,12 @@ function usedOf(model) {
   const hashes = model.files.map(({ sha256 }) => sha256);
   const name = titleOf(model);
   if (!/^https?:/.test(url ?? '')) return { name, stored: model.id };
-  return { name, source: others.length ? { url: model.sources, sha256: hashes } : { url, sha256: hashes[0] } };
+  // an address of the hub is kept as it was given: the access token goes with it
+  return { name, source: others.length ? { url: model.sources, sha256: hashes } : { url: usedAt(url)?.source?.url ?? url, sha256: hashes[0] } };
 }
+
+/** What was loaded from there, if that was lately. @param {string | undefined} address */
+const usedAt = (address) => recentModels().find(({ source }) => leadsTo(source, address));
 
 export class Stored {
   #start;
@@ -36,32 +43,40 @@ export class Stored {
     });
   }
 
-  /** What may have changed since it was last looked at. @returns {Promise<Set<string>>} the addresses of what is here */
+  /** What may have changed since it was last looked at. @returns {Promise<Here>} */
   async refresh() {
     try {
-      if (!(await mayHaveModels())) return this.#draw([], undefined);
+      if (recentModels().length === 0 && !(await mayHaveModels())) return this.#draw([], [], undefined);
       const store = await modelStore();
-      const [models, usage] = await Promise.all([store.list(), store.usage()]);
-      return this.#draw(models, usage);
+      const [models, unfinished, usage] = await Promise.all([store.list(), store.unfinished(), store.usage()]);
+      return this.#draw(models, unfinished, usage.isAvailable ? usage : undefined);
     } catch {
       // this browser keeps nothing, or forbids it here: models are loaded anew each time
       element('stored', HTMLElement).hidden = true;
-      return new Set();
+      return { whole: new Set(), all: new Set() };
     }
   }
 
-  /** @param {StoredModelInfo[]} models @param {import('./pagelm.js').StoreUsage | undefined} usage */
-  #draw(models, usage) {
+  /**
+   * @param {StoredModelInfo[]} models @param {import('./pagelm.js').UnfinishedDownload[]} unfinished
+   * @param {import('./pagelm.js').StoreUsage | undefined} usage @returns {Here}
+   */
+  #draw(models, unfinished, usage) {
     element('stored', HTMLElement).hidden = !usage;
-    this.#list.replaceChildren(...models.map((model) => this.#row(model)));
-    if (usage) showUsage(usage);
-    return new Set(models.flatMap(({ sources }) => sources));
+    this.#list.replaceChildren(
+      ...models.map((model) => this.#row(model)),
+      ...rowsOf(unfinished, { used: usedAt, start: this.#start, discard: (ids, name) => this.#discard(ids, name) }),
+    );
+    if (usage) showUsage(usage, unfinished.reduce((sum, { bytes }) => sum + bytes, 0));
+    const whole = new Set(models.flatMap(({ sources }) => sources));
+    return { whole, all: new Set([...whole, ...unfinished.map(({ source }) => source)]) };
   }
 
   /** @param {StoredModelInfo} model */
   #row(model) {
     const name = titleOf(model);
     const item = document.createElement('li');
+    item.dataset.id = model.id;
     const text = document.createElement('span');
     const size = document.createElement('span');
     text.className = 'file-name';
@@ -77,7 +92,7 @@ export class Stored {
       button('Load', name, () => this.#start(usedOf(model))),
       pin,
       button('Check', name, () => this.#check(model, name)),
-      button('Save as file', name, () => this.#save(model, name)),
+      button('Save', name, () => this.#save(model, name)),
       button('Delete', name, () => this.#remove(model, name)),
     );
     item.append(text, size, tools);
@@ -112,38 +127,49 @@ export class Stored {
     });
   }
 
+  /** @param {string[]} ids @param {string} name */
+  #discard(ids, name) {
+    return this.#act(`${name} was not deleted.`, async (store) => {
+      for (const id of ids) await store.discard(id);
+      announce(`What had arrived of ${name} is deleted`);
+    });
+  }
+
   /** @param {string} failure @param {(store: import('./pagelm.js').Models) => Promise<void>} act */
   async #act(failure, act) {
+    const goBack = placeOfFocus(this.#list);
     try {
       await act(await modelStore());
     } catch (error) {
       showError(failure, error);
     }
     await this.refresh();
+    goBack();
   }
 }
 
-/** @param {import('./pagelm.js').StoreUsage} usage */
-function showUsage({ models, modelBytes, unfinishedBytes, quota, usage, persisted }) {
+/** Rows are made anew: the focus goes to the same button of the same row, or to the heading where the row is gone. @param {HTMLElement} list */
+function placeOfFocus(list) {
+  const { activeElement } = document;
+  const row = /** @type {HTMLElement | null | undefined} */ (list.contains(activeElement) ? activeElement?.closest('li') : undefined);
+  const place = [...row?.querySelectorAll('button') ?? []].findIndex((one) => one === activeElement);
+  return () => {
+    if (!row || (document.activeElement && document.activeElement !== document.body)) return;
+    const again = list.querySelector(`[data-id="${CSS.escape(row.dataset.id ?? '')}"]`)?.querySelectorAll('button')[place];
+    (again ?? element('stored-title', HTMLElement)).focus();
+  };
+}
+
+/** @param {import('./pagelm.js').StoreUsage} usage @param {number} unfinishedBytes  that have arrived, without the holes that count as used */
+function showUsage({ models, modelBytes, quota, usage, persisted }, unfinishedBytes) {
   const known = quota !== null && usage !== null;
   const meter = element('space-meter', HTMLMeterElement);
   meter.hidden = !known;
   if (known) meter.value = usage / quota;
   element('space-text', HTMLElement).textContent = [
-    `${models} ${models === 1 ? 'model' : 'models'}, ${formatBytes(modelBytes)}`,
-    unfinishedBytes > 0 && `${formatBytes(unfinishedBytes)} of unfinished downloads, which go on when they are loaded again`,
+    models === 0 ? 'no model' : `${models} ${models === 1 ? 'model' : 'models'}, ${formatBytes(modelBytes)}`,
+    unfinishedBytes > 0 && `${formatBytes(unfinishedBytes)} of unfinished downloads`,
     known && `${formatBytes(usage)} of ${formatBytes(quota)} in use`,
     persisted ? 'the browser keeps them for good' : 'the browser may clear them when the disk is full',
   ].filter(Boolean).join(' · ');
-}
-
-/** @param {string} text @param {string} name  of the model, for who cannot see the row @param {() => void} act */
-function button(text, name, act) {
-  const made = document.createElement('button');
-  made.type = 'button';
-  made.className = 'small';
-  made.textContent = text;
-  made.setAttribute('aria-label', `${text} ${name}`);
-  made.addEventListener('click', act);
-  return made;
 }

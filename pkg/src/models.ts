@@ -3,7 +3,7 @@ import { Connection, type WorkerPort } from './connection.js';
 import { PagelmError } from './errors.js';
 import { checkText, invalid, record } from './options.js';
 import type { StoreAnswers, StoreRequest } from './protocol.js';
-import type { ImportOptions, ModelCheck, Models, StoreUsage, StoredModelInfo, VerifyOptions } from './store-types.js';
+import type { ImportOptions, ModelCheck, Models, StoreUsage, StoredModelInfo, UnfinishedDownload, VerifyOptions } from './store-types.js';
 import type { LoadProgress } from './types.js';
 import { spawnWorker } from './spawn.js';
 
@@ -40,6 +40,14 @@ export class StoredModels implements Models {
 
   async verify(id: string, options?: VerifyOptions): Promise<ModelCheck> {
     return this.#ask({ method: 'verify', id: checkText('id', id) }, listening('verify options', options));
+  }
+
+  unfinished(): Promise<UnfinishedDownload[]> {
+    return this.#ask({ method: 'unfinished' });
+  }
+
+  async discard(id: string): Promise<void> {
+    return this.#ask({ method: 'discard', id: checkText('id', id) });
   }
 
   usage(): Promise<StoreUsage> {

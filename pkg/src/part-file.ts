@@ -162,9 +162,15 @@ function isSame(a: Identity, b: Identity): boolean {
   return a.sha256 !== null && a.sha256 === b.sha256;
 }
 
-/** Whether a journal speaks of any bytes. */
-export function hasBytes(records: readonly unknown[]): boolean {
-  return (records as LogRecord[]).some((record) => 'has' in record);
+/** What a journal says of an unfinished file: what it is of, and how many bytes of it are there. Without the first nothing can go on with it. */
+export function progressIn(records: readonly unknown[]): { identity: Identity | undefined; bytes: number } {
+  let identity: Identity | undefined;
+  let ranges: Range[] = [];
+  for (const record of records as LogRecord[]) {
+    if ('is' in record) identity = record.is;
+    else if ('has' in record) for (const [start, end] of record.has) ranges = withRange(ranges, { start, end });
+  }
+  return { identity, bytes: bytesIn(ranges) };
 }
 
 /** What a journal says of a complete file that has not found its place yet, if it does. */

@@ -4,7 +4,7 @@
  */
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
-import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './store-types.js';
+import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo, UnfinishedDownload } from './store-types.js';
 import type { FinishReason, GpuCounters, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, ToolCall, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
@@ -82,6 +82,8 @@ export type StoreRequest =
   | { method: 'remove'; id: string }
   | { method: 'pin'; id: string; pinned: boolean }
   | { method: 'verify'; id: string }
+  | { method: 'unfinished' }
+  | { method: 'discard'; id: string }
   | { method: 'usage' }
   | { method: 'export'; id: string }
   | { method: 'import'; blobs: Blob[]; names: string[] };
@@ -92,6 +94,8 @@ export interface StoreAnswers {
   remove: void;
   pin: StoredModelInfo;
   verify: ModelCheck;
+  unfinished: UnfinishedDownload[];
+  discard: void;
   usage: StoreUsage;
   export: Blob[];
   import: StoredModelInfo;

@@ -4,12 +4,12 @@ import type { EngineModule } from './engine.js';
 import { PagelmError } from './errors.js';
 import { nameOf } from './directory.js';
 import { withIndex } from './index-journal.js';
-import { type Release, takeLock } from './locks.js';
 import type { Progress } from './progress.js';
 import type { StoreAnswers, StoreRequest } from './protocol.js';
-import { Store, roomLeft, storageError, useLock } from './store.js';
+import { Store, roomLeft, storageError } from './store.js';
 import type { StoreIndex, StoredFile, StoredModel } from './store-index.js';
 import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo } from './store-types.js';
+import { discardUnfinished, listUnfinished, unfinishedParts } from './unfinished.js';
 
 export interface StoreContext {
   /** The engine, when it is needed: it hashes. */
@@ -45,6 +45,8 @@ const methods: Methods = {
   remove: async (store, { id }) => {
     await removeModel(store, id);
   },
+  unfinished: (store) => listUnfinished(store),
+  discard: (store, { id }) => discardUnfinished(store, id),
   usage: (store) => usageOf(store),
   verify: verifyModel,
   export: exportModel,
@@ -52,8 +54,9 @@ const methods: Methods = {
 };
 
 /** What browsers without a store answer. */
-const nothing: Pick<StoreAnswers, 'list' | 'usage'> = {
+const nothing: Pick<StoreAnswers, 'list' | 'unfinished' | 'usage'> = {
   list: [],
+  unfinished: [],
   usage: { isAvailable: false, models: 0, modelBytes: 0, unfinishedBytes: 0, quota: null, usage: null, persisted: false },
 };
 
@@ -74,24 +77,7 @@ function known(index: StoreIndex, id: string): StoredModel {
  */
 export async function removeModel(store: Store, id: string): Promise<number> {
   const files = await withIndex(store.directory, (index) => index.ownFiles(known(index, id)));
-  return removeFiles(store, files, id);
-}
-
-/** The index first: files without an entry are swept up, an entry without its file would be a promise. */
-async function removeFiles(store: Store, files: readonly StoredFile[], id: string | undefined): Promise<number> {
-  const locks: Release[] = [];
-  try {
-    for (const { sha256 } of files) {
-      const release = await takeLock(useLock(sha256), { ifAvailable: true });
-      if (release === undefined) throw new PagelmError('storage', `The model ${id ?? sha256} is being read by a tab of this site; try again when it has loaded.`);
-      locks.push(release);
-    }
-    await withIndex(store.directory, (_, append) => append(...(id === undefined ? [] : [{ removed: id }]), ...files.map(({ sha256 }) => ({ gone: sha256 }))));
-    for (const { name } of files) await store.directory.remove(name);
-    return files.reduce((sum, { bytes }) => sum + bytes, 0);
-  } finally {
-    for (const release of locks) await release();
-  }
+  return store.removeFiles(files, id);
 }
 
 async function usageOf(store: Store): Promise<StoreUsage> {
@@ -105,16 +91,6 @@ async function usageOf(store: Store): Promise<StoreUsage> {
 }
 
 const sum = (files: readonly { bytes: number }[]) => files.reduce((total, { bytes }) => total + bytes, 0);
-
-async function unfinishedParts(store: Store): Promise<{ key: string; bytes: number; at: number }[]> {
-  const placed = await withIndex(store.directory, (index) => new Set(Array.from(index.files.values(), ({ name }) => name)));
-  const parts = [];
-  for (const name of await store.directory.names()) {
-    const file = name.endsWith('.part') && !placed.has(name) ? await store.directory.file(name) : undefined;
-    if (file !== undefined) parts.push({ key: name.slice(0, -'.part'.length), bytes: file.size, at: file.lastModified });
-  }
-  return parts;
-}
 
 async function verifyModel(store: Store, { id }: { id: string }, { engine, progress, signal }: StoreContext): Promise<ModelCheck> {
   const { Hasher } = await engine();
@@ -145,7 +121,7 @@ async function verifyModel(store: Store, { id }: { id: string }, { engine, progr
       await stored.release();
     }
   }
-  if (bad.length > 0) await removeFiles(store, bad, undefined);
+  if (bad.length > 0) await store.removeFiles(bad);
   return { id: model.id, ok: bad.length === 0 && files.length === model.files.length, bad: bad.map(({ sha256 }) => sha256) };
 }
 
@@ -234,7 +210,7 @@ export async function makeRoom(store: Store, bytes: number, keep: string, tell: 
   }
   for (const file of loose) {
     if (lack <= 0) return;
-    lack -= await removeFiles(store, [file], undefined).catch(() => 0);
+    lack -= await store.removeFiles([file]).catch(() => 0);
   }
   for (const { model } of models) {
     if (lack <= 0) return;

@@ -69,6 +69,11 @@ export class StoreIndex {
     return hash === undefined ? undefined : this.files.get(hash);
   }
 
+  /** Where the file with this hash was got from. */
+  addressOf(sha256: string): string | undefined {
+    return [...this.addresses].find(([, hash]) => hash === sha256)?.[0];
+  }
+
   bytesOf(model: StoredModel): number {
     return model.files.reduce((sum, sha256) => sum + (this.files.get(sha256)?.bytes ?? 0), 0);
   }

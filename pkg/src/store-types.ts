@@ -3,7 +3,7 @@ import type { LoadProgress } from './types.js';
 
 /**
  * The models that are stored on this device, in the origin private file system, by the content of their files. Each method fails
- * with `storage` where there is none (except `list` and `usage`, which then are empty), and with `invalid-argument` for an id that is not there.
+ * with `storage` where there is none (except `list`, `unfinished` and `usage`, which then are empty), and with `invalid-argument` for an id that is not there.
  *
  * ```js
  * import { load, models } from 'pagelm';
@@ -21,6 +21,10 @@ export interface Models {
   pin(id: string, pinned?: boolean): Promise<StoredModelInfo>;
   /** Reads and hashes it. Files that are not what they should be are removed: the next load gets them again. */
   verify(id: string, options?: VerifyOptions): Promise<ModelCheck>;
+  /** Downloads that are not complete, the last changed first. `load` with the same source goes on with one. */
+  unfinished(): Promise<UnfinishedDownload[]>;
+  /** Removes an unfinished download. Fails with `storage` while a tab is downloading it. */
+  discard(id: string): Promise<void>;
   usage(): Promise<StoreUsage>;
   /** Its files, which `load` takes. Their bytes stay on the disk until they are read. */
   export(id: string): Promise<Blob[]>;
@@ -52,6 +56,21 @@ export interface StoredModelInfo {
   pinned: boolean;
   /** What the model says of itself, as in `ModelInfo`; null until it was first loaded. */
   facts: { architecture: string; name: string; parameters: number; quantisation: string } | null;
+}
+
+/** A file on its way into the store, or one that has arrived while others of its split model have not. Counts in bytes. */
+export interface UnfinishedDownload {
+  /** For {@link Models.discard}. */
+  id: string;
+  /** Where it is from, as an absolute address. */
+  source: string;
+  /** How many have arrived. */
+  bytes: number;
+  total: number;
+  /** Milliseconds since 1970. */
+  changedAt: number;
+  /** Whether a tab is downloading it now. */
+  isActive: boolean;
 }
 
 export interface ModelCheck {

@@ -14,7 +14,7 @@ import { PagelmError } from './errors.js';
 import { withIndex } from './index-journal.js';
 import { parseJournal } from './journal.js';
 import { type Release, takeLock } from './locks.js';
-import { PartFile, hasBytes, sealedIn } from './part-file.js';
+import { PartFile, progressIn, sealedIn } from './part-file.js';
 import type { LoadSettings, RemotePart } from './protocol.js';
 import type { StoredFile, StoredModel } from './store-index.js';
 import { channelOf } from './tally.js';
@@ -136,7 +136,10 @@ export class Store {
     }
     const { records } = parseJournal(new Uint8Array(await log.arrayBuffer()));
     const sealed = sealedIn(records);
-    if (sealed === undefined) return hasBytes(records) ? undefined : this.#dropPart(key);
+    if (sealed === undefined) {
+      const { identity, bytes } = progressIn(records);
+      return identity !== undefined && bytes > 0 ? undefined : this.#dropPart(key);
+    }
     const { sha256, identity } = sealed;
     const sizes = await Promise.all([`${key}.part`, sha256].map(async (name) => (await this.directory.file(name))?.size));
     if (sizes.includes(identity.total)) await this.#place(key, identity.url, sha256, identity.total);
@@ -189,6 +192,27 @@ export class Store {
       const known = index.models.get(id);
       if (known !== undefined && JSON.stringify(known.facts) !== JSON.stringify(facts)) append({ facts, of: id });
     });
+  }
+
+  /**
+   * Removes complete files, and the model `id` with them. The index first: files without an entry are swept up, an entry
+   * without its file would be a promise. Returns how many bytes that gives back.
+   * @throws {PagelmError} `storage` while a tab reads one of them
+   */
+  async removeFiles(files: readonly StoredFile[], id?: string): Promise<number> {
+    const locks: Release[] = [];
+    try {
+      for (const { sha256 } of files) {
+        const release = await takeLock(useLock(sha256), { ifAvailable: true });
+        if (release === undefined) throw new PagelmError('storage', `The model ${id ?? sha256} is being read by a tab of this site; try again when it has loaded.`);
+        locks.push(release);
+      }
+      await withIndex(this.directory, (_, append) => append(...(id === undefined ? [] : [{ removed: id }]), ...files.map(({ sha256 }) => ({ gone: sha256 }))));
+      for (const { name } of files) await this.directory.remove(name);
+      return files.reduce((sum, { bytes }) => sum + bytes, 0);
+    } finally {
+      for (const release of locks) await release();
+    }
   }
 
   /** Removes an unfinished download, unless a tab works at it. */

@@ -98,7 +98,7 @@ class FakeFileHandle {
   }
 
   async getFile() {
-    return new File([this.#file.bytes], this.#name);
+    return new File([this.#file.bytes], this.#name, { lastModified: this.#file.changedAt ?? 0 });
   }
 
   async move(name) {
@@ -124,6 +124,7 @@ class FakeFileHandle {
         const kept = isLast ? bytes.subarray(0, bytes.length / 2) : bytes;
         if (at + kept.length > file.bytes.length) resize(at + kept.length);
         file.bytes.set(kept, at);
+        file.changedAt = Date.now();
         disk.step();
         return bytes.length;
       },

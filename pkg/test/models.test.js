@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
+import { lineOf } from '../dist/journal.js';
 import { Progress } from '../dist/progress.js';
 import { openSource } from '../dist/source.js';
 import { answerStore } from '../dist/store-calls.js';
@@ -12,7 +13,7 @@ const KIB = 1024;
 const fileOf = (seed) => Uint8Array.from({ length: 100 * KIB }, (_, i) => (i * seed) & 255);
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const paths = { '/a': fileOf(3), '/b': fileOf(5), '/c': fileOf(7), '/large': Uint8Array.from({ length: 250 * KIB }, (_, i) => i >> 8), '/x1': fileOf(11), '/x2': fileOf(13) };
-let server, base;
+let server, base, asked = 0;
 
 class Hasher {
   #hash = createHash('sha256');
@@ -23,6 +24,7 @@ class Hasher {
 
 before(async () => {
   server = createServer((request, response) => {
+    asked += 1;
     const bytes = paths[request.url];
     const [start, end] = request.headers.range.match(/\d+/g).map(Number);
     const part = bytes.subarray(start, end + 1);
@@ -33,8 +35,8 @@ before(async () => {
 });
 after(() => { server.closeAllConnections(); server.close(); });
 
-async function load(names, { evict, onEvent, stop = false } = {}) {
-  const parts = names.map((path) => ({ url: base + path }));
+async function load(names, { evict, onEvent, stop = false, hash } = {}) {
+  const parts = names.map((path) => ({ url: base + path, ...(hash && { sha256: hash }) }));
   const signal = new AbortController().signal;
   const stream = await openSource({ kind: 'urls', parts }, { cache: 'opfs', ...(evict && { evict }), download: { connections: 2, retries: 0, stallMs: 5000 } }, { wasm: { Hasher }, progress: new Progress(() => {}), emit: onEvent, signal });
   if (!stop) for await (const _ of stream.pieces()) ; // read to its end
@@ -90,6 +92,74 @@ test('usage: models, what is unfinished, the quota', async () => {
   const usage = await ask('usage');
   assert.deepEqual([usage.models, usage.modelBytes, usage.unfinishedBytes, usage.persisted], [1, 100 * KIB, 100 * KIB, true]);
   assert.equal(usage.usage, disk.usage());
+});
+
+test('unfinished: where from and how much; discarded one by one, and fetched again from the beginning', async () => {
+  const disk = start();
+  await load(['/a']);
+  await load(['/b'], { stop: true });
+  await pause();
+  await load(['/c'], { stop: true });
+  const found = await ask('unfinished');
+  assert.deepEqual(found.map(({ source, bytes, total, isActive }) => [source, bytes, total, isActive]), ['/c', '/b'].map((path) => [base + path, 100 * KIB, 100 * KIB, false]));
+  assert.ok(found.every(({ changedAt }) => Date.now() - changedAt < 10_000));
+  await ask('discard', { id: found[0].id });
+  assert.deepEqual((await ask('unfinished')).map(({ source }) => source), [`${base}/b`]);
+  assert.deepEqual([await ids(), disk.files.size], [[a], 5]);
+  await assert.rejects(ask('discard', { id: found[0].id }), { code: 'invalid-argument' });
+  await assert.rejects(ask('discard', { id: a }), { code: 'invalid-argument' });
+  await load(['/c']);
+  assert.deepEqual(await ids(), [c, a]);
+});
+
+test('unfinished: what a tab works at is told and stays', async () => {
+  start();
+  await load(['/b'], { stop: true });
+  const [{ id }] = await ask('unfinished');
+  await navigator.locks.request(`pagelm:part:${id}`, async () => {
+    assert.equal((await ask('unfinished'))[0].isActive, true);
+    await assert.rejects(ask('discard', { id }), (error) => error.code === 'storage' && /goes on in a tab/.test(error.message));
+  });
+  await ask('discard', { id });
+  assert.deepEqual(await ask('unfinished'), []);
+});
+
+test('unfinished: a complete file of a split model that is not complete', async () => {
+  const disk = start();
+  await load(['/x1', '/x2']);
+  disk.files.delete(sha256(paths['/x1']));
+  await load(['/x1', '/x2'], { stop: true }); // the store forgets the model with the file that is gone
+  const x2 = (await ask('unfinished')).find(({ id }) => id === sha256(paths['/x2']));
+  assert.deepEqual([x2?.source, x2?.bytes, x2?.isActive], [`${base}/x2`, 100 * KIB, false]);
+  await ask('discard', { id: x2.id });
+  assert.equal(disk.files.has(x2.id), false);
+});
+
+test('unfinished: bytes that do not say what they are of are of no use, and go', async () => {
+  const disk = start();
+  disk.files.set('k.part', { bytes: new Uint8Array(100), open: false });
+  disk.files.set('k.log', { bytes: new TextEncoder().encode(lineOf({ has: [[0, 100]] })), open: false });
+  assert.deepEqual(await ask('unfinished'), []);
+  assert.deepEqual([...disk.files.keys()].filter((name) => name.startsWith('k.')), []);
+});
+
+test('versions of one address lie side by side: the newer by its hash, and back without a request', async () => {
+  start();
+  const [older, newer] = [fileOf(17), fileOf(19)];
+  for (const version of [older, newer]) {
+    paths['/v'] = version;
+    await load(['/v'], { hash: sha256(version) });
+  }
+  assert.deepEqual((await ids()).toSorted(), [older, newer].map(sha256).toSorted());
+  asked = 0;
+  for (const version of [older, newer, older]) {
+    await pause();
+    await load(['/v'], { hash: sha256(version) });
+    assert.equal((await ids())[0], sha256(version), 'the one that was asked for is the last used');
+  }
+  assert.equal(asked, 0);
+  await ask('remove', { id: sha256(newer) });
+  assert.deepEqual(await ids(), [sha256(older)]);
 });
 
 test('verify: bytes that have changed are noticed and removed', async () => {

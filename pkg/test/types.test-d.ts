@@ -1,5 +1,5 @@
 /** Checked by `tsc`, never run: what must compile does, and what must not does not. */
-import { type ErrorCode, type Fit, type Generation, type GpuCounters, inspect, type Inspection, load, type LoadEvent, type Model, type ModelInfo, models, PagelmError, type Part, type Result, type StoredModelInfo, type ToolCall } from 'pagelm';
+import { type ErrorCode, type Fit, type Generation, type GpuCounters, inspect, type Inspection, load, type LoadEvent, type Model, type ModelInfo, models, PagelmError, type Part, type Result, type StoredModelInfo, type ToolCall, type UnfinishedDownload } from 'pagelm';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<_ extends true>(): void {}
@@ -42,6 +42,7 @@ load('model.gguf', { download: { speed: 1 } });
 
 // what is stored
 same<Equal<ReturnType<typeof models.list>, Promise<StoredModelInfo[]>>>();
+same<Equal<ReturnType<typeof models.unfinished>, Promise<UnfinishedDownload[]>>>();
 same<Equal<ReturnType<typeof models.export>, Promise<Blob[]>>>();
 models.export('id').then((files) => load(files));
 models.import([new File([], 'a')], { signal: new AbortController().signal, onProgress: ({ loaded }) => { same<Equal<typeof loaded, number>>(); } });

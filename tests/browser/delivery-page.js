@@ -1,5 +1,5 @@
 // Runs in the page: what the table of delivery faults does besides loading.
-import { load } from '/pkg/dist/index.js';
+import { load, models } from '/pkg/dist/index.js';
 import { attempt } from './loading-page.js';
 
 const folder = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('pagelm', { create: true });
@@ -50,6 +50,13 @@ export async function abortAt({ source, options, bytes }) {
   const onProgress = (/** @type {any} */ { type, loaded }) => { if (type === 'download' && loaded >= bytes) controller.abort(); };
   const error = await load(source, { ...options, onProgress, signal: controller.signal }).then(() => undefined, (reason) => reason);
   return { error: error && { code: error.code, message: error.message } };
+}
+
+/** What the store tells of unfinished downloads, before and after one of them is discarded. */
+export async function discardOne() {
+  const before = await models.unfinished();
+  await models.discard(before[0]?.id ?? '');
+  return { before, after: await models.unfinished() };
 }
 
 /** @param {any} wanted */

@@ -149,6 +149,17 @@ for (const engine of /** @type {const} */ (['chromium', 'firefox', 'webkit'])) {
     const rows = [...network.filter((_, index) => index % every === 0), ...(engine === 'webkit' ? [] : storage)];
     for (const row of rows) test(row.name, () => check(row));
 
+    test('an unfinished download is told of, and discarded', { skip: engine === 'webkit' }, async () => {
+      inject({ name: 'x', faults: [{ delayMs: 50 }], outcome: 'aborted' });
+      await page('abortAt', { ...wantedBy({ name: 'x', outcome: 'aborted' }), bytes: 3e6 });
+      const { before, after } = await page('discardOne', {});
+      assert.deepEqual([before.length, after.length], [1, 0]);
+      const { source, bytes, total, isActive } = before[0];
+      assert.deepEqual([source, total, isActive], [session.origin + path, model.size, false]);
+      assert.ok(bytes >= 3e6 && bytes < total, `${bytes} of ${total} bytes`);
+      assert.deepEqual(await page('inventory', {}), { files: 0, wrong: [], rest: [] });
+    });
+
     test('the check of outcomes can fail', async () => {
       await assert.rejects(check({ name: 'x', faults: [{ status: 404 }], outcome: 'loads' }));
       await assert.rejects(check({ name: 'x', outcome: 'network' }));

@@ -142,8 +142,13 @@ describe('the chat page', () => {
     await page.check('[name=backend][value=cpu]');
     await page.setInputFiles('#file', modelFile);
     await page.waitForSelector('#prompt:visible', { timeout: patience });
+    await page.click('#notice-action'); // it is offered for some seconds only
     await page.click('#about summary');
     assert.match(await page.innerText('#facts'), /llama/);
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => /is kept/.test(document.querySelector('#notice-text')?.textContent ?? ''), undefined, { timeout: patience });
+    await page.click('#change-model');
+    await page.waitForSelector('#stored-list li');
     assert.deepEqual(opened.complaints, []);
   });
 

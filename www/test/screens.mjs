@@ -18,10 +18,13 @@ export const screens = [
     await page.click('#load-default');
     await page.waitForFunction(() => /left$/.test(document.querySelector('#pace')?.textContent ?? ''));
   }],
-  ['chat', async (page, site) => {
+  ['unfinished', async (page, site) => {
     await page.click('#cancel');
-    await page.waitForSelector('#load-default:visible');
+    await page.waitForSelector('#stored-list .unfinished');
     site.server.faults.length = 0;
+    await page.locator('#stored').scrollIntoViewIfNeeded();
+  }],
+  ['chat', async (page) => {
     await page.setInputFiles('#import', conversations);
     await page.waitForSelector('#conversations li', { state: 'attached' });
     await page.click('#notice-close');
