@@ -1,8 +1,10 @@
 /** In the worker: how many threads generate a token fastest. Each costs some microseconds an operation, so fewer may win. */
 import type { Engine, Step } from './engine.js';
 
-/** Tokens that are measured with each number of threads, after one that is not. */
-const MEASURED = 3;
+/** Tokens before any is measured: until then the browser runs code that it has not optimised yet. */
+const WARM_UP = 8;
+/** Tokens that are measured with each number of threads, in turn, so that what gets faster or slower meanwhile does so for all. */
+const ROUNDS = 4;
 /** Fewer threads have to be faster by this much to be taken. */
 const GAIN = 1.05;
 
@@ -13,31 +15,40 @@ export function candidates(threads: number): number[] {
 
 /** The search itself, fed with times. */
 export class Tuning {
-  readonly #left: number[];
-  #best: { threads: number; ms: number } | undefined;
-  #times: number[] = [];
+  readonly #candidates: number[];
+  /** Of each candidate, in milliseconds. */
+  readonly #least: number[];
+  /** Tokens so far. */
+  #tokens = 0;
 
   constructor(threads: number) {
-    this.#left = candidates(threads);
+    this.#candidates = candidates(threads);
+    this.#least = this.#candidates.map(() => Infinity);
   }
 
   /** What to use now. */
   get threads(): number {
-    return this.#left[0] ?? this.#best?.threads ?? 1;
+    const at = this.isDone ? this.#best() : this.#turn;
+    return this.#candidates[at] as number;
   }
 
   get isDone(): boolean {
-    return this.#left.length === 0;
+    return this.#tokens >= WARM_UP + ROUNDS * this.#candidates.length;
   }
 
   /** A token took `ms` with {@link Tuning.threads}. */
   add(ms: number): void {
-    if (this.isDone || this.#times.push(ms) <= MEASURED) return;
-    const least = Math.min(...this.#times.slice(1));
-    this.#times = [];
-    const [threads = 1] = this.#left.splice(0, 1);
-    if (this.#best === undefined || least * GAIN < this.#best.ms) this.#best = { threads, ms: least };
-    else this.#left.length = 0; // still fewer are slower still
+    if (this.isDone) return;
+    if (this.#tokens >= WARM_UP) this.#least[this.#turn] = Math.min(ms, this.#least[this.#turn] as number);
+    this.#tokens += 1;
+  }
+
+  get #turn(): number {
+    return this.#tokens < WARM_UP ? 0 : (this.#tokens - WARM_UP) % this.#candidates.length;
+  }
+
+  #best(): number {
+    return this.#least.reduce((best, ms, at) => (ms * GAIN < (this.#least[best] as number) ? at : best), 0);
   }
 }
 
