@@ -1,8 +1,11 @@
 /** In the worker: how many threads generate a token fastest. Each costs some microseconds an operation, so fewer may win. */
 import type { Engine, Step } from './engine.js';
 
-/** Tokens before any is measured: until then the browser runs code that it has not optimised yet. */
-const WARM_UP = 8;
+/**
+ * Tokens, and milliseconds of them, before any is measured: until then the browser runs code that it has not optimised yet, and is
+ * busy optimising it on what should be one of the threads' cores.
+ */
+const WARM_UP = { tokens: 8, ms: 500 };
 /** Tokens that are measured with each number of threads, in turn, so that what gets faster or slower meanwhile does so for all. */
 const ROUNDS = 4;
 /** Fewer threads have to be faster by this much to be taken. */
@@ -18,8 +21,9 @@ export class Tuning {
   readonly #candidates: number[];
   /** Of each candidate, in milliseconds. */
   readonly #least: number[];
-  /** Tokens so far. */
-  #tokens = 0;
+  /** What is left of {@link WARM_UP}. */
+  readonly #cold = { ...WARM_UP };
+  #measured = 0;
 
   constructor(threads: number) {
     this.#candidates = candidates(threads);
@@ -28,23 +32,26 @@ export class Tuning {
 
   /** What to use now. */
   get threads(): number {
-    const at = this.isDone ? this.#best() : this.#turn;
-    return this.#candidates[at] as number;
+    return this.#candidates[this.isDone ? this.#best() : this.#turn] as number;
   }
 
   get isDone(): boolean {
-    return this.#tokens >= WARM_UP + ROUNDS * this.#candidates.length;
+    return this.#measured >= ROUNDS * this.#candidates.length;
   }
 
   /** A token took `ms` with {@link Tuning.threads}. */
   add(ms: number): void {
-    if (this.isDone) return;
-    if (this.#tokens >= WARM_UP) this.#least[this.#turn] = Math.min(ms, this.#least[this.#turn] as number);
-    this.#tokens += 1;
+    if (this.#cold.tokens > 0 || this.#cold.ms > 0) {
+      this.#cold.tokens -= 1;
+      this.#cold.ms -= ms;
+    } else if (!this.isDone) {
+      this.#least[this.#turn] = Math.min(ms, this.#least[this.#turn] as number);
+      this.#measured += 1;
+    }
   }
 
   get #turn(): number {
-    return this.#tokens < WARM_UP ? 0 : (this.#tokens - WARM_UP) % this.#candidates.length;
+    return this.#measured % this.#candidates.length;
   }
 
   #best(): number {

@@ -12,7 +12,7 @@ function found(threads, msOf) {
   const tuning = new Tuning(threads);
   let tokens = 0;
   for (; !tuning.isDone; tokens += 1) tuning.add(msOf(tuning.threads, tokens));
-  assert.ok(tokens <= 24, `${tokens} tokens`);
+  assert.ok(tokens <= 200, `${tokens} tokens`);
   return tuning.threads;
 }
 
@@ -24,7 +24,7 @@ test('all threads when each helps, fewer when they hinder', () => {
 });
 
 test('a single slow token decides nothing', () => {
-  assert.equal(found(2, (n, token) => (token === 10 ? 100 : 12 / n)), 2);
+  assert.equal(found(2, (n, token) => (token === 84 ? 100 : 12 / n)), 2);
 });
 
 test('code that gets faster all the while is no merit of fewer threads', () => {
@@ -38,7 +38,7 @@ test('tokens are timed, prompts are not', async () => {
   const steps = [];
   const costs = { prefill: 500, token: 0, finish: 0 };
   const kinds = ['prefill', ...Array(5).fill('token'), 'finish', 'prefill', ...Array(15).fill('token'), 'finish'];
-  const engine = { step: async () => { const type = kinds.shift(); steps.push(threads); now += type === 'token' ? 10 * threads : costs[type]; return { type }; } };
+  const engine = { step: async () => { const type = kinds.shift(); steps.push(threads); now += type === 'token' ? 50 * threads : costs[type]; return { type }; } };
   const plain = engine.step;
   tune(engine, 2, (count) => { threads = count; }, () => now);
   while (kinds.length > 0) await engine.step();
