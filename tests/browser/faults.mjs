@@ -41,13 +41,13 @@ export function swappedNibble(file, name) {
 }
 
 /**
- * The lowest bit of every scale of a tensor of Q4_0.
- * @param {Buffer} file @param {string} name
+ * A bit of every scale of a tensor of Q4_0, the lowest unless another is given.
+ * @param {Buffer} file @param {string} name @param {number} [bit]  below 8, of the ten of a half's mantissa
  * @returns {Edit[]}
  */
-export function scaleBits(file, name) {
+export function scaleBits(file, name, bit = 0) {
   const { start, blocks } = tensor(file, name);
-  return [{ at: start, xor: 1, step: Q4_0.bytes, count: blocks }];
+  return [{ at: start, xor: 1 << bit, step: Q4_0.bytes, count: blocks }];
 }
 
 /**
