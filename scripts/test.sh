@@ -7,7 +7,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/say.sh"
 
 passed=0 failed=0 skipped=0
-summary=()
+summary=() broken=()
 out=tests/out
 mkdir -p "$out"
 
@@ -56,6 +56,7 @@ stage() { # stage NAME COMMAND...
     f=1
   fi
   ((f)) || echo "$inputs $p $s" >"$proof"
+  ((f)) && broken+=("$name")
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
   summary+=("$(printf '%-10s %5d passed %4d failed %4d skipped  %4d s' "$name" "$p" "$f" "$s" $((SECONDS - start)))")
 }
@@ -80,6 +81,11 @@ if ((${#wanted[@]} == 0)) && ! node scripts/table.mjs | tee "$out/table.txt"; th
   failed=$((failed + 1))
   summary+=('table         is not complete')
 fi
+# what failed and why, once more, at the end where it is looked for
+for name in "${broken[@]}"; do
+  printf '=== %s: what failed\n' "$name"
+  sed -nE '/^✖ failing tests:/,$p; /^failures:/,$p' "$out/$name.log" | head -60
+done
 ((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, ops, browser, bundlers and page"
 printf '%s\n' "${summary[@]}"
 echo

@@ -21,6 +21,15 @@ const seed = Number(process.env.PAGELM_SEED ?? Date.now() % 1e6);
 const model = spread(read(readFileSync(tinyModel('llama-bpe-q4_0-ropefreqs-tied').file)), 5, 20 * 2 ** 20);
 const sha256 = createHash('sha256').update(bytesOf(model, 0, model.size)).digest('hex');
 
+/** @param {number} pid  of a process, or the negative one of a group */
+function isThere(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** A Chromium on `profile` that can be killed. @param {string} profile */
 async function start(profile) {
   const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--remote-debugging-port=0', `--user-data-dir=${profile}`];
@@ -32,6 +41,8 @@ async function start(profile) {
       process.kill(-(/** @type {number} */ (child.pid)), 'SIGKILL');
     } catch { /* it has ended */ }
     await exited;
+    // the others of its group may take a moment longer, and still write to the profile
+    for (let tries = 0; tries < 100 && isThere(-(/** @type {number} */ (child.pid))); tries += 1) await sleep(20);
   };
   try {
     const address = await new Promise((resolve, reject) => {
