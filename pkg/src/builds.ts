@@ -41,10 +41,14 @@ export function chooseBuild(backend: Backend, { kernels = 'auto', threads }: Bui
   return { build: 'threads', threads: count, threadsReason: `${count} threads, because this device runs ${features.cores} at a time.` };
 }
 
-/** The choice after the threads of `choice` could not be started. */
+/** The choice after the build with threads could not be started. */
 export function withoutThreads(choice: BuildChoice, error: unknown): BuildChoice {
-  const why = error instanceof Error ? error.message : String(error);
-  return alone('relaxed', `One thread, because ${choice.threads} cannot be started: ${why.replace(/\.$/, '')}.`);
+  return alone('relaxed', fewerThreads(choice, 1, error instanceof Error ? error.message : String(error)));
+}
+
+/** Why there are only `count` of the threads of `choice`. */
+export function fewerThreads(choice: BuildChoice, count: number, why: string): string {
+  return `${count === 1 ? 'One thread' : `${count} threads`}, because ${choice.threads} cannot be started: ${why.replace(/\.$/, '')}.`;
 }
 
 function alone(build: Build, threadsReason: string): BuildChoice {

@@ -114,8 +114,8 @@ export class Connection {
   }
 
   async #startThreads(message: ThreadsMessage): Promise<void> {
-    const failure = await this.#threads.start(message).then(() => undefined, (error: PagelmError) => error.message);
-    if (this.#ended === undefined) this.#worker.postMessage({ type: 'threads-started', ...(failure !== undefined && { failure }) });
+    const started = await this.#threads.start(message);
+    if (this.#ended === undefined) this.#worker.postMessage({ type: 'threads-started', ...started });
     else this.#threads.end();
   }
 

@@ -1,10 +1,10 @@
 /** In the worker: the builds of the engine, one of which is fetched and started. */
-import { type Build, type BuildChoice, type BuildSettings, chooseBuild, withoutThreads } from './builds.js';
+import { type Build, type BuildChoice, type BuildSettings, chooseBuild, fewerThreads, withoutThreads } from './builds.js';
 import type { Backend, Engine, EngineModule, InitEngine } from './engine.js';
 import { PagelmError } from './errors.js';
 import type { Features } from './features.js';
 import { pickKernels } from './kernels.js';
-import type { ThreadsMessage } from './protocol.js';
+import type { ThreadsMessage, ThreadsStarted } from './protocol.js';
 import { tune } from './tuning.js';
 import initBaseline, * as baseline from './wasm/pagelm.js';
 import initRelaxed, * as relaxed from './wasm/pagelm_relaxed.js';
@@ -18,15 +18,16 @@ const BUILDS: Record<Build, { init: InitEngine; wasm: EngineModule; file: URL }>
   threads: { init: initThreads, wasm: threads, file: new URL('./wasm/pagelm_threads_bg.wasm', import.meta.url) },
 };
 
-/** Has the other threads started. @throws {PagelmError} `worker-failed` when one does not start; then there are none */
-export type StartThreads = (threads: Omit<ThreadsMessage, 'type'>) => Promise<void>;
+/** Has the other threads started; never fails. */
+export type StartThreads = (threads: Omit<ThreadsMessage, 'type'>) => Promise<ThreadsStarted>;
 
 export class Engines {
   readonly #settings: BuildSettings;
   readonly #features: Features;
   readonly #startThreads: StartThreads;
   #threadsReason = '';
-  #threads = 1;
+  /** The threads of the build that was started last, which are starting, or have. */
+  #starting: { choice: BuildChoice; started: Promise<ThreadsStarted> } | undefined;
 
   constructor(settings: BuildSettings, features: Features, startThreads: StartThreads) {
     this.#settings = settings;
@@ -39,9 +40,19 @@ export class Engines {
     return this.#threadsReason;
   }
 
-  /** Lets a model of the build that was started last find out how many of its threads are best for single tokens. */
-  tune(engine: Engine): void {
-    if (this.#threads > 1) tune(engine, this.#threads, threads.setRowThreads);
+  /**
+   * Waits for the other threads, which `engine` has done without so far; it then finds out how many of them are best for
+   * single tokens.
+   */
+  async join(engine: Engine): Promise<void> {
+    if (this.#starting === undefined) return;
+    const { choice, started } = this.#starting;
+    const { threads: count, failure } = await started;
+    if (failure !== undefined) {
+      this.#threadsReason = fewerThreads(choice, count, failure);
+      threads.setThreads(count);
+    }
+    if (count > 1) tune(engine, count, threads.setRowThreads);
   }
 
   /** The build for this backend, running. @throws {PagelmError} `unsupported-environment` */
@@ -64,6 +75,7 @@ export class Engines {
   }
 
   async #startAlone(choice: BuildChoice, backend: Backend): Promise<EngineModule> {
+    this.#starting = undefined;
     await this.#instantiate(choice);
     const { wasm } = BUILDS[choice.build];
     if (backend === 'cpu') pickKernels(wasm, this.#kernels);
@@ -74,13 +86,14 @@ export class Engines {
     return this.#settings.kernels ?? 'auto';
   }
 
+  /** The others come when they can: whatever there is to do is done without them until then. */
   async #startThreaded(choice: BuildChoice): Promise<EngineModule> {
-    if (this.#threads > 1) return threads; // it was asked for before
+    if (this.#starting !== undefined) return threads; // it was asked for before
     const { memory } = await this.#instantiate(choice);
     pickKernels(threads, this.#kernels);
-    await this.#startThreads({ module: threads.compiledModule(), memory, count: choice.threads });
+    const started = this.#startThreads({ module: threads.compiledModule(), memory, count: choice.threads });
+    this.#starting = { choice, started };
     threads.setThreads(choice.threads);
-    this.#threads = choice.threads;
     return threads;
   }
 

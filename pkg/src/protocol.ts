@@ -130,8 +130,8 @@ export type RequestMessage =
 
 export type ToWorker =
   | RequestMessage
-  /** Answers `threads`: all have started, or why not. */
-  | { type: 'threads-started'; failure?: string }
+  /** Answers `threads`. */
+  | ({ type: 'threads-started' } & ThreadsStarted)
   | HelpMessage;
 
 /** The first message of a worker that is to be another thread of an engine, and the only one. */
@@ -151,6 +151,14 @@ export interface ThreadsMessage {
   memory: WebAssembly.Memory;
   /** With the one that asks. */
   count: number;
+}
+
+/** What has become of them. */
+export interface ThreadsStarted {
+  /** How many there are, with the one that asked. */
+  threads: number;
+  /** Why there are no more. */
+  failure?: string;
 }
 
 /** One generated token, with the reasoning, the text and the calls that it made final, which may be none. */

@@ -4,7 +4,7 @@
  */
 import type { WorkerPort } from './connection.js';
 import { PagelmError } from './errors.js';
-import type { HelpMessage, ThreadMessage, ThreadsMessage } from './protocol.js';
+import type { HelpMessage, ThreadMessage, ThreadsMessage, ThreadsStarted } from './protocol.js';
 
 /** How long they may take to start, in milliseconds; a busy device needs some hundreds. */
 const START_MS = 20_000;
@@ -20,16 +20,12 @@ export class Threads {
     this.#onLost = onLost;
   }
 
-  /** Starts all but the first, which is the engine's worker. @throws {PagelmError} `worker-failed` when one does not start; then none is left */
-  async start({ module, memory, count }: ThreadsMessage): Promise<void> {
+  /** Starts all but the first, which is the engine's worker; one that does not start is done without. */
+  async start({ module, memory, count }: ThreadsMessage): Promise<ThreadsStarted> {
     this.end();
-    try {
-      const starting = Array.from({ length: count - 1 }, () => this.#startOne({ type: 'help', module, memory }));
-      await orLate(Promise.all(starting));
-    } catch (cause) {
-      this.end();
-      throw new PagelmError('worker-failed', `a thread did not start (${cause instanceof Error ? cause.message : String(cause)})`, { cause });
-    }
+    const starting = Array.from({ length: count - 1 }, () => this.#startOne({ type: 'help', module, memory }));
+    const failures = (await Promise.allSettled(starting)).flatMap((one) => (one.status === 'rejected' ? [one.reason as Error] : []));
+    return { threads: count - failures.length, ...(failures[0] !== undefined && { failure: failures[0].message }) };
   }
 
   /** Ends them, whatever they are doing. */
@@ -43,14 +39,22 @@ export class Threads {
       const worker = this.#spawn();
       this.#workers.push(worker);
       let hasStarted = false;
+      // One that is late is left alone: it may help by now, and must not be ended in the middle of that.
+      const timer = setTimeout(() => reject(new Error(`no answer within ${START_MS} ms`)), START_MS);
       const fail = (message: string) => {
-        if (!hasStarted) return reject(new Error(message));
-        if (this.#workers.includes(worker)) this.#onLost(new PagelmError('worker-failed', `A thread ended: ${message}`));
+        if (hasStarted) {
+          if (this.#workers.includes(worker)) this.#onLost(new PagelmError('worker-failed', `A thread ended: ${message}`));
+          return;
+        }
+        clearTimeout(timer);
+        worker.terminate();
+        reject(new Error(message));
       };
       worker.addEventListener('message', (event) => {
         const answer = (event as MessageEvent<ThreadMessage>).data;
         if (answer.type === 'failed') return fail(answer.message);
         hasStarted = true;
+        clearTimeout(timer);
         resolve();
       });
       worker.addEventListener('error', (event) => {
@@ -60,12 +64,4 @@ export class Threads {
       worker.postMessage(start);
     });
   }
-}
-
-async function orLate(ready: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${START_MS} ms`)), START_MS);
-  });
-  await Promise.race([ready, late]).finally(() => clearTimeout(timer));
 }

@@ -2,12 +2,11 @@
 import { type Gpu, chooseBackend } from './backend.js';
 import type { EngineModule } from './engine.js';
 import { Engines, type StartThreads } from './engines.js';
-import { PagelmError } from './errors.js';
 import { detectFeatures } from './features.js';
 import { ingest } from './ingest.js';
 import { inspectSource } from './inspection.js';
 import { Progress } from './progress.js';
-import type { FromWorker, ToWorker } from './protocol.js';
+import type { FromWorker, ThreadsStarted, ToWorker } from './protocol.js';
 import { type Jobs, Session } from './session.js';
 import { openSource } from './source.js';
 import { answerStore } from './store-calls.js';
@@ -25,7 +24,7 @@ const loadModel: Jobs['loadModel'] = async ({ source, settings }, emit, signal) 
   const starting = engines.start(choice.backend);
   const [wasm, stream] = await Promise.all([starting, openSource(source, settings, { wasm: starting, progress, emit, signal })]);
   const ingested = await ingest(wasm, stream, settings, choice, progress, signal, (backend) => engines.start(backend));
-  engines.tune(ingested.engine);
+  await engines.join(ingested.engine);
   const info = { ...ingested.engine.info(), backendReason: ingested.choice.reason, threadsReason: engines.threadsReason };
   stream.describe?.(info).catch(() => {}); // the model is ready, whatever the store has to say
   return { engine: ingested.engine, result: { info, fromCache: stream.fromCache, loadMs: performance.now() - started } };
@@ -44,15 +43,15 @@ function singleThreaded(): Promise<EngineModule> {
 
 /** Asks the page for the other threads of the engine. */
 const startThreads: StartThreads = (threads) =>
-  new Promise((resolve, reject) => {
-    onThreadsStarted = (failure) => (failure === undefined ? resolve() : reject(new PagelmError('worker-failed', failure)));
+  new Promise((resolve) => {
+    onThreadsStarted = resolve;
     post({ type: 'threads', ...threads });
   });
-let onThreadsStarted: (failure: string | undefined) => void = () => {};
+let onThreadsStarted: (started: ThreadsStarted) => void = () => {};
 
 const session = new Session(post, { loadModel, inspectModel, askStore });
 scope.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.type === 'help') void serveAsThread(data, (message) => scope.postMessage(message));
-  else if (data.type === 'threads-started') onThreadsStarted(data.failure);
+  else if (data.type === 'threads-started') onThreadsStarted(data);
   else session.receive(data);
 };

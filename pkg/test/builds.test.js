@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseBuild, withoutThreads } from '../dist/builds.js';
+import { chooseBuild, fewerThreads, withoutThreads } from '../dist/builds.js';
 import { detectFeatures } from '../dist/features.js';
 
 const modern = { simd: true, relaxedSimd: true, noThreads: undefined, cores: 4 };
@@ -40,6 +40,11 @@ test('what cannot run is an error', () => {
 test('threads that do not start leave one', () => {
   const choice = withoutThreads(chooseBuild('cpu', {}, modern), new Error('blocked.'));
   assert.deepEqual(choice, { build: 'relaxed', threads: 1, threadsReason: 'One thread, because 4 cannot be started: blocked.' });
+});
+
+test('some threads that do not start leave the others', () => {
+  const choice = chooseBuild('cpu', {}, modern);
+  assert.equal(fewerThreads(choice, 3, 'no room.'), '3 threads, because 4 cannot be started: no room.');
 });
 
 test('features are what the engine validates', () => {

@@ -43,6 +43,25 @@ export async function infoOf({ url, options }) {
   return { info: model.info, cores: navigator.hardwareConcurrency };
 }
 
+/** The threads wait for a word on the channel `go`, which is said when the whole model has been read. @param {Wanted} wanted */
+export async function letGoWhenRead({ url, options }) {
+  const channel = new BroadcastChannel('go');
+  /** @type {string[]} */
+  const order = [];
+  const onProgress = (/** @type {any} */ event) => {
+    if (event.type === 'ready') order.push('ready');
+    else if (event.type === 'upload' && event.loaded === event.total) {
+      order.push('read');
+      // again and again: a thread hears it only once it is there
+      const timer = setInterval(() => (order.includes('ready') ? clearInterval(timer) : channel.postMessage('go')), 20);
+    }
+  };
+  const model = await load(url, { ...base, ...options, onProgress });
+  await bitsOf(model);
+  await model.close();
+  return { info: model.info, order };
+}
+
 /** @param {Wanted} wanted */
 export async function abortAndGoOn({ url, options }) {
   const model = await load(url, { ...base, ...options, contextLength: 2048 });

@@ -101,6 +101,15 @@ for (const engine of engines) {
       assert.match(info.threadsReason, /3 cannot be started.*no room/);
     });
 
+    test('one that is late is waited for when the model has been read, and not before', async (t) => {
+      const late = "await new Promise((go) => { new BroadcastChannel('go').onmessage = go; });";
+      const session = await openAltered('thread.js', 'await init(', `${late} await init(`);
+      t.after(() => session.close());
+      const { info, order } = await ask(session, 'letGoWhenRead', { options: { threads: 2 } });
+      assert.equal(info.threads, 2);
+      assert.deepEqual(order, ['read', 'ready']);
+    });
+
     test('all of them end with the model', async (t) => {
       // a lock is given back when its worker ends, however it ends
       const lock = "await new Promise((held) => navigator.locks.request('thread-' + Math.random(), () => { held(); return new Promise(() => {}); }));";
