@@ -50,8 +50,8 @@ function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: Re
     ...stream,
     async *pieces(room) {
       yield* stream.pieces(room);
-      // Of a model that was there only the time of its last use is noted, which can wait.
-      if (!stream.fromCache) await note();
+      // Of a model that is known only the time of its last use is noted, which can wait.
+      if (files[0]?.beginsModel !== true) await note();
     },
     async describe(info) {
       const id = await note();
@@ -70,7 +70,7 @@ function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: Re
 }
 
 /** A file that the store has, or had in the end. */
-type RemoteOpenFile = OpenFile & { readonly stored: StoredFile | undefined; refuse?(): Promise<void> };
+type RemoteOpenFile = OpenFile & { readonly stored: StoredFile | undefined; readonly beginsModel?: boolean; refuse?(): Promise<void> };
 
 class Opener {
   readonly #source: RemoteSource;
@@ -252,6 +252,7 @@ export function openStored(stored: OpenStored): RemoteOpenFile {
     bytes: stored.file.bytes,
     fromCache: true,
     stored: stored.file,
+    beginsModel: stored.beginsModel,
     head: (bytes) => readBlob(stored.blob, 0, bytes),
     async *pieces(room) {
       yield* (await stored.stream(room)).pieces;

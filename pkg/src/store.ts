@@ -28,6 +28,8 @@ export interface OpenStored {
   stream(room?: Room): Promise<ByteStream>;
   /** It may be removed again. */
   release: Release;
+  /** Whether the index has a model whose first file this is; not so after a crash between the two. */
+  beginsModel: boolean;
 }
 
 /** An unfinished file that nobody else works at. */
@@ -57,16 +59,19 @@ export class Store {
 
   /** The complete file that `part` names, if it is here. */
   async find(part: RemotePart): Promise<OpenStored | undefined> {
-    const file = await withIndex(this.directory, (index) => index.find(part.url, part.sha256));
-    return file && this.openStored(file);
+    const found = await withIndex(this.directory, (index) => {
+      const file = index.find(part.url, part.sha256);
+      return file && { file, beginsModel: index.models.has(file.sha256) };
+    });
+    return found && this.openStored(found.file, found.beginsModel);
   }
 
   /** Undefined, and forgotten, if it is not as the index has it. */
-  async openStored(file: StoredFile): Promise<OpenStored | undefined> {
+  async openStored(file: StoredFile, beginsModel = false): Promise<OpenStored | undefined> {
     const release = (await takeLock(useLock(file.sha256), { mode: 'shared' })) as Release;
     try {
       const blob = await this.directory.file(file.name);
-      if (blob?.size === file.bytes) return { file, blob, release, stream: (room) => this.#stream(file, blob, room) };
+      if (blob?.size === file.bytes) return { file, blob, release, beginsModel, stream: (room) => this.#stream(file, blob, room) };
     } catch (error) {
       await release();
       throw error;
