@@ -43,6 +43,11 @@ export async function infoOf({ url, options }) {
   return { info: model.info, cores: navigator.hardwareConcurrency };
 }
 
+/** @param {Wanted} wanted */
+export async function errorOf({ url, options }) {
+  return { error: await failure(load(url, { ...base, ...options })) };
+}
+
 /** The threads wait for a word on the channel `go`, which is said when the whole model has been read. @param {Wanted} wanted */
 export async function letGoWhenRead({ url, options }) {
   const channel = new BroadcastChannel('go');

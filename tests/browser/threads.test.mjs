@@ -61,20 +61,35 @@ for (const engine of engines) {
     });
   });
 
-  describe(`threads that die in ${engine}`, { skip: missing(engine), timeout: 300_000 }, () => {
+  describe(`kernels and threads that fail in ${engine}`, { skip: missing(engine), timeout: 300_000 }, () => {
     const folder = mkdtempSync(join(tmpdir(), 'pagelm-threads-'));
     after(() => rmSync(folder, { recursive: true, force: true }));
 
-    /** A copy of the package in which one place of a script is another. @param {string} script @param {string} place @param {string} other */
-    async function openAltered(script, place, other) {
+    /** A copy of the package in which one place of a script, or of several, is another. @param {string | string[]} scripts @param {string} place @param {string} other */
+    async function openAltered(scripts, place, other) {
       const copy = join(folder, String(readdirSync(folder).length));
       cpSync(join(projectRoot, 'pkg/dist'), join(copy, 'dist'), { recursive: true });
-      const file = join(copy, 'dist', script);
-      const text = readFileSync(file, 'utf8');
-      assert.equal(text.split(place).length, 2, `${script} has no ${place}, or several`);
-      writeFileSync(file, text.replace(place, other));
+      for (const script of [scripts].flat()) {
+        const file = join(copy, 'dist', script);
+        const text = readFileSync(file, 'utf8');
+        assert.equal(text.split(place).length, 2, `${script} has no ${place}, or several`);
+        writeFileSync(file, text.replace(place, other));
+      }
       return open({ engine, isolated: true, serves: { ...roots, '/pkg/': copy } });
     }
+
+    test('relaxed SIMD that computes something else is not used, with or without threads', async (t) => {
+      const glue = ['wasm/pagelm_relaxed.js', 'wasm/pagelm_threads.js'];
+      const session = await openAltered(glue, 'export function kernelForms() {', 'export function kernelForms() { return [];');
+      t.after(() => session.close());
+      for (const options of [{}, { threads: 1 }, { threads: 2 }]) {
+        const { info } = await ask(session, 'infoOf', { options });
+        assert.deepEqual([info.kernels, info.threads], ['baseline', 1]);
+      }
+      const { error } = await ask(session, 'errorOf', { options: { kernels: 'relaxed' } });
+      assert.equal(error.code, 'unsupported-environment');
+      assert.match(error.message, /does not compute kernels 'relaxed' correctly/);
+    });
 
     test('one that fails while it runs rejects what is pending, and the next load works', async (t) => {
       const session = await openAltered('thread.js', 'wasm.help();', "setTimeout(() => { throw new Error('shot'); }, 1000);");
