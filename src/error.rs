@@ -25,6 +25,8 @@ pub enum ErrorKind {
     ChatTemplate,
     /// An option or an argument is not understood or cannot be honoured.
     InvalidArgument,
+    /// An option that is understood, but that this backend or build does not have.
+    UnsupportedOption,
     /// The prompt and what is to be generated do not fit the context.
     ContextOverflow,
     /// Memory on the host or the device is not enough.
@@ -53,6 +55,7 @@ impl ErrorKind {
             Self::InvalidModel => "invalid-model",
             Self::ChatTemplate => "chat-template",
             Self::InvalidArgument => "invalid-argument",
+            Self::UnsupportedOption => "unsupported-option",
             Self::ContextOverflow => "context-overflow",
             Self::OutOfMemory => "out-of-memory",
             Self::GpuUnavailable => "gpu-unavailable",

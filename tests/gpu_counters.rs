@@ -24,7 +24,8 @@ fn gpu() -> Option<Gpu> {
 }
 
 fn load(gpu: Gpu, bytes: &[u8]) -> Engine<Gpu> {
-    let mut loader = EngineLoader::new(bytes.len() as u64, LoadOptions { context: None, chat_template: None });
+    let mut loader =
+        EngineLoader::new(bytes.len() as u64, LoadOptions { context: None, kv: None, chat_template: None });
     let mut gpu = Some(gpu);
     for piece in bytes.chunks(1 << 20) {
         if loader.push(piece).unwrap() {

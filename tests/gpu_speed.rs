@@ -7,7 +7,8 @@ use std::time::Instant;
 use pagelm::Result;
 use pagelm::kernels::gpu::{Gpu, Options, Tiling};
 use pagelm::kernels::{
-    Activation, Attention, Backend, BufferId, CacheShape, Head, MatrixId, PassKey, Rope, RopeKind, Step, VectorId,
+    Activation, Attention, Backend, BufferId, CacheShape, Head, KvType, MatrixId, PassKey, Rope, RopeKind, Step,
+    VectorId,
 };
 use pagelm::quant::TensorType;
 use pollster::block_on;
@@ -45,7 +46,7 @@ fn model(b: &mut Gpu) -> Result<Model> {
         }
         layers.push(layer);
     }
-    b.create_cache(CONTEXT, &[CacheShape::KeysValues(kv); LAYERS])?;
+    b.create_cache(CONTEXT, &[CacheShape::KeysValues { heads: KV_HEADS, head_dim: HEAD_DIM }; LAYERS], KvType::F32)?;
     let rows = b.max_rows();
     let mut buffer = |rows, width| b.create_buffer("x", rows, width);
     let buffers = [

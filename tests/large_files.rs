@@ -1,6 +1,7 @@
 //! A file over 4 GiB: the same numbers as the small file it is made from.
 
 use pagelm::gguf::{Header, Parsed};
+use pagelm::kernels::KvType;
 use pagelm::kernels::reference::Reference;
 use pagelm::model::{Config, Loader};
 use pollster::block_on;
@@ -18,7 +19,7 @@ fn parse(file: &[u8]) -> Header {
 
 fn loader(header: Header) -> Loader<Reference> {
     let (config, start) = (Config::from_header(&header).unwrap(), header.data_offset);
-    Loader::new(Reference::new(), header, config, CONTEXT, start).unwrap()
+    Loader::new(Reference::new(), header, config, CONTEXT, KvType::F32, start).unwrap()
 }
 
 fn scores(loader: Loader<Reference>) -> Vec<f32> {

@@ -3,10 +3,10 @@
 use pagelm::Result;
 use pagelm::engine::{Bytes, Engine, EngineLoader, Fits, HEAP_LIMIT, LoadOptions, Room};
 use pagelm::gguf::{Header, Parsed};
-use pagelm::kernels::Backend;
 use pagelm::kernels::cpu::CpuFootprint;
 use pagelm::kernels::footprint::{BufferLimits, Footprint};
 use pagelm::kernels::reference::{Reference, Scalar};
+use pagelm::kernels::{Backend, KvType};
 use pagelm::model::{Config, Needs};
 use pollster::block_on;
 
@@ -28,11 +28,11 @@ fn models() -> Vec<(String, Vec<u8>)> {
 
 fn needs(bytes: &[u8], on: &mut impl Footprint) -> Result<Needs> {
     let Parsed::Complete(header) = Header::parse(bytes, bytes.len() as u64)? else { panic!("the file is complete") };
-    Needs::of(&header, &Config::from_header(&header)?, CONTEXT, on)
+    Needs::of(&header, &Config::from_header(&header)?, CONTEXT, on.kv_types()[0], on)
 }
 
 fn load<B: Backend>(backend: B, bytes: &[u8]) -> Engine<B> {
-    let options = LoadOptions { context: Some(CONTEXT), chat_template: None };
+    let options = LoadOptions { context: Some(CONTEXT), kv: None, chat_template: None };
     let mut loader = EngineLoader::new(bytes.len() as u64, options);
     assert!(loader.push(bytes).unwrap());
     block_on(loader.prepare(backend)).unwrap();
@@ -74,8 +74,12 @@ fn a_gpu_holds_what_was_reckoned() {
 
 /// What `room` says of a tiny model at its own context, with the heap as `heap` says.
 fn fits(heap: u64, gpu: Option<BufferLimits>) -> Fits {
+    fits_with(None, heap, gpu)
+}
+
+fn fits_with(kv: Option<KvType>, heap: u64, gpu: Option<BufferLimits>) -> Fits {
     let (_, bytes) = models().into_iter().find(|(name, _)| name == "llama-bpe-q4_k_m-untied").unwrap();
-    let options = LoadOptions { context: Some(CONTEXT), chat_template: None };
+    let options = LoadOptions { context: Some(CONTEXT), kv, chat_template: None };
     let mut loader = EngineLoader::<Reference>::new(bytes.len() as u64, options);
     assert!(loader.push(&bytes).unwrap());
     loader.fits(Room { heap, gpu }, &mut CpuFootprint::<Scalar>::default()).unwrap()
@@ -97,6 +101,24 @@ fn a_heap_that_is_a_byte_too_small_is_refused_with_the_numbers() {
     let hopeless = fits(HEAP_LIMIT, None).cpu;
     assert_eq!((hopeless.fits, hopeless.max_context_length), (false, None));
     assert!(hopeless.problem.unwrap().ends_with("a smaller model would"));
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_type_of_keys_and_values_that_is_not_there_is_refused_with_what_is() {
+    let gpu = Some(BufferLimits { size: 1 << 30, binding: 128 << 20 });
+    let have = fits_with(Some(KvType::F32), 0, gpu);
+    assert!(have.cpu.fits && have.cpu.kv_cache_type == Some(KvType::F32), "{have:?}");
+    let webgpu = fits_with(Some(KvType::Q8_0), 0, gpu).webgpu.unwrap();
+    assert_eq!((webgpu.fits, webgpu.code, webgpu.kv_cache_type), (false, Some("unsupported-option"), None));
+    let problem = webgpu.problem.unwrap();
+    assert!(problem.starts_with("kvCacheType is 'q8_0'; here there are 'f32'"), "{problem}");
+    // loading refuses it, too, before anything is asked of a device
+    let (_, bytes) = models().into_iter().find(|(name, _)| name == "llama-bpe-q4_k_m-untied").unwrap();
+    let options = LoadOptions { kv: Some(KvType::Q8_0), ..LoadOptions::default() };
+    let mut loader = EngineLoader::<pagelm::kernels::gpu::Gpu>::new(bytes.len() as u64, options);
+    assert!(loader.push(&bytes).unwrap());
+    assert_eq!(loader.check().map_err(|e| e.kind()).unwrap_err(), pagelm::ErrorKind::UnsupportedOption);
 }
 
 #[cfg(feature = "gpu")]

@@ -6,7 +6,7 @@
  * a string property `code`, one of the engine's codes in `errors.ts`.
  */
 
-import type { Fit, GpuCounters, Inspection } from './types.js';
+import type { Fit, GpuCounters, Inspection, KvCacheType } from './types.js';
 
 /** Which kernels run the model. */
 export type Backend = 'webgpu' | 'cpu';
@@ -23,6 +23,8 @@ export interface LoaderOptions {
   backend: Backend;
   /** In tokens. */
   contextLength?: number;
+  /** Absent: the backend's default. */
+  kvCacheType?: KvCacheType;
   /** Jinja source that replaces the file's own template. */
   chatTemplate?: string;
   /** Size of the GGUF file in bytes; of a model in several, of the first. */
@@ -91,6 +93,7 @@ export interface EngineInfo {
   device: string;
   kernels: 'baseline' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed' | 'wgsl';
   threads: number;
+  kvCacheType: KvCacheType;
   bytes: number;
   memoryBytes: number;
   tokenizerError: string | null;
@@ -173,7 +176,7 @@ export interface Engine {
 export interface EngineModule {
   Hasher: new () => Hasher;
   Loader: new (options: LoaderOptions) => Loader;
-  Inspector: new (options: { fileBytes: number; contextLength?: number; chatTemplate?: string }) => Inspector;
+  Inspector: new (options: { fileBytes: number; contextLength?: number; kvCacheType?: KvCacheType; chatTemplate?: string }) => Inspector;
   /** How many threads a CPU loader that is prepared from now on has; the others are there, or about to be. */
   setThreads(count: number): void;
   /** How many of them share the work of a single token, at most. */

@@ -17,8 +17,8 @@ export const ERROR_CODES = [
   // from the engine or from JavaScript
   'invalid-argument', // an argument or an option has a wrong type or value
   'hash-mismatch', // the bytes do not have the SHA-256 that was asked for
+  'unsupported-option', // an option that is unknown, or cannot be honoured by this version, backend or build
   // from JavaScript
-  'unsupported-option', // an option that is unknown, or cannot be honoured by this version
   'unsupported-environment', // this page or browser lacks something that pagelm cannot do without
   'network', // a download failed, or ended early
   'storage', // the origin private file system failed or is full, or a Blob cannot be read

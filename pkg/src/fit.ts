@@ -8,7 +8,7 @@ import type { Fit } from './types.js';
  * The choice, or with `auto` the other backend when only that has room, or may have: the build for threads has no code for
  * WebGPU, and cannot tell.
  *
- * @throws {PagelmError} `out-of-memory`, `unsupported-type`: what is needed, what there is, and what would help
+ * @throws {PagelmError} `out-of-memory`, `unsupported-type`, `unsupported-option`: what is needed, what there is, and what would help
  */
 export function fitting(choice: BackendChoice, fits: EngineFits): BackendChoice {
   const mine = fits[choice.backend];
@@ -19,8 +19,8 @@ export function fitting(choice: BackendChoice, fits: EngineFits): BackendChoice 
   throw new PagelmError(mine.code ?? 'out-of-memory', mine.problem ?? 'The model does not fit.');
 }
 
-function instead(other: BackendChoice['backend'], { problem }: Fit): string {
+function instead(other: BackendChoice['backend'], { code, problem }: Fit): string {
   const names = { webgpu: 'WebGPU', cpu: 'The CPU' };
-  return `${names[other]} is used because the other backend has no room (${problem}).`;
+  return `${names[other]} is used because the other backend ${code === 'out-of-memory' ? 'has no room' : 'cannot run it'} (${problem}).`;
 }
 

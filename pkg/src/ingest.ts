@@ -83,11 +83,12 @@ class Intake {
     wasm: Pick<EngineModule, 'Loader'>, [first, ...later]: readonly OpenFile[], settings: LoadSettings, choice: BackendChoice,
     forBackend: ModuleFor,
   ) {
-    const { contextLength, chatTemplate } = settings;
+    const { contextLength, kvCacheType, chatTemplate } = settings;
     this.#create = ({ Loader }, { backend }) => new Loader({
       backend,
       fileBytes: first?.bytes ?? 0,
       ...(contextLength !== undefined && { contextLength }),
+      ...(kvCacheType !== undefined && { kvCacheType }),
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
     this.#forBackend = forBackend;

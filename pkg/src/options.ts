@@ -4,7 +4,7 @@ import { PagelmError } from './errors.js';
 import { DOWNLOAD_DEFAULTS, type InspectSettings, type LoadSettings, type TemplateSettings, type TemplateVariables } from './protocol.js';
 import type { Evicted } from './store-types.js';
 import type {
-  ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions, InspectOptions,
+  ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions, InspectOptions, KvCacheType,
   LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions,
 } from './types.js';
 
@@ -15,7 +15,7 @@ const LOAD_KEYS = {
   backend: true, contextLength: true, kvCacheType: true, kernels: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
   hub: true, download: true, onEvict: true,
 } satisfies Keys<LoadOptions>;
-const INSPECT_KEYS = { contextLength: true, chatTemplate: true, hub: true, signal: true } satisfies Keys<InspectOptions>;
+const INSPECT_KEYS = { contextLength: true, kvCacheType: true, chatTemplate: true, hub: true, signal: true } satisfies Keys<InspectOptions>;
 const HUB_KEYS = { baseUrl: true, token: true } satisfies Keys<HubOptions>;
 const DOWNLOAD_KEYS = { connections: true, retries: true, stallMs: true } satisfies Keys<DownloadOptions>;
 const GENERATE_KEYS = {
@@ -30,6 +30,9 @@ const MESSAGE_KEYS = {
 } satisfies Keys<ChatMessage>;
 
 const PART_KEYS = { type: true, text: true } satisfies Keys<TextPart>;
+
+/** Which of them a backend has, the engine knows. */
+const KV_CACHE_TYPES = ['f32', 'f16', 'q8_0'] as const satisfies readonly KvCacheType[];
 
 const MAX_U32 = 0xffff_ffff;
 /** The engine's counts are 32-bit and signed in places. */
@@ -61,8 +64,6 @@ export interface CheckedLoadOptions {
 /** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
 export function checkLoadOptions(options: unknown): CheckedLoadOptions {
   const given = record('load options', options, LOAD_KEYS);
-  const kvCacheType = oneOf('kvCacheType', given['kvCacheType'], ['f32', 'f16', 'q8_0']);
-  if (kvCacheType !== undefined && kvCacheType !== 'f32') unsupported('kvCacheType', kvCacheType, "only 'f32' in this version");
   const onEvict = given['onEvict'];
   if (onEvict !== undefined && typeof onEvict !== 'function') invalid('onEvict', onEvict, 'a function');
   const onProgress = given['onProgress'];
@@ -72,6 +73,7 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
       backend: oneOf('backend', given['backend'], ['auto', 'webgpu', 'cpu']) ?? 'auto',
       cache: oneOf('cache', given['cache'], ['opfs', 'none']),
       contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
+      kvCacheType: oneOf('kvCacheType', given['kvCacheType'], KV_CACHE_TYPES),
       chatTemplate: text('chatTemplate', given['chatTemplate']),
       kernels: oneOf('kernels', given['kernels'], ['auto', 'baseline', 'relaxed', 'relaxed-i16', 'relaxed-i32', 'relaxed-i32-signed']),
       threads: integer('threads', given['threads'], 1, MAX_THREADS),
@@ -91,6 +93,7 @@ export function checkInspectOptions(options: unknown): { settings: InspectSettin
   return {
     settings: present<InspectSettings>({
       contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
+      kvCacheType: oneOf('kvCacheType', given['kvCacheType'], KV_CACHE_TYPES),
       chatTemplate: text('chatTemplate', given['chatTemplate']),
     }),
     hub: checkHub(given['hub']),

@@ -5,7 +5,7 @@
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
 import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo, UnfinishedDownload } from './store-types.js';
-import type { FinishReason, GpuCounters, Inspection, LoadProgress, ModelInfo, Timings, TokenLogprob, ToolCall, Usage } from './types.js';
+import type { FinishReason, GpuCounters, Inspection, KvCacheType, LoadProgress, ModelInfo, Timings, TokenLogprob, ToolCall, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =
@@ -33,6 +33,7 @@ export interface LoadSettings {
   /** Whether to make room for a download; every removal is told as an event. */
   evict?: true;
   contextLength?: number;
+  kvCacheType?: KvCacheType;
   chatTemplate?: string;
   /** Of the CPU backend. Absent: the fastest that this browser can run. */
   kernels?: 'auto' | 'baseline' | 'relaxed' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed';
@@ -44,6 +45,7 @@ export interface LoadSettings {
 /** `InspectOptions` after validation, without what stays on the page. */
 export interface InspectSettings {
   contextLength?: number;
+  kvCacheType?: KvCacheType;
   chatTemplate?: string;
 }
 

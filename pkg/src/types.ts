@@ -27,6 +27,9 @@ export interface UrlSource {
   headers?: Readonly<Record<string, string>> | undefined;
 }
 
+/** See {@link LoadOptions.kvCacheType}. */
+export type KvCacheType = 'f32' | 'f16' | 'q8_0';
+
 export interface LoadOptions {
   /**
    * What runs the model. Default `'auto'`: WebGPU when there is an adapter that is no software emulation and that
@@ -36,8 +39,12 @@ export interface LoadOptions {
   backend?: 'auto' | 'webgpu' | 'cpu' | undefined;
   /** In tokens, for prompt and answer together. Default: 2048, or what the model was made for if that is less. */
   contextLength?: number | undefined;
-  /** Type of the cached keys and values. Default and, in this version, only value: `'f32'`. */
-  kvCacheType?: 'f32' | 'f16' | 'q8_0' | undefined;
+  /**
+   * Type of the cached keys and values: 4, 2 or about 1 bytes each. Default: the backend's own choice, which
+   * `ModelInfo.kvCacheType` names. One that the backend or build has not fails with `unsupported-option`, before the body is
+   * fetched; in this version there is only `'f32'`.
+   */
+  kvCacheType?: KvCacheType | undefined;
   /**
    * Which instructions the CPU backend uses. Default `'auto'`: relaxed SIMD where the browser has it, otherwise
    * `'baseline'`, SIMD128 on one thread, which computes more exactly and more slowly. `'relaxed'` is the form of its dot product
@@ -124,6 +131,8 @@ export interface LoadReady {
 export interface InspectOptions {
   /** The context that is reckoned with. Default: 2048, or what the model was made for if that is less. */
   contextLength?: number | undefined;
+  /** As in {@link LoadOptions.kvCacheType}. */
+  kvCacheType?: KvCacheType | undefined;
   /** As in {@link LoadOptions.chatTemplate}. */
   chatTemplate?: string | undefined;
   /** As in {@link LoadOptions.hub}. */
@@ -161,6 +170,8 @@ export interface Inspection
 export interface Fit {
   /** Nothing that is known is in the way. How much memory a GPU has is not known: it is asked when the model is loaded. */
   fits: boolean;
+  /** What keys and values are reckoned in; null when the type that was asked for is not there. */
+  kvCacheType: KvCacheType | null;
   needs: {
     /** As the backend packs them. */
     weights: number;
@@ -209,6 +220,8 @@ export interface ModelInfo {
   device: string;
   /** What runs the operations: the CPU's kernels by their instructions (see {@link LoadOptions.kernels}), or WebGPU's. */
   kernels: 'baseline' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed' | 'wgsl';
+  /** Type of the cached keys and values. */
+  kvCacheType: KvCacheType;
   /** CPU threads in use. */
   threads: number;
   /** One sentence: why so many. */

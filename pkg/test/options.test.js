@@ -26,15 +26,14 @@ test('load options: good ones pass, absent ones stay absent', () => {
   assert.deepEqual(checkLoadOptions(undefined).settings, { backend: 'auto', download });
   assert.deepEqual(checkLoadOptions({ backend: undefined, unknown: undefined }).settings, { backend: 'auto', download });
   const all = { backend: 'cpu', cache: 'none', contextLength: 8, chatTemplate: '{{ x }}' };
-  assert.deepEqual(checkLoadOptions({ ...all, kvCacheType: 'f32', threads: 1 }).settings, { ...all, threads: 1, download });
+  assert.deepEqual(checkLoadOptions({ ...all, kvCacheType: 'f16', threads: 1 }).settings, { ...all, kvCacheType: 'f16', threads: 1, download });
   assert.deepEqual(checkLoadOptions({ download: { connections: 1, stallMs: 5 } }).settings.download, { ...download, connections: 1, stallMs: 5 });
   assert.deepEqual(checkLoadOptions({ hub: { baseUrl: 'https://mirror/hf', token: 'hf_x' } }).hub, { baseUrl: 'https://mirror/hf', token: 'hf_x' });
 });
 
 for (const [options, code, words] of [
   [{ gpu: true }, 'unsupported-option', ['gpu', 'true', 'backend']],
-  [{ kvCacheType: 'f16' }, 'unsupported-option', ['kvCacheType', 'f16', 'f32']],
-  [{ kvCacheType: 'f8' }, 'invalid-argument', ['kvCacheType', 'f8']],
+  [{ kvCacheType: 'f8' }, 'invalid-argument', ['kvCacheType', 'f8', "'f32', 'f16', 'q8_0'"]],
   [{ threads: 65 }, 'invalid-argument', ['threads', '65', '64']],
   [{ kernels: 'avx' }, 'invalid-argument', ['kernels', 'avx']],
   [{ threads: 0 }, 'invalid-argument', ['threads', '0']],

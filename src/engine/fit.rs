@@ -3,6 +3,7 @@
 use super::advice::advice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::Header;
+use crate::kernels::KvType;
 use crate::kernels::footprint::{BufferLimits, Footprint, Size};
 use crate::model::{Config, Needs};
 use serde::Serialize;
@@ -60,6 +61,8 @@ pub struct Limits {
 pub struct Fit {
     /// Nothing that is known is in the way. What a GPU has in all nobody tells; it is asked when the model is loaded.
     pub fits: bool,
+    /// Which type keys and values would have; none when the one that was asked for is not there.
+    pub kv_cache_type: Option<KvType>,
     /// What it needs at the context asked for.
     pub needs: Bytes,
     /// What there is.
@@ -87,6 +90,8 @@ pub(super) struct Wanted<'a> {
     pub(super) header: &'a Header,
     pub(super) config: &'a Config,
     pub(super) context: usize,
+    /// What was asked for.
+    pub(super) kv: Option<KvType>,
     pub(super) file_bytes: u64,
 }
 
@@ -118,6 +123,7 @@ pub(super) struct Estimate {
     pub(super) place: Place,
     pub(super) base: u64,
     pub(super) have: Limits,
+    pub(super) kv: KvType,
     pub(super) needs: Needs,
 }
 
@@ -142,7 +148,7 @@ impl Estimate {
     }
 
     fn at(&self, wanted: Wanted<'_>, context: usize, on: &impl Footprint) -> Self {
-        Self { needs: self.needs.with_context(wanted.config, context, on), ..*self }
+        Self { needs: self.needs.with_context(wanted.config, context, self.kv, on), ..*self }
     }
 
     /// The longest context that fits, by bisection: needs grow with it.
@@ -170,8 +176,10 @@ fn overhead(wanted: Wanted<'_>, room: Room) -> u64 {
 fn estimate(wanted: Wanted<'_>, place: Place, room: Room, allocation: u64, on: &mut impl Footprint) -> Found {
     let have = Limits { heap: HEAP_LIMIT, allocation };
     let base = overhead(wanted, room);
-    let needs = Needs::of(wanted.header, wanted.config, wanted.context, on);
-    let found = needs.map(|needs| Estimate { place, base, have, needs });
+    let found = KvType::choose(wanted.kv, on.kv_types()).and_then(|kv| {
+        let needs = Needs::of(wanted.header, wanted.config, wanted.context, kv, on)?;
+        Ok(Estimate { place, base, have, kv, needs })
+    });
     let most = found.as_ref().ok().and_then(|estimate| estimate.max_context(wanted, on));
     (found, have, most)
 }
@@ -179,6 +187,7 @@ fn estimate(wanted: Wanted<'_>, place: Place, room: Room, allocation: u64, on: &
 fn fit(wanted: Wanted<'_>, (found, have, most): &Found, other: Option<&Found>) -> Fit {
     let refused = |e: &Error, needs| Fit {
         fits: false,
+        kv_cache_type: found.as_ref().ok().map(|estimate| estimate.kv),
         needs,
         have: *have,
         max_context_length: *most,
@@ -189,6 +198,7 @@ fn fit(wanted: Wanted<'_>, (found, have, most): &Found, other: Option<&Found>) -
         Err(e) => refused(e, Bytes::default()),
         Ok(estimate) if estimate.fits() => Fit {
             fits: true,
+            kv_cache_type: Some(estimate.kv),
             needs: estimate.bytes(),
             have: *have,
             max_context_length: *most,
@@ -210,7 +220,7 @@ fn fit(wanted: Wanted<'_>, (found, have, most): &Found, other: Option<&Found>) -
 pub(super) fn fits(wanted: Wanted<'_>, room: Room, cpu: &mut impl Footprint) -> Result<Fits> {
     let cpu = estimate(wanted, Place::Heap, room, ALLOCATION_LIMIT, cpu);
     if let (Err(e), ..) = &cpu
-        && e.kind() != ErrorKind::UnsupportedType
+        && !matches!(e.kind(), ErrorKind::UnsupportedType | ErrorKind::UnsupportedOption)
     {
         return Err(Error::new(e.kind(), e.detail()));
     }

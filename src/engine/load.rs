@@ -7,8 +7,8 @@ use super::{Engine, part};
 use crate::chat::{ChatTemplate, default_template};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::{Header, Metadata, TensorInfo};
-use crate::kernels::Backend;
 use crate::kernels::footprint::Footprint;
+use crate::kernels::{Backend, KvType};
 use crate::model::{Config, Loader};
 use crate::tokenizer::{Tokenizer, Vocabulary};
 use serde::Serialize;
@@ -18,6 +18,8 @@ use serde::Serialize;
 pub struct LoadOptions {
     /// Positions to make room for; at most the context that the model was trained for.
     pub context: Option<usize>,
+    /// How keys and values are cached, instead of the backend's own choice.
+    pub kv: Option<KvType>,
     /// Replaces the file's chat template.
     pub chat_template: Option<String>,
 }
@@ -86,6 +88,7 @@ struct Loading<B: Backend> {
     tokenizer: Result<Tokenizer>,
     template: Result<ChatTemplate>,
     info: Info,
+    kv: KvType,
 }
 
 impl<B: Backend> EngineLoader<B> {
@@ -116,9 +119,11 @@ impl<B: Backend> EngineLoader<B> {
     /// Checks that the model can be run at all; needs the header only.
     ///
     /// # Errors
-    /// `Internal` before the header is complete; `UnsupportedArchitecture`, `InvalidModel`, `InvalidArgument`.
-    pub fn check(&self) -> Result<(Config, usize)> {
-        self.opening.check(&self.options)
+    /// `Internal` before the header is complete; `UnsupportedArchitecture`, `InvalidModel`; `InvalidArgument` and
+    /// `UnsupportedOption` for the options.
+    pub fn check(&self) -> Result<(Config, usize, KvType)> {
+        let (config, context) = self.opening.check(&self.options)?;
+        Ok((config, context, KvType::choose(self.options.kv, B::KV_TYPES)?))
     }
 
     /// What each backend needs of a device with this `room`, and whether that fits; `cpu` counts for the CPU.
@@ -134,7 +139,7 @@ impl<B: Backend> EngineLoader<B> {
     /// # Errors
     /// As [`Self::check`]; those of the backend.
     pub async fn prepare(&mut self, backend: B) -> Result<()> {
-        let (config, context) = self.check()?;
+        let (config, context, kv) = self.check()?;
         let file_bytes = self.opening.file_bytes;
         let Some(header) = self.opening.header.take() else { return Ok(()) }; // INVARIANT: `check` has seen it
         let text = Text::of(&header.metadata, &config, &self.options);
@@ -148,10 +153,10 @@ impl<B: Backend> EngineLoader<B> {
         let position = (held.len() as u64).min(header.data_offset);
         held.drain(..position as usize);
         held.shrink_to_fit();
-        let mut weights = Loader::new(backend, header, config, context, position)?;
+        let mut weights = Loader::new(backend, header, config, context, kv, position)?;
         weights.backend().flush().await?; // a device that refused the allocations says so now
         weights.push(&held)?;
-        self.loading = Some(Loading { weights, tokenizer, template, info });
+        self.loading = Some(Loading { weights, tokenizer, template, info, kv });
         Ok(())
     }
 
@@ -171,13 +176,13 @@ impl<B: Backend> EngineLoader<B> {
     /// # Errors
     /// `InvalidGguf` if bytes are missing; those of the backend.
     pub async fn finish(self) -> Result<Engine<B>> {
-        let Some(Loading { mut weights, tokenizer, template, info }) = self.loading else {
+        let Some(Loading { mut weights, tokenizer, template, info, kv }) = self.loading else {
             let (have, want) = (self.opening.held.len(), self.opening.file_bytes);
             let detail = format!("the file ended after {have} of {want} bytes, before its header was complete");
             return Err(Error::new(ErrorKind::InvalidGguf, detail));
         };
         weights.backend().flush().await?;
-        Ok(Engine { session: weights.finish()?, tokenizer, template, info, generation: None })
+        Ok(Engine { session: weights.finish()?, tokenizer, template, info, kv, generation: None })
     }
 }
 

@@ -19,7 +19,7 @@ pub use opening::{DEFAULT_CONTEXT, Opening};
 
 use crate::chat::{ChatTemplate, RenderOptions};
 use crate::error::{Error, Result};
-use crate::kernels::{Backend, Head};
+use crate::kernels::{Backend, Head, KvType};
 use crate::model::Session;
 use crate::tokenizer::Tokenizer;
 use generation::Generation;
@@ -30,6 +30,7 @@ pub struct Engine<B: Backend> {
     tokenizer: Result<Tokenizer>,
     template: Result<ChatTemplate>,
     info: Info,
+    kv: KvType,
     generation: Option<Generation>,
 }
 
@@ -42,6 +43,11 @@ impl<B: Backend> Engine<B> {
     /// What was loaded.
     pub fn info(&self) -> &Info {
         &self.info
+    }
+
+    /// How keys and values are cached.
+    pub fn kv_type(&self) -> KvType {
+        self.kv
     }
 
     /// The backend.

@@ -93,7 +93,8 @@ impl Opening {
     /// As [`Self::check`].
     pub fn fits(&self, options: &LoadOptions, room: Room, cpu: &mut impl Footprint) -> Result<Fits> {
         let (config, context) = self.check(options)?;
-        let wanted = Wanted { header: self.header()?, config: &config, context, file_bytes: self.file_bytes };
+        let wanted =
+            Wanted { header: self.header()?, config: &config, context, kv: options.kv, file_bytes: self.file_bytes };
         fits(wanted, room, cpu)
     }
 }

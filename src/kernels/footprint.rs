@@ -1,6 +1,6 @@
 //! What a backend's allocations take, counted without making them.
 
-use super::CacheShape;
+use super::{CacheShape, KvType};
 use crate::error::Result;
 use crate::quant::TensorType;
 use std::ops::{Add, AddAssign};
@@ -80,6 +80,8 @@ pub trait Footprint {
     fn vector(&self, len: usize) -> Size;
     /// Of an activation buffer (rows, width).
     fn buffer(&self, rows: usize, width: usize) -> Size;
-    /// Of the cache, when it holds the whole context.
-    fn cache(&self, context: usize, layers: &[CacheShape]) -> Size;
+    /// As [`super::Backend::KV_TYPES`].
+    fn kv_types(&self) -> &'static [KvType];
+    /// Of the cache, when it holds the whole context in type `kv`, one of `kv_types`.
+    fn cache(&self, context: usize, layers: &[CacheShape], kv: KvType) -> Size;
 }

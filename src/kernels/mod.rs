@@ -11,12 +11,14 @@ pub mod cpu;
 pub mod footprint;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod kv_type;
 pub mod reference;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod simd128;
 
 use crate::error::Result;
 use crate::quant::TensorType;
+pub use kv_type::KvType;
 
 /// A weight matrix W of shape (rows, cols); GGUF stores it row by row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,8 +99,13 @@ pub enum Activation {
 /// What the cache holds of each position in one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CacheShape {
-    /// A key and a value of this width: attention.
-    KeysValues(usize),
+    /// A key and a value for each of `heads` key/value heads: attention.
+    KeysValues {
+        /// Key/value heads.
+        heads: usize,
+        /// Elements a head.
+        head_dim: usize,
+    },
     /// One row of this width: the input of a short convolution.
     Rows(usize),
 }
@@ -129,6 +136,8 @@ pub struct Attention {
 pub trait Backend {
     /// How many rows a weight is packed in: all but the last call of `write_rows` pass a multiple of it.
     const PANEL_ROWS: usize;
+    /// How keys and values can be cached, the default first.
+    const KV_TYPES: &'static [KvType];
 
     /// The most rows one pass takes: a prefill block.
     fn max_rows(&self) -> usize;
@@ -151,9 +160,9 @@ pub trait Backend {
     fn create_vector(&mut self, label: &str, values: &[f32]) -> Result<VectorId>;
     /// Makes an activation buffer (rows, width), zeroed.
     fn create_buffer(&mut self, label: &str, rows: usize, width: usize) -> Result<BufferId>;
-    /// Makes the cache: for each layer K and V of shape (context, kv_heads * head_dim), or rows (context, width), f32. All of
-    /// it is allocated now.
-    fn create_cache(&mut self, context: usize, layers: &[CacheShape]) -> Result<()>;
+    /// Makes the cache: for each layer K and V of shape (context, heads * head_dim) in type `kv`, one of `KV_TYPES`, or rows
+    /// (context, width), f32. All of it is allocated now.
+    fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()>;
     /// Bytes held for weights, vectors, buffers and cache.
     fn bytes(&self) -> u64;
     /// Waits until uploads handed over so far are done, to bound what is in flight.

@@ -164,7 +164,9 @@ impl Config {
     /// What the cache holds of each layer.
     pub fn cache(&self) -> Vec<CacheShape> {
         let shape = |mixing: &Mixing| match mixing {
-            Mixing::Attention { .. } => CacheShape::KeysValues(self.kv_width()),
+            Mixing::Attention { .. } => {
+                CacheShape::KeysValues { heads: self.attention.kv_heads, head_dim: self.attention.head_dim }
+            }
             Mixing::ShortConv => CacheShape::Rows(self.width),
         };
         self.mixing.iter().map(shape).collect()

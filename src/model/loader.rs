@@ -7,7 +7,7 @@ use super::tensors::{Role, roles};
 use super::weights::{Activations, Ropes, Uploaded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::{Header, TensorInfo};
-use crate::kernels::{Backend, MatrixId, Rope};
+use crate::kernels::{Backend, KvType, MatrixId, Rope};
 use crate::quant::{dequantize, tensor_scale};
 use std::collections::VecDeque;
 
@@ -41,18 +41,25 @@ struct Piece {
 
 impl<B: Backend> Loader<B> {
     /// Makes everything that the data of `header` will fill; the next byte pushed is that at `position` of the file.
-    /// `context` positions are made room for.
+    /// `context` positions are made room for, with keys and values in type `kv`.
     ///
     /// # Errors
     /// `InvalidModel` or `UnsupportedArchitecture` if tensors and configuration do not match; those of the backend: what is
     /// too large is found before the weights are fetched.
-    pub fn new(mut backend: B, header: Header, config: Config, context: usize, position: u64) -> Result<Self> {
+    pub fn new(
+        mut backend: B,
+        header: Header,
+        config: Config,
+        context: usize,
+        kv: KvType,
+        position: u64,
+    ) -> Result<Self> {
         let roles = roles(&header, &config)?;
         // the metadata is not needed any more: its memory is used again
         let Header { tensors, metadata, .. } = header;
         drop(metadata);
         let tensors: Vec<_> = tensors.into_iter().zip(roles).collect();
-        backend.create_cache(context, &config.cache())?;
+        backend.create_cache(context, &config.cache(), kv)?;
         let rows = backend.max_rows();
         let buffers =
             Activations::create(rows, &config, |label, rows, width| backend.create_buffer(label, rows, width))?;

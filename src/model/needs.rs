@@ -6,8 +6,8 @@ use super::tensors::{Role, roles};
 use super::weights::Activations;
 use crate::error::Result;
 use crate::gguf::Header;
-use crate::kernels::BufferId;
 use crate::kernels::footprint::{Footprint, Size};
+use crate::kernels::{BufferId, KvType};
 
 /// Bytes that [`crate::kernels::Backend::bytes`] counts of a loaded model whose cache is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,11 +21,11 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Of the model of `header` with room for `context` positions.
+    /// Of the model of `header` with room for `context` positions, keys and values in type `kv`.
     ///
     /// # Errors
     /// Those of the tensors' roles (`InvalidModel`, `UnsupportedArchitecture`) and of [`Footprint::matrices`].
-    pub fn of(header: &Header, config: &Config, context: usize, on: &mut impl Footprint) -> Result<Self> {
+    pub fn of(header: &Header, config: &Config, context: usize, kv: KvType, on: &mut impl Footprint) -> Result<Self> {
         let roles = roles(header, config)?;
         let sizes = header.tensors.iter().zip(&roles).map(|(tensor, role)| match role {
             Role::Matrices(parts, cols) => parts.iter().map(|(_, rows)| on.matrices(tensor.ty, 1, *rows, *cols)).sum(),
@@ -35,11 +35,11 @@ impl Needs {
             // a scale becomes a number of the pass, factors become the table of angles
             Role::Scale | Role::RopeFactors(_) => Ok(Size::default()),
         });
-        Ok(Self { weights: sizes.sum::<Result<Size>>()?, ..Self::default() }.with_context(config, context, on))
+        Ok(Self { weights: sizes.sum::<Result<Size>>()?, ..Self::default() }.with_context(config, context, kv, on))
     }
 
     /// The same weights with room for `context` positions.
-    pub fn with_context(self, config: &Config, context: usize, on: &impl Footprint) -> Self {
+    pub fn with_context(self, config: &Config, context: usize, kv: KvType, on: &impl Footprint) -> Self {
         let mut work = Size::default();
         let count = |_: &str, rows, width| {
             work += on.buffer(rows, width);
@@ -49,7 +49,7 @@ impl Needs {
         debug_assert!(counted.is_ok(), "counting cannot fail");
         let angles = |rotary: &Rotary| on.vector(context.saturating_mul(rotary.dims));
         work += angles(&config.rotary) + config.local_rotary.as_ref().map_or_else(Size::default, angles);
-        Self { cache: on.cache(context, &config.cache()), work, ..self }
+        Self { cache: on.cache(context, &config.cache(), kv), work, ..self }
     }
 
     /// All together.

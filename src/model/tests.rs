@@ -7,6 +7,7 @@ use super::weights::Mixer;
 use super::{Loader, Session};
 use crate::ErrorKind;
 use crate::gguf::{Array, Header, Metadata, TensorInfo, Value};
+use crate::kernels::KvType;
 use crate::kernels::reference::Reference;
 use crate::quant::TensorType;
 
@@ -215,7 +216,7 @@ fn load_i2_s(scale: f32, piece: usize) -> crate::Result<Session<Reference>> {
         }
     }
     let config = Config::from_header(&header)?;
-    let mut loader = Loader::new(Reference::new(), header, config, 8, 0)?;
+    let mut loader = Loader::new(Reference::new(), header, config, 8, KvType::F32, 0)?;
     data.chunks(piece).try_for_each(|bytes| loader.push(bytes))?;
     loader.finish()
 }

@@ -4,6 +4,7 @@ use super::{Cpu, options, thrown};
 use crate::chat::{Pieces, ToolCall};
 use crate::engine::{Engine as Core, Event, Info, Reason, TokenEvent};
 use crate::error::{Error, ErrorKind};
+use crate::kernels::KvType;
 use serde::Serialize;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
@@ -41,6 +42,7 @@ struct InfoObject<'a> {
     device: &'a str,
     kernels: &'static str,
     threads: usize,
+    kv_cache_type: KvType,
     memory_bytes: u64,
 }
 
@@ -199,8 +201,8 @@ impl Engine {
             #[cfg(feature = "gpu")]
             Any::Gpu(_, device) => ("webgpu", device.as_str(), "wgsl", 1),
         };
-        let (info, memory_bytes) = on!(&self.any, e => (e.info(), e.bytes()));
-        object(&InfoObject { info, backend, device, kernels, threads, memory_bytes })
+        let (info, kv_cache_type, memory_bytes) = on!(&self.any, e => (e.info(), e.kv_type(), e.bytes()));
+        object(&InfoObject { info, backend, device, kernels, threads, kv_cache_type, memory_bytes })
     }
 
     /// What the GPU has been asked to do; null on the CPU.

@@ -17,11 +17,11 @@ pub struct Inspector {
 
 #[wasm_bindgen]
 impl Inspector {
-    /// `options`: `{ contextLength?, chatTemplate?, fileBytes }`.
+    /// `options`: `{ contextLength?, kvCacheType?, chatTemplate?, fileBytes }`.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue) -> Result<Inspector, JsValue> {
         let o: InspectorOptions = read(options)?;
-        let load = LoadOptions { context: o.context_length, chat_template: o.chat_template };
+        let load = LoadOptions { context: o.context_length, kv: o.kv_cache_type, chat_template: o.chat_template };
         Ok(Inspector { inspector: engine::Inspector::new(o.file_bytes, load), heap: device::heap() })
     }
 

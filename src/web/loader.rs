@@ -33,11 +33,11 @@ pub struct Loader {
 
 #[wasm_bindgen]
 impl Loader {
-    /// `options`: `{ backend, contextLength?, chatTemplate?, fileBytes }`.
+    /// `options`: `{ backend, contextLength?, kvCacheType?, chatTemplate?, fileBytes }`.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue) -> Result<Loader, JsValue> {
         let o: LoaderOptions = read(options)?;
-        let load = LoadOptions { context: o.context_length, chat_template: o.chat_template };
+        let load = LoadOptions { context: o.context_length, kv: o.kv_cache_type, chat_template: o.chat_template };
         let loading = match o.backend {
             BackendName::Cpu => Loading::Cpu(EngineLoader::new(o.file_bytes, load)),
             #[cfg(feature = "gpu")]

@@ -4,6 +4,7 @@ use super::thrown;
 use crate::chat::RenderOptions;
 use crate::engine::GenerateOptions;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::KvType;
 use crate::sampling::SamplingOptions;
 use serde::{Deserialize, de::DeserializeOwned};
 use wasm_bindgen::JsValue;
@@ -21,6 +22,7 @@ pub(super) enum BackendName {
 pub(super) struct LoaderOptions {
     pub(super) backend: BackendName,
     pub(super) context_length: Option<usize>,
+    pub(super) kv_cache_type: Option<KvType>,
     pub(super) chat_template: Option<String>,
     pub(super) file_bytes: u64,
 }
@@ -29,6 +31,7 @@ pub(super) struct LoaderOptions {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct InspectorOptions {
     pub(super) context_length: Option<usize>,
+    pub(super) kv_cache_type: Option<KvType>,
     pub(super) chat_template: Option<String>,
     pub(super) file_bytes: u64,
 }

@@ -4,7 +4,7 @@
 
 use core::arch::wasm32::*;
 use pagelm::kernels::simd128::Simd;
-use pagelm::kernels::{Backend, BufferId, Head, MatrixId, PassKey, Step};
+use pagelm::kernels::{Backend, BufferId, Head, KvType, MatrixId, PassKey, Step};
 use pagelm::quant::{Form, TYPES, TensorType};
 use wasm_bindgen::prelude::*;
 
@@ -54,7 +54,7 @@ impl Products {
         let table = backend.create_matrix("x", single, 1, cols).map_err(thrown)?;
         let values: Vec<u8> = (0..cols).flat_map(|i| ((i * 7 % 13) as f32 - 6.0).to_le_bytes()).collect();
         backend.write_rows(table, 0, &values).map_err(thrown)?;
-        backend.create_cache(n, &[]).map_err(thrown)?;
+        backend.create_cache(n, &[], KvType::F32).map_err(thrown)?;
         let key = PassKey { rows: n, head: Head::None };
         backend.pass(Step { tokens: &tokens, position: 0 }, key, &mut |b| b.embed(n, table, x)).map_err(thrown)?;
         Ok(Products { backend, matrices, n, x, out, next: 0 })

@@ -112,6 +112,7 @@ for (const { engine, webgpu } of settings) {
           const { inspection: { backends, ...said }, info } = answer;
           const { needs } = backends[backend];
           assert.equal(needs.weights + needs.cache + needs.activations, info.memoryBytes, `${url} on ${backend}`);
+          assert.equal(backends[backend].kvCacheType, info.kvCacheType, `${url} on ${backend}`);
           for (const key of ['architecture', 'name', 'parameters', 'quantisation', 'contextLength', 'vocabularySize', 'chatTemplate', 'reasoning']) assert.deepEqual(said[key], info[key], `${url}: ${key}`);
           assert.equal(said.bytes, statSync(file).size);
         }
@@ -134,6 +135,7 @@ for (const { engine, webgpu } of settings) {
         ['network', '/nowhere.gguf', {}],
         ['invalid-argument', sparse['qwen3-0.6b'].url, { contextLength: 1e6 }],
         ['unsupported-option', sparse['qwen3-0.6b'].url, { backend: 'cpu' }],
+        ['invalid-argument', sparse['qwen3-0.6b'].url, { kvCacheType: 'q4_0' }],
       ])) {
         const { answer } = await ask('look', { source, options });
         assert.equal(answer.error?.code, code, JSON.stringify(answer.error ?? answer));

@@ -177,7 +177,7 @@ for (const { engine, isolated, webgpu } of settings) {
         ['invalid-argument', url, { download: { connections: 0 } }],
         ['unsupported-option', url, { download: { speed: 1 } }],
         ['invalid-argument', url, { hub: { baseUrl: 'ftp://x' } }],
-        ['unsupported-option', url, { kvCacheType: 'q8_0' }],
+        ['invalid-argument', url, { kvCacheType: 'q4_0' }],
         ['invalid-argument', url, { backend: 'npu' }],
         ['invalid-argument', url, { contextLength: 0 }],
         ['invalid-argument', { url, sha256: 'abc' }, {}],

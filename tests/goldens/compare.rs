@@ -30,7 +30,8 @@ pub fn tiny(name: &str) -> Vec<u8> {
 
 /// Loads a file in pieces of a size that is not a multiple of anything.
 pub fn load<B: Backend>(backend: B, bytes: &[u8]) -> Engine<B> {
-    let mut loader = EngineLoader::new(bytes.len() as u64, LoadOptions { context: None, chat_template: None });
+    let mut loader =
+        EngineLoader::new(bytes.len() as u64, LoadOptions { context: None, kv: None, chat_template: None });
     let mut backend = Some(backend);
     for piece in bytes.chunks(1_000_003) {
         if loader.push(piece).unwrap() {

@@ -2,7 +2,7 @@
 
 use super::{BUFFER_ROWS, Case, Output, Part, ROW_COUNTS, assert_untouched, data, ids, pass, table};
 use pagelm::Result;
-use pagelm::kernels::{Attention, Backend, BufferId, CacheShape, MatrixId, Rope, RopeKind};
+use pagelm::kernels::{Attention, Backend, BufferId, CacheShape, KvType, MatrixId, Rope, RopeKind};
 
 /// A buffer of `BUFFER_ROWS` rows and the table that fills it.
 struct Filled {
@@ -122,7 +122,8 @@ pub(super) async fn attention<B: Backend>(
 ) -> Result<Output> {
     const BLOCK: usize = 32;
     let (width, kv_width, context) = (a.heads * a.head_dim, a.kv_heads * a.head_dim, position + BUFFER_ROWS);
-    b.create_cache(context, &[CacheShape::KeysValues(kv_width); 2])?;
+    let shape = CacheShape::KeysValues { heads: a.kv_heads, head_dim: a.head_dim };
+    b.create_cache(context, &[shape; 2], KvType::F32)?;
     let keys = table(b, kv_width, &data::values(case.seed, context, kv_width, case.magnitude))?;
     let values = table(b, kv_width, &data::values(case.seed + 1, context, kv_width, 1.0))?;
     let queries = table(b, width, &data::values(case.seed + 2, context, width, case.magnitude))?;
@@ -153,7 +154,7 @@ pub(super) async fn attention<B: Backend>(
 /// Runs rows through in steps of several sizes, the last again from an earlier position: as after a rewind. Layer 0 has
 /// other rows, which must not be read.
 pub(super) async fn short_conv<B: Backend>(b: &mut B, case: &Case, width: usize, taps: usize) -> Result<Output> {
-    b.create_cache(BUFFER_ROWS, &[CacheShape::Rows(width); 2])?;
+    b.create_cache(BUFFER_ROWS, &[CacheShape::Rows(width); 2], KvType::F32)?;
     let taps = b.create_vector("taps", &data::values(case.seed + 1, 1, width * taps, 1.0))?;
     let rows = table(b, width, &data::values(case.seed, BUFFER_ROWS, width, case.magnitude))?;
     let x = b.create_buffer("x", BUFFER_ROWS, width)?;

@@ -3,11 +3,14 @@
 use super::pool;
 use super::{Buffer, Cache, Cpu, Kernels, LayerCache, Stack, ensure, mismatch, zeroed};
 use crate::error::Result;
-use crate::kernels::{Activation, Attention, Backend, BufferId, CacheShape, MatrixId, PassKey, Rope, Step, VectorId};
+use crate::kernels::{
+    Activation, Attention, Backend, BufferId, CacheShape, KvType, MatrixId, PassKey, Rope, Step, VectorId,
+};
 use crate::quant::TensorType;
 
 impl<K: Kernels> Backend for Cpu<K> {
     const PANEL_ROWS: usize = K::PANEL_ROWS;
+    const KV_TYPES: &'static [KvType] = K::KV_TYPES;
 
     fn max_rows(&self) -> usize {
         K::MAX_ROWS
@@ -48,7 +51,8 @@ impl<K: Kernels> Backend for Cpu<K> {
         Ok(BufferId(self.buffers.len() - 1))
     }
 
-    fn create_cache(&mut self, context: usize, layers: &[CacheShape]) -> Result<()> {
+    fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()> {
+        KvType::choose(Some(kv), K::KV_TYPES)?;
         self.layers =
             layers.iter().map(|shape| LayerCache::reserve(context, *shape, K::KEY_PANEL)).collect::<Result<_>>()?;
         self.context = context;

@@ -2,8 +2,8 @@
 
 use super::Kernels;
 use crate::error::Result;
-use crate::kernels::CacheShape;
 use crate::kernels::footprint::{Footprint, Size};
+use crate::kernels::{CacheShape, KvType};
 use crate::quant::TensorType;
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -51,7 +51,11 @@ impl<K: Kernels> Footprint for CpuFootprint<K> {
         Size::floats(rows as u64, width as u64)
     }
 
-    fn cache(&self, context: usize, layers: &[CacheShape]) -> Size {
+    fn kv_types(&self) -> &'static [KvType] {
+        K::KV_TYPES
+    }
+
+    fn cache(&self, context: usize, layers: &[CacheShape], _kv: KvType) -> Size {
         let layer = |shape: &CacheShape| {
             let (_, keys, values) = super::lengths(context, *shape, K::KEY_PANEL);
             Size::floats(1, keys) + Size::floats(1, values)

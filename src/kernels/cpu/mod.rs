@@ -11,7 +11,7 @@ pub use footprint::CpuFootprint;
 pub use output::Output;
 use pool::Pool;
 
-use super::{Activation, Attention, BufferId, CacheShape, MatrixId, RopeKind, VectorId};
+use super::{Activation, Attention, BufferId, CacheShape, KvType, MatrixId, RopeKind, VectorId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::TensorType;
 use std::ops::Range;
@@ -37,6 +37,8 @@ pub trait Kernels {
     const PANEL_ROWS: usize;
     /// See [`Backend::max_rows`].
     const MAX_ROWS: usize;
+    /// See [`Backend::KV_TYPES`].
+    const KV_TYPES: &'static [KvType] = &[KvType::F32];
     /// How many positions keys are interleaved by in the cache: element i of all of them lies together.
     const KEY_PANEL: usize = 1;
 
@@ -118,7 +120,8 @@ impl LayerCache {
 fn lengths(context: usize, shape: CacheShape, panel: usize) -> (usize, u64, u64) {
     let (context, panel) = (context as u64, panel as u64);
     match shape {
-        CacheShape::KeysValues(width) => {
+        CacheShape::KeysValues { heads, head_dim } => {
+            let width = heads * head_dim;
             (width, context.next_multiple_of(panel) * width as u64, context * width as u64)
         }
         CacheShape::Rows(width) => (width, context * width as u64, 0),
@@ -334,7 +337,7 @@ mod tests {
     #[test]
     fn a_step_outside_the_context_is_refused() {
         let mut b = Cpu::<Scalar>::new();
-        b.create_cache(8, &[CacheShape::KeysValues(4)]).unwrap();
+        b.create_cache(8, &[CacheShape::KeysValues { heads: 1, head_dim: 4 }], KvType::F32).unwrap();
         let key = PassKey { rows: 2, head: Head::None };
         let step = |position| Step { tokens: &[0, 0], position };
         assert!(b.pass(step(6), key, &mut |_| Ok(())).is_ok());

@@ -4,8 +4,8 @@ use super::ROW_ALIGN;
 use super::device::{MAX_CHUNK_BYTES, Options, buffer_bytes};
 use super::weights::Plan;
 use crate::error::Result;
-use crate::kernels::CacheShape;
 use crate::kernels::footprint::{BufferLimits, Footprint, Size};
+use crate::kernels::{Backend, CacheShape, KvType};
 use crate::quant::TensorType;
 
 /// The [`Footprint`] of [`super::Gpu`] with the default [`Options`].
@@ -44,11 +44,14 @@ impl Footprint for GpuFootprint {
         buffer(rows, width.next_multiple_of(ROW_ALIGN))
     }
 
-    fn cache(&self, context: usize, layers: &[CacheShape]) -> Size {
-        let layer = |shape: &CacheShape| {
-            let (CacheShape::KeysValues(width) | CacheShape::Rows(width)) = *shape;
-            let count = if matches!(shape, CacheShape::KeysValues(_)) { 2 } else { 1 };
-            self.buffer(context, width).times(count)
+    fn kv_types(&self) -> &'static [KvType] {
+        super::Gpu::KV_TYPES
+    }
+
+    fn cache(&self, context: usize, layers: &[CacheShape], _kv: KvType) -> Size {
+        let layer = |shape: &CacheShape| match *shape {
+            CacheShape::KeysValues { heads, head_dim } => self.buffer(context, heads * head_dim).times(2),
+            CacheShape::Rows(width) => self.buffer(context, width),
         };
         layers.iter().map(layer).sum()
     }

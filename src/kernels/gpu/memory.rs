@@ -55,11 +55,13 @@ pub(super) struct Cache {
 impl Cache {
     pub(super) fn new(device: &Device, context: usize, shapes: &[CacheShape]) -> Result<Self> {
         let layer = |shape: &CacheShape| {
-            let (CacheShape::KeysValues(width) | CacheShape::Rows(width)) = *shape;
+            let (width, has_values) = match *shape {
+                CacheShape::KeysValues { heads, head_dim } => (heads * head_dim, true),
+                CacheShape::Rows(width) => (width, false),
+            };
             let stride = width.next_multiple_of(ROW_ALIGN);
             let bytes = f32_bytes(context, stride, "cache")?;
             let make = |label: &str| device.create_buffer(label, bytes, wgpu::BufferUsages::STORAGE);
-            let has_values = matches!(shape, CacheShape::KeysValues(_));
             let values = if has_values { Some(make("cache.v")?) } else { None };
             Ok(LayerCache { keys: make("cache.k")?, values, width, stride })
         };

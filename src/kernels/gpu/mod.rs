@@ -24,7 +24,7 @@ use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{
-    Activation as Gate, Attention, Backend, BufferId, CacheShape, MatrixId, PassKey, Rope, Step, VectorId,
+    Activation as Gate, Attention, Backend, BufferId, CacheShape, KvType, MatrixId, PassKey, Rope, Step, VectorId,
 };
 use crate::quant::TensorType;
 
@@ -148,6 +148,7 @@ fn to_u32(count: usize, what: &str) -> Result<u32> {
 
 impl Backend for Gpu {
     const PANEL_ROWS: usize = weights::PANEL_ROWS;
+    const KV_TYPES: &'static [KvType] = &[KvType::F32];
 
     fn max_rows(&self) -> usize {
         self.device.options.max_rows
@@ -192,7 +193,8 @@ impl Backend for Gpu {
         Ok(BufferId(self.buffers.len() - 1))
     }
 
-    fn create_cache(&mut self, context: usize, layers: &[CacheShape]) -> Result<()> {
+    fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()> {
+        KvType::choose(Some(kv), Self::KV_TYPES)?;
         // recorded programs hold on to the old cache
         self.forget_programs();
         if let Some(old) = self.cache.take() {
