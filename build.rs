@@ -61,6 +61,9 @@ const NO_MIN: (&str, &str) = ("HAS_MIN", "false");
 const LOW_2: (&str, &str) = ("LOW_BITS", "2u");
 const LOW_4: (&str, &str) = ("LOW_BITS", "4u");
 
+/// A product of two matrices at once.
+const PAIR: (&str, &str) = ("PAIR", "1u");
+
 #[rustfmt::skip] // one line a variant
 const OPS: &[Op] = &[
     Op { name: "embed", suffix: "", weighted: true, files: &["step", "block"], constants: &[] },
@@ -70,16 +73,22 @@ const OPS: &[Op] = &[
     Op { name: "matmul", suffix: "_1x8", weighted: true, files: &["block", "tile_1x8", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "8u")] },
     Op { name: "matmul", suffix: "_8x1", weighted: true, files: &["block", "tile_8x1", "split_none"], constants: &[("THREADS", "8u"), ("ROWS", "8u"), ("SPLIT", "1u"), ("COLS", "1u")] },
     Op { name: "matmul", suffix: "_4x4", weighted: true, files: &["block", "tile_4x4", "split_none"], constants: &[("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_pair_1x1", weighted: true, files: &["block", "activate", "pair_1x1", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_1x1_split", weighted: true, files: &["block", "activate", "pair_1x1", "split_blocks"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_1x4", weighted: true, files: &["block", "activate", "pair_1x4", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_pair_4x1", weighted: true, files: &["block", "activate", "pair_4x1", "split_none"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_2x4", weighted: true, files: &["block", "activate", "pair_2x4", "split_none"], constants: &[PAIR, ("THREADS", "32u"), ("ROWS", "2u"), ("SPLIT", "1u"), ("COLS", "4u")] },
     Op { name: "rms_norm", suffix: "", weighted: false, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "add_norm", suffix: "", weighted: false, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
     Op { name: "norm_heads", suffix: "", weighted: false, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
     Op { name: "rope", suffix: "", weighted: false, files: &["step"], constants: &[] },
     Op { name: "store_kv", suffix: "", weighted: false, files: &["step"], constants: &[] },
     Op { name: "attention", suffix: "_x4", weighted: false, files: &["step", "lanes_4", "soft_cap"], constants: &[("THREADS", "64u"), ("LANE", "4u")] },
     Op { name: "attention", suffix: "_x1", weighted: false, files: &["step", "lanes_1", "soft_cap"], constants: &[("THREADS", "256u"), ("LANE", "1u")] },
-    Op { name: "gated", suffix: "_identity", weighted: false, files: &["activate_identity"], constants: &[("ACTIVATION", "0u")] },
-    Op { name: "gated", suffix: "_silu", weighted: false, files: &["activate_silu"], constants: &[("ACTIVATION", "1u")] },
-    Op { name: "gated", suffix: "_gelu_tanh", weighted: false, files: &["activate_gelu_tanh"], constants: &[("ACTIVATION", "2u")] },
-    Op { name: "gated", suffix: "_relu_squared", weighted: false, files: &["activate_relu_squared"], constants: &[("ACTIVATION", "3u")] },
+    Op { name: "place", suffix: "", weighted: false, files: &["step", "head"], constants: &[("THREADS", "64u")] },
+    Op { name: "attend", suffix: "_x4", weighted: false, files: &["step", "head", "lanes_4", "head_lanes_4", "soft_cap"], constants: &[("THREADS", "64u"), ("LANE", "4u")] },
+    Op { name: "attend", suffix: "_x1", weighted: false, files: &["step", "head", "lanes_1", "head_lanes_1", "soft_cap"], constants: &[("THREADS", "256u"), ("LANE", "1u")] },
+    Op { name: "gated", suffix: "", weighted: false, files: &["activate"], constants: &[] },
     Op { name: "add", suffix: "", weighted: false, files: &[], constants: &[] },
     Op { name: "add_bias", suffix: "", weighted: false, files: &[], constants: &[] },
     Op { name: "scale", suffix: "", weighted: false, files: &[], constants: &[] },

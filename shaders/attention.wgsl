@@ -6,8 +6,9 @@ struct Params {
     group: u32,
     // lanes a head
     lanes: u32,
-    // lanes from one row of q or out to the next
+    // lanes from one row of q to the next, and of out
     stride: u32,
+    out_stride: u32,
     // lanes from one position of the cache to the next
     cache_stride: u32,
     // multiplies q · k
@@ -24,7 +25,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> values: array<Lane>;
 // (n, stride) lanes
 @group(0) @binding(3) var<storage, read> q: array<Lane>;
-// (n, stride) lanes
+// (n, out_stride) lanes
 @group(0) @binding(4) var<storage, read_write> out: array<Lane>;
 
 // (lanes): this row's query, scaled
@@ -52,7 +53,6 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     let row = group.y;
     let lanes = params.lanes;
     let kv_lane = head / params.group * lanes;
-    let here = row * params.stride + head * lanes;
     // causal: this row sees its own position and all before it
     let visible = step_state.position + row + 1u;
     let first = visible - min(visible, params.window);
@@ -62,7 +62,7 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     let lane = thread % lanes;
 
     if (thread < lanes) {
-        query[thread] = q[here + thread] * params.scale;
+        query[thread] = q[row * params.stride + head * lanes + thread] * params.scale;
     }
     workgroupBarrier();
 
@@ -108,6 +108,6 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
             summed += parts[i * lanes + thread];
         }
         // total >= 1: the largest score's weight is exp(0)
-        out[here + thread] = summed / total;
+        out[row * params.out_stride + head * lanes + thread] = summed / total;
     }
 }

@@ -1,7 +1,8 @@
 // out (n, rows) = x (n, cols) @ W (rows, cols)ᵀ, for the rows of one chunk of W.
 //
 // An invocation owns ROWS rows, THREADS apart, and COLS tokens: a tile. It unpacks 32 weights of a row into registers
-// and multiplies them with each token; all invocations read the same x. SPLIT invocations may share a tile.
+// and multiplies them with each token; all invocations read the same x. SPLIT invocations may share a tile. In a pair of
+// matrices, a tile has rows of both, and what leaves is the activated product of the first times that of the second.
 struct Params {
     n: u32,
     // vectors of four from one row of x to the next
@@ -14,6 +15,9 @@ struct Params {
     first_row: u32,
     // rows of this chunk
     rows: u32,
+    // panels of the chunk in front of W, and from a panel of a pair's first matrix to that of its second
+    first_panel: u32,
+    up_panel: u32,
     // workgroups along the rows; a two-dimensional grid may have a few more
     row_groups: u32,
 }
@@ -47,7 +51,7 @@ fn matmul(
     }
     let row = row_group * (THREADS * ROWS) + local.x;
     let first = group.z * COLS;
-    let panel = row / PANEL_ROWS * params.blocks;
+    let panel = (params.first_panel + row / PANEL_ROWS) * params.blocks;
     var sums = Sums();
     for (var block = first_block(local.y); block < params.blocks; block += SPLIT) {
         sums += products(panel + block, row % PANEL_ROWS, first, block);

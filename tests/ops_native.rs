@@ -63,6 +63,18 @@ fn matmul_cramped() {
 }
 
 #[test]
+fn stacks() {
+    for tiling in [Tiling::Large, Tiling::Small, Tiling::Split] {
+        run(&format!("stacks-{tiling:?}"), &cases::stacks(), Options { tiling, ..Options::default() });
+    }
+}
+
+#[test]
+fn stacks_cramped() {
+    run("stacks-cramped", &cases::stacks(), cramped());
+}
+
+#[test]
 fn extreme() {
     // WGSL may take it that there are neither NaN nor infinities
     run("extreme", &cases::extreme(Inputs::FINITE), Options::default());

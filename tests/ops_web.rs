@@ -239,6 +239,13 @@ mod gpu {
     }
 
     #[wasm_bindgen_test]
+    async fn stacks() {
+        for tiling in [Tiling::Auto, Tiling::Split] {
+            run("gpu stacks", &cases::stacks(), Options { tiling, ..Options::default() }).await;
+        }
+    }
+
+    #[wasm_bindgen_test]
     async fn elements() {
         run("gpu elements", &cases::elements(), Options::default()).await;
     }

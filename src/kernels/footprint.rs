@@ -76,10 +76,21 @@ pub trait Footprint {
     /// # Errors
     /// As [`super::Backend::create_matrix`], but for memory.
     fn matrices(&mut self, ty: TensorType, experts: usize, rows: usize, cols: usize) -> Result<Size>;
+    /// Of matrices of these rows that are multiplied with the same input.
+    ///
+    /// # Errors
+    /// As [`Self::matrices`].
+    fn stack(&mut self, ty: TensorType, rows: &[usize], cols: usize) -> Result<Size> {
+        rows.iter().map(|rows| self.matrices(ty, 1, *rows, cols)).sum()
+    }
     /// Of a constant vector.
     fn vector(&self, len: usize) -> Size;
     /// Of an activation buffer (rows, width).
     fn buffer(&self, rows: usize, width: usize) -> Size;
+    /// Of several that operations take together.
+    fn buffers(&self, rows: usize, widths: &[usize]) -> Size {
+        widths.iter().map(|width| self.buffer(rows, *width)).sum()
+    }
     /// As [`super::Backend::KV_TYPES`].
     fn kv_types(&self) -> &'static [KvType];
     /// Of the cache, when it holds the whole context in type `kv`, one of `kv_types`.

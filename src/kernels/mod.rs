@@ -127,7 +127,61 @@ pub struct Attention {
     pub soft_cap: Option<f32>,
 }
 
+/// An attention, and what queries and keys go through before they meet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attend {
+    /// Norm of queries: of each head, or of whole rows, by its length.
+    pub q_norm: Option<VectorId>,
+    /// Norm of keys.
+    pub k_norm: Option<VectorId>,
+    /// Added to the mean of squares in these norms.
+    pub eps: f32,
+    /// How they rotate, after the norm.
+    pub rope: Option<Rope>,
+    /// Heads, window and cap.
+    pub shape: Attention,
+}
+
+/// [`Backend::attend`] as the operations that it stands for.
+fn attend_in_steps<B: Backend + ?Sized>(
+    b: &mut B,
+    n: usize,
+    layer: usize,
+    [q, k, v]: [BufferId; 3],
+    a: Attend,
+    out: BufferId,
+) -> Result<()> {
+    if let Some(norm) = a.q_norm {
+        b.norm_heads(n, q, norm, a.eps)?;
+    }
+    if let Some(norm) = a.k_norm {
+        b.norm_heads(n, k, norm, a.eps)?;
+    }
+    if let Some(rope) = a.rope {
+        b.rope(n, q, a.shape.heads, a.shape.head_dim, rope)?;
+        b.rope(n, k, a.shape.kv_heads, a.shape.head_dim, rope)?;
+    }
+    b.store_kv(n, layer, k, v)?;
+    b.attention(n, layer, q, a.shape, out)
+}
+
+/// How a sub-block's result joins the stream, and the norm in front of what comes next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Joint {
+    /// (width): norm of what is added.
+    pub post_norm: Option<VectorId>,
+    /// Multiplies what is added, after its norm.
+    pub scale: Option<f32>,
+    /// (width): norm of the sum, if one is wanted.
+    pub next_norm: Option<VectorId>,
+    /// Added to the mean of squares in both norms.
+    pub eps: f32,
+}
+
 /// What a backend can do, operation by operation. `n` is always the number of rows processed: 1 ..= `max_rows`.
+///
+/// Operations with a body are several others in one. A backend that pays for each operation has its own; the body is what
+/// it means.
 ///
 /// # Errors
 /// Uploads and allocations fail with [`crate::ErrorKind::OutOfMemory`] or `GpuFailure`; operations with `Internal`
@@ -144,6 +198,11 @@ pub trait Backend {
 
     /// Makes an empty matrix W (rows, cols) to be filled by `write_rows`. `cols` is whole blocks of `ty`.
     fn create_matrix(&mut self, label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<MatrixId>;
+    /// Makes matrices (rows, cols) of one type, of these labels and rows, that are multiplied with the same input: a backend may
+    /// keep them together, for `matmuls` and `matmul_gated`.
+    fn create_stack(&mut self, ty: TensorType, parts: &[(&str, usize)], cols: usize) -> Result<Vec<MatrixId>> {
+        parts.iter().map(|(label, rows)| self.create_matrix(label, ty, *rows, cols)).collect()
+    }
     /// Makes `experts` matrices (rows, cols) of one type, for `matmul_experts`. They are filled as if they stood below each
     /// other, except that no call of `write_rows` crosses from one to the next and panels are counted within each.
     fn create_experts(
@@ -160,6 +219,11 @@ pub trait Backend {
     fn create_vector(&mut self, label: &str, values: &[f32]) -> Result<VectorId>;
     /// Makes an activation buffer (rows, width), zeroed.
     fn create_buffer(&mut self, label: &str, rows: usize, width: usize) -> Result<BufferId>;
+    /// Makes activation buffers (rows, width) of these labels and widths that operations take together, such as queries, keys
+    /// and values.
+    fn create_buffers(&mut self, rows: usize, parts: &[(&str, usize)]) -> Result<Vec<BufferId>> {
+        parts.iter().map(|(label, width)| self.create_buffer(label, rows, *width)).collect()
+    }
     /// Makes the cache: for each layer K and V of shape (context, heads * head_dim) in type `kv`, one of `KV_TYPES`, or rows
     /// (context, width), f32. All of it is allocated now.
     fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()>;
@@ -216,6 +280,55 @@ pub trait Backend {
     fn matmul_experts(&mut self, n: usize, w: MatrixId, x: BufferId, routes: BufferId, out: BufferId) -> Result<()>;
     /// out (n, width) = the sum of x (n, used, width) over slots, each by its weight in routes (n, 2 * used).
     fn mix_experts(&mut self, n: usize, x: BufferId, routes: BufferId, out: BufferId) -> Result<()>;
+    /// Each of `out` (n, rows) = x (n, cols) @ its matrix (rows, cols)ᵀ.
+    fn matmuls(&mut self, n: usize, products: &[(MatrixId, BufferId)], x: BufferId) -> Result<()> {
+        products.iter().try_for_each(|&(w, out)| self.matmul(n, w, x, out))
+    }
+    /// out (n, rows) = activation(x (n, cols) @ gateᵀ) * (x @ upᵀ), both matrices (rows, cols). `spare` (n, rows) is for what a
+    /// backend wants to keep in between.
+    fn matmul_gated(
+        &mut self,
+        n: usize,
+        [gate, up]: [MatrixId; 2],
+        x: BufferId,
+        activation: Activation,
+        out: BufferId,
+        spare: BufferId,
+    ) -> Result<()> {
+        self.matmul(n, gate, x, out)?;
+        self.matmul(n, up, x, spare)?;
+        self.gated(n, out, spare, activation)
+    }
+    /// Stores keys and values (n, kv_heads * head_dim) in the cache of `layer`, keys normed and rotated, and
+    /// out (n, heads * head_dim) = causal attention over it of queries (n, heads * head_dim), normed and rotated. What is left
+    /// in `qkv` is not specified.
+    fn attend(&mut self, n: usize, layer: usize, qkv: [BufferId; 3], a: Attend, out: BufferId) -> Result<()> {
+        attend_in_steps(self, n, layer, qkv, a, out)
+    }
+    /// x row (first + i) += delta row (first + i), as `j` says, then out row i = that row's norm, for i in 0 .. n; all three
+    /// (n, width). What is left in `delta`, and in rows of x before `first`, is not specified; nor is `out` without a norm.
+    fn add_norm(
+        &mut self,
+        n: usize,
+        first: usize,
+        x: BufferId,
+        delta: BufferId,
+        j: Joint,
+        out: BufferId,
+    ) -> Result<()> {
+        let rows = first.saturating_add(n);
+        if let Some(norm) = j.post_norm {
+            self.norm_heads(rows, delta, norm, j.eps)?;
+        }
+        if let Some(factor) = j.scale {
+            self.scale(rows, delta, factor)?;
+        }
+        self.add(rows, x, delta)?;
+        match j.next_norm {
+            Some(norm) => self.rms_norm(n, x, first, norm, j.eps, out),
+            None => Ok(()),
+        }
+    }
     /// Finds the largest element of row 0 of x (1, width), the lowest index on a tie, for [`Backend::read_argmax`].
     fn argmax(&mut self, x: BufferId) -> Result<()>;
 

@@ -2,7 +2,7 @@
 
 use super::weights::{AttentionWeights, Dense, FeedForward, Linear, Mixer, Mixture, Model, ShortConv};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::{Activation, Backend, BufferId, Head, VectorId};
+use crate::kernels::{Activation, Attend, Backend, BufferId, Head, Joint, VectorId};
 
 /// Runs the step's `n` tokens through the model; afterwards the cache holds what later tokens need of them, and `head` says
 /// what is left in `logits` (row 0 for the last token, or all rows) or for `read_argmax`.
@@ -16,30 +16,38 @@ pub fn forward<B: Backend>(b: &mut B, m: &Model, n: usize, head: Head) -> Result
     if let Some(factor) = c.embedding_scale {
         b.scale(n, a.x, factor)?;
     }
+    // logits are wanted of these rows only: first, count
+    let wanted = match head {
+        Head::None => None,
+        Head::Last | Head::Argmax => Some((n - 1, 1)),
+        Head::All => Some((0, n)),
+    };
+    let all = Some((0, n));
+    let mut input = a.x;
+    if let Some(norm) = m.layers.first().and_then(|layer| layer.attn_norm) {
+        b.rms_norm(n, a.x, 0, norm, c.norm_epsilon, a.normed)?;
+        input = a.normed;
+    }
     for (l, layer) in m.layers.iter().enumerate() {
         // tokens see those before them
-        let input = normed(b, m, n, layer.attn_norm)?;
         match &layer.mixer {
             Mixer::Attention(w) => attention(b, m, n, l, w, input)?,
             Mixer::ShortConv(w) => short_conv(b, m, n, l, w, input)?,
         }
-        join(b, m, n, layer.attn_post_norm)?;
+        input = join(b, m, all, layer.attn_post_norm, layer.ffn_norm)?;
         // each token by itself
-        let input = normed(b, m, n, layer.ffn_norm)?;
         match &layer.feed_forward {
             FeedForward::Dense(w) => feed_forward(b, m, n, w, input)?,
             FeedForward::Mixture(w) => mixture(b, m, n, w, input)?,
         }
-        join(b, m, n, layer.ffn_post_norm)?;
+        let (rows, next_norm) = match m.layers.get(l + 1) {
+            Some(next) => (all, next.attn_norm),
+            None => (wanted, Some(m.output_norm)),
+        };
+        input = join(b, m, rows, layer.ffn_post_norm, next_norm)?;
     }
-    // logits, only of the rows that are wanted
-    let (first, rows) = match head {
-        Head::None => return Ok(()),
-        Head::Last | Head::Argmax => (n - 1, 1),
-        Head::All => (0, n),
-    };
-    b.rms_norm(rows, a.x, first, m.output_norm, c.norm_epsilon, a.normed)?;
-    b.matmul(rows, m.output, a.normed, a.logits)?;
+    let Some((_, rows)) = wanted else { return Ok(()) };
+    b.matmul(rows, m.output, input, a.logits)?;
     if let Some(factor) = c.logit_scale {
         b.scale(rows, a.logits, factor)?;
     }
@@ -60,23 +68,11 @@ fn attention<B: Backend>(
 ) -> Result<()> {
     let (a, eps) = (&m.buffers, m.config.norm_epsilon);
     // queries, keys and values
-    linear(b, n, &w.q, input, a.q)?;
-    linear(b, n, &w.k, input, a.k)?;
-    linear(b, n, &w.v, input, a.v)?;
-    if let Some(norm) = w.q_norm {
-        b.norm_heads(n, a.q, norm, eps)?;
-    }
-    if let Some(norm) = w.k_norm {
-        b.norm_heads(n, a.k, norm, eps)?;
-    }
-    // positions enter by rotation
-    if let Some(rope) = w.rope {
-        b.rope(n, a.q, w.shape.heads, w.shape.head_dim, rope)?;
-        b.rope(n, a.k, w.shape.kv_heads, w.shape.head_dim, rope)?;
-    }
-    // attend
-    b.store_kv(n, l, a.k, a.v)?;
-    b.attention(n, l, a.q, w.shape, a.mixed)?;
+    let [q, k, v] = a.qkv;
+    linears(b, n, [(&w.q, q), (&w.k, k), (&w.v, v)], input)?;
+    // positions enter by rotation; attend
+    let attend = Attend { q_norm: w.q_norm, k_norm: w.k_norm, eps, rope: w.rope, shape: w.shape };
+    b.attend(n, l, a.qkv, attend, a.mixed)?;
     if let Some(norm) = w.sub_norm {
         b.norm_heads(n, a.mixed, norm, eps)?;
     }
@@ -99,9 +95,12 @@ fn short_conv<B: Backend>(b: &mut B, m: &Model, n: usize, l: usize, w: &ShortCon
 /// delta = down(activation(gate) * up).
 fn feed_forward<B: Backend>(b: &mut B, m: &Model, n: usize, w: &Dense, input: BufferId) -> Result<()> {
     let (c, a) = (&m.config, &m.buffers);
-    linear(b, n, &w.gate, input, a.gate)?;
-    linear(b, n, &w.up, input, a.up)?;
-    b.gated(n, a.gate, a.up, c.activation)?;
+    if w.gate.is_plain() && w.up.is_plain() {
+        b.matmul_gated(n, [w.gate.weight, w.up.weight], input, c.activation, a.gate, a.up)?;
+    } else {
+        linears(b, n, [(&w.gate, a.gate), (&w.up, a.up)], input)?;
+        b.gated(n, a.gate, a.up, c.activation)?;
+    }
     if let Some(norm) = w.sub_norm {
         b.norm_heads(n, a.gate, norm, c.norm_epsilon)?;
     }
@@ -123,34 +122,43 @@ fn mixture<B: Backend>(b: &mut B, m: &Model, n: usize, w: &Mixture, input: Buffe
     b.mix_experts(n, e.out, e.routes, a.delta)
 }
 
-/// The stream as a sub-block reads it: normed where the architecture norms it there.
-fn normed<B: Backend>(b: &mut B, m: &Model, n: usize, norm: Option<VectorId>) -> Result<BufferId> {
-    let a = &m.buffers;
-    let Some(norm) = norm else { return Ok(a.x) };
-    b.rms_norm(n, a.x, 0, norm, m.config.norm_epsilon, a.normed)?;
-    Ok(a.normed)
-}
-
-/// x += delta, normed and scaled where the architecture does.
-fn join<B: Backend>(b: &mut B, m: &Model, n: usize, norm: Option<VectorId>) -> Result<()> {
+/// x += delta, normed and scaled where the architecture does, in `rows`: first and count. Gives what comes next reads: x, or
+/// its norm from row 0 on.
+fn join<B: Backend>(
+    b: &mut B,
+    m: &Model,
+    rows: Option<(usize, usize)>,
+    post_norm: Option<VectorId>,
+    next_norm: Option<VectorId>,
+) -> Result<BufferId> {
     let (c, a) = (&m.config, &m.buffers);
-    if let Some(norm) = norm {
-        b.norm_heads(n, a.delta, norm, c.norm_epsilon)?;
+    if let Some((first, n)) = rows {
+        let joint = Joint { post_norm, scale: c.residual_scale, next_norm, eps: c.norm_epsilon };
+        b.add_norm(n, first, a.x, a.delta, joint, a.normed)?;
     }
-    if let Some(factor) = c.residual_scale {
-        b.scale(n, a.delta, factor)?;
-    }
-    b.add(n, a.x, a.delta)
+    Ok(if next_norm.is_some() { a.normed } else { a.x })
 }
 
 /// out = x @ Wᵀ, scaled and with a bias where the file has them.
 fn linear<B: Backend>(b: &mut B, n: usize, w: &Linear, x: BufferId, out: BufferId) -> Result<()> {
-    b.matmul(n, w.weight, x, out)?;
-    if let Some(factor) = w.scale {
-        b.scale(n, out, factor)?;
-    }
-    if let Some(bias) = w.bias {
-        b.add_bias(n, out, bias)?;
+    linears(b, n, [(w, out)], x)
+}
+
+/// The same for several matrices and their outputs.
+fn linears<B: Backend, const N: usize>(
+    b: &mut B,
+    n: usize,
+    products: [(&Linear, BufferId); N],
+    x: BufferId,
+) -> Result<()> {
+    b.matmuls(n, &products.map(|(w, out)| (w.weight, out)), x)?;
+    for (w, out) in products {
+        if let Some(factor) = w.scale {
+            b.scale(n, out, factor)?;
+        }
+        if let Some(bias) = w.bias {
+            b.add_bias(n, out, bias)?;
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::rope::{Factors, Rotary};
 use super::session::Session;
-use super::tensors::{Role, roles};
+use super::tensors::{Role, roles, stacks};
 use super::weights::{Activations, Ropes, Uploaded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::{Header, TensorInfo};
@@ -61,9 +61,13 @@ impl<B: Backend> Loader<B> {
         let tensors: Vec<_> = tensors.into_iter().zip(roles).collect();
         backend.create_cache(context, &config.cache(), kv)?;
         let rows = backend.max_rows();
-        let buffers =
-            Activations::create(rows, &config, |label, rows, width| backend.create_buffer(label, rows, width))?;
+        let buffers = Activations::create(rows, &config, |rows, parts| backend.create_buffers(rows, parts))?;
         let mut uploaded = Uploaded::default();
+        for stack in stacks(tensors.iter().map(|(tensor, role)| (tensor, role))) {
+            let parts: Vec<_> = stack.parts.iter().map(|(name, rows)| (name.as_str(), *rows)).collect();
+            let made = backend.create_stack(stack.ty, &parts, stack.cols)?;
+            uploaded.matrices.extend(stack.parts.into_iter().map(|(name, _)| name).zip(made));
+        }
         let pieces =
             tensors.iter().map(|(t, role)| begin(&mut backend, &mut uploaded, t, role)).collect::<Result<_>>()?;
         Ok(Self {
@@ -235,7 +239,7 @@ impl<B: Backend> Loader<B> {
     }
 }
 
-/// Makes the matrices of a tensor.
+/// Makes the experts of a tensor, and says where its rows go.
 fn begin<B: Backend>(backend: &mut B, to: &mut Uploaded, t: &TensorInfo, role: &Role) -> Result<VecDeque<Piece>> {
     let mut pieces = VecDeque::new();
     match role {
@@ -244,10 +248,10 @@ fn begin<B: Backend>(backend: &mut B, to: &mut Uploaded, t: &TensorInfo, role: &
             to.matrices.insert(t.name.clone(), matrix);
             pieces.extend((0..*experts).map(|e| Piece { matrix, first_row: e * rows, rows: *rows }));
         }
-        Role::Matrices(parts, cols) => {
+        Role::Matrices(parts, _) => {
             for (name, rows) in parts {
-                let matrix = backend.create_matrix(name, t.ty, *rows, *cols)?;
-                to.matrices.insert(name.clone(), matrix);
+                let missing = || Error::new(ErrorKind::Internal, format!("the matrix {name} was not made"));
+                let matrix = to.matrices.get(name).copied().ok_or_else(missing)?;
                 pieces.push_back(Piece { matrix, first_row: 0, rows: *rows });
             }
         }

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::rope::Rotary;
-use super::tensors::{Role, roles};
+use super::tensors::{Role, roles, stacks};
 use super::weights::Activations;
 use crate::error::Result;
 use crate::gguf::Header;
@@ -28,22 +28,29 @@ impl Needs {
     pub fn of(header: &Header, config: &Config, context: usize, kv: KvType, on: &mut impl Footprint) -> Result<Self> {
         let roles = roles(header, config)?;
         let sizes = header.tensors.iter().zip(&roles).map(|(tensor, role)| match role {
-            Role::Matrices(parts, cols) => parts.iter().map(|(_, rows)| on.matrices(tensor.ty, 1, *rows, *cols)).sum(),
+            // counted below, in their stacks
+            Role::Matrices(..) => Ok(Size::default()),
             Role::Experts(experts, rows, cols) => on.matrices(tensor.ty, *experts, *rows, *cols),
             Role::Vector(len) => Ok(on.vector(*len)),
             Role::Taps(width, taps) => Ok(on.vector(width * taps)),
             // a scale becomes a number of the pass, factors become the table of angles
             Role::Scale | Role::RopeFactors(_) => Ok(Size::default()),
         });
-        Ok(Self { weights: sizes.sum::<Result<Size>>()?, ..Self::default() }.with_context(config, context, kv, on))
+        let mut weights = sizes.sum::<Result<Size>>()?;
+        for stack in stacks(header.tensors.iter().zip(&roles)) {
+            let rows: Vec<_> = stack.parts.iter().map(|(_, rows)| *rows).collect();
+            weights += on.stack(stack.ty, &rows, stack.cols)?;
+        }
+        Ok(Self { weights, ..Self::default() }.with_context(config, context, kv, on))
     }
 
     /// The same weights with room for `context` positions.
     pub fn with_context(self, config: &Config, context: usize, kv: KvType, on: &impl Footprint) -> Self {
         let mut work = Size::default();
-        let count = |_: &str, rows, width| {
-            work += on.buffer(rows, width);
-            Ok(BufferId(0))
+        let count = |rows, parts: &[(&str, usize)]| {
+            let widths: Vec<_> = parts.iter().map(|(_, width)| *width).collect();
+            work += on.buffers(rows, &widths);
+            Ok(vec![BufferId(0); parts.len()])
         };
         let counted = Activations::create(on.max_rows(), config, count);
         debug_assert!(counted.is_ok(), "counting cannot fail");

@@ -4,6 +4,7 @@ use super::architecture::{Norms, QkNorm};
 use super::config::{Config, Mixing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::{Header, TensorInfo};
+use crate::quant::TensorType;
 use std::collections::HashMap;
 
 /// What a tensor is to the forward pass.
@@ -42,6 +43,51 @@ impl Role {
         let want = self.dims();
         want[..significant(&want)] == tensor.dims[..significant(&tensor.dims)]
     }
+}
+
+/// Matrices of a block that are multiplied with the same input, in the order in which the pass takes them.
+const TOGETHER: &[&[&str]] = &[&["attn_q", "attn_k", "attn_v"], &["ffn_gate", "ffn_up"]];
+
+/// Matrices of one type and width that are made together, with their rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stack {
+    pub(super) ty: TensorType,
+    pub(super) cols: usize,
+    pub(super) parts: Vec<(String, usize)>,
+}
+
+/// All matrices of the tensors that have no experts, those of a kind together.
+pub(super) fn stacks<'a>(tensors: impl Iterator<Item = (&'a TensorInfo, &'a Role)>) -> Vec<Stack> {
+    let mut all = Vec::new();
+    for (tensor, role) in tensors {
+        if let Role::Matrices(parts, cols) = role {
+            all.extend(parts.iter().map(|part| Stack { ty: tensor.ty, cols: *cols, parts: vec![part.clone()] }));
+        }
+    }
+    let place = |stack: &Stack| stack.parts.first().and_then(|(name, _)| place_together(name));
+    // a stable order: by block, kind and place, what stands alone first
+    all.sort_by_cached_key(place);
+    let mut stacks: Vec<Stack> = Vec::new();
+    for next in all {
+        let kind = place(&next).map(|(block, kind, _)| (block, kind));
+        let last = stacks.last_mut().filter(|last| {
+            let same_kind = kind.is_some() && place(last).map(|(block, kind, _)| (block, kind)) == kind;
+            same_kind && last.ty.id == next.ty.id && last.cols == next.cols
+        });
+        match last {
+            Some(last) => last.parts.extend(next.parts),
+            None => stacks.push(next),
+        }
+    }
+    stacks
+}
+
+/// The block of a matrix that others are made together with, which of [`TOGETHER`] it belongs to, and where in it.
+fn place_together(name: &str) -> Option<(usize, usize, usize)> {
+    let (block, name) = name.strip_prefix("blk.")?.strip_suffix(".weight")?.split_once('.')?;
+    let in_kind = |(kind, names): (usize, &&[&str])| Some((kind, names.iter().position(|n| *n == name)?));
+    let (kind, at) = TOGETHER.iter().enumerate().find_map(in_kind)?;
+    Some((block.parse().ok()?, kind, at))
 }
 
 /// Every tensor that a model may have: its role, and whether it must be there.

@@ -16,6 +16,13 @@ pub struct Linear {
     pub bias: Option<VectorId>,
 }
 
+impl Linear {
+    /// Whether there is nothing but the matrix.
+    pub fn is_plain(&self) -> bool {
+        self.scale.is_none() && self.bias.is_none()
+    }
+}
+
 /// One attention's weights.
 #[derive(Clone, Debug)]
 pub struct AttentionWeights {
@@ -122,12 +129,8 @@ pub struct Activations {
     pub x: BufferId,
     /// (rows, width): x after a norm.
     pub normed: BufferId,
-    /// (rows, heads * head_dim).
-    pub q: BufferId,
-    /// (rows, kv_heads * head_dim).
-    pub k: BufferId,
-    /// (rows, kv_heads * head_dim).
-    pub v: BufferId,
+    /// (rows, heads * head_dim), then (rows, kv_heads * head_dim) twice: queries, keys and values.
+    pub qkv: [BufferId; 3],
     /// (rows, heads * head_dim): what attention gives.
     pub mixed: BufferId,
     /// (rows, width): what a sub-block adds to x.
@@ -302,13 +305,19 @@ fn missing(name: &str) -> Error {
 }
 
 impl Activations {
-    /// For passes of at most `rows`; `create` makes a buffer of a label, rows and a width, or only counts it.
+    /// For passes of at most `rows`; `create` makes buffers of some rows that are used together, of these labels and widths, or
+    /// only counts them.
     pub(super) fn create(
         rows: usize,
         c: &Config,
-        mut create: impl FnMut(&str, usize, usize) -> Result<BufferId>,
+        mut create: impl FnMut(usize, &[(&str, usize)]) -> Result<Vec<BufferId>>,
     ) -> Result<Self> {
-        let mut buffer = |label, width| create(label, rows, width);
+        let few = || Error::new(ErrorKind::Internal, "fewer buffers than were asked for");
+        let parts = [("q", c.q_width()), ("k", c.kv_width()), ("v", c.kv_width())];
+        let qkv = create(rows, &parts)?.try_into().map_err(|_| few())?;
+        let mut one = |label: &str, rows, width| create(rows, &[(label, width)])?.pop().ok_or_else(few);
+        let logits = one("logits", super::SCORE_ROWS, c.vocabulary)?;
+        let mut buffer = |label: &str, width| one(label, rows, width);
         let inside = c.experts.map_or(c.hidden, |e| e.used * e.hidden);
         let experts = match c.experts {
             None => None,
@@ -322,16 +331,14 @@ impl Activations {
         Ok(Self {
             x: buffer("x", c.width)?,
             normed: buffer("normed", c.width)?,
-            q: buffer("q", c.q_width())?,
-            k: buffer("k", c.kv_width())?,
-            v: buffer("v", c.kv_width())?,
+            qkv,
             mixed: buffer("mixed", c.q_width())?,
             delta: buffer("delta", c.width)?,
             gate: buffer("gate", inside)?,
             up: buffer("up", inside)?,
             experts,
             conv: if conv { Some([buffer("conv", c.width)?, buffer("conv_gate", c.width)?]) } else { None },
-            logits: create("logits", super::SCORE_ROWS, c.vocabulary)?,
+            logits,
         })
     }
 }

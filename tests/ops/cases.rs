@@ -1,6 +1,6 @@
 //! The table.
 
-use super::{Case, Inputs, Op, Sabotage, Weight};
+use super::{Case, HeadNorms, Inputs, Op, Sabotage, Weight};
 use pagelm::kernels::{Activation, RopeKind};
 use pagelm::quant::{TYPES, TensorType};
 
@@ -39,6 +39,20 @@ pub fn matmul() -> Vec<Case> {
     shapes.into_iter().enumerate().map(|(i, w)| case(Op::Matmul(w), i as u64, magnitude(i))).collect()
 }
 
+/// Matrices that are made together: part of a panel, whole ones, and more.
+pub fn stacks() -> Vec<Case> {
+    let mut ops = Vec::new();
+    let mut shapes = shapes(&[13, 64, 192], &[64, 256]);
+    // every type compiles its own shaders: one shape tells of those
+    shapes.retain(|w| THOROUGH.contains(&w.ty.name) || (w.rows, w.cols) == (65, 256));
+    for (i, w) in shapes.into_iter().enumerate() {
+        ops.push(Op::Stack(w, [64, 7, 130][i % 3], [65, 64, 1][i % 3]));
+        let activations = [Activation::Silu, Activation::GeluTanh, Activation::ReluSquared, Activation::Identity];
+        ops.push(Op::MatmulGated(w, activations[i % 4]));
+    }
+    ops.into_iter().enumerate().map(|(i, op)| case(op, 7000 + i as u64, magnitude(i / 2))).collect()
+}
+
 pub fn alone() -> Vec<Case> {
     let shapes = shapes(&[1, 8, 13, 65], &[32, 48, 576]);
     shapes.into_iter().enumerate().map(|(i, w)| case(Op::Alone(w), 4000 + i as u64, magnitude(i))).collect()
@@ -62,6 +76,9 @@ pub fn elements() -> Vec<Case> {
     for width in [1, 4, 31, 64, 65, 576, 1536] {
         ops.push(Op::RmsNorm { width, first: 0 });
         ops.push(Op::RmsNorm { width, first: 2 });
+        for (post, next) in [(false, true), (true, true), (true, false)] {
+            ops.extend([0, 2].map(|first| Op::AddNorm { width, first, post, next }));
+        }
         for activation in [Activation::Identity, Activation::Silu, Activation::GeluTanh, Activation::ReluSquared] {
             ops.push(Op::Gated { width, activation });
         }
@@ -108,6 +125,24 @@ pub fn attention() -> Vec<Case> {
     for (soft_cap, head_dim) in [(0.1, 64), (1.0, 256), (30.0, 64)] {
         let soft_cap = Some(soft_cap);
         ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim, position: 70, n: 5, window: None, soft_cap });
+    }
+    // all that may come before, for rows and blocks of them
+    for rope in [None, Some((RopeKind::Norm, 16)), Some((RopeKind::Neox, 16)), Some((RopeKind::Neox, 8))] {
+        for norms in [HeadNorms::None, HeadNorms::Heads, HeadNorms::Rows, HeadNorms::Queries] {
+            for (heads, kv_heads, head_dim) in [(4, 2, 16), (3, 1, 18), (5, 5, 64)] {
+                ops.push(Op::Attend { heads, kv_heads, head_dim, norms, rope, window: None, soft_cap: None });
+            }
+        }
+    }
+    for (head_dim, window, soft_cap) in [
+        (256, None, None),
+        (64, Some(1), None),
+        (64, Some(3), Some(0.5)),
+        (18, Some(65), None),
+        (250, Some(4), Some(1.0)),
+    ] {
+        let rope = Some((RopeKind::Neox, head_dim / 4 * 2));
+        ops.push(Op::Attend { heads: 6, kv_heads: 2, head_dim, norms: HeadNorms::Heads, rope, window, soft_cap });
     }
     // scores up to some tens: larger ones make the softmax a step
     let magnitude = |i: usize| [1.0, 0.01, 4.0][i % 3];

@@ -2,10 +2,10 @@
 
 use super::{
     BUFFER_ROWS, Case, Inputs, Output, Part, ROW_COUNTS, Sabotage, Weight, assert_untouched, data, ids, pass, table,
-    upload,
+    upload, write,
 };
 use pagelm::Result;
-use pagelm::kernels::{Backend, BufferId, MatrixId};
+use pagelm::kernels::{Activation, Backend, BufferId, MatrixId};
 
 /// Multiplies with each row count; every time the output starts with other values, which must stay past row n.
 pub(super) async fn matmul<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Result<Output> {
@@ -32,6 +32,67 @@ pub(super) async fn matmul<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Res
         if case.sabotage == Sabotage::None {
             assert_untouched(&got[n * w.rows..], &before[n * w.rows..]);
         }
+        got.truncate(n * w.rows);
+        values.extend(got);
+    }
+    Ok(Output { values, width: w.rows })
+}
+
+/// All products of three matrices, side by side, then one of them by itself: it is a matrix like any other.
+pub(super) async fn stack<B: Backend>(b: &mut B, case: &Case, w: Weight, rows: [usize; 3]) -> Result<Output> {
+    let parts = [("a", rows[0]), ("b", rows[1]), ("c", rows[2])];
+    let matrices = b.create_stack(w.ty, &parts, w.cols)?;
+    for (seed, (&matrix, rows)) in (case.seed..).zip(matrices.iter().zip(rows)) {
+        let bytes = data::weights(seed, Weight { rows, ..w }, case.magnitude);
+        write(b, matrix, 0, bytes.len() / rows, &bytes)?;
+    }
+    let inputs = table(b, w.cols, &data::values(case.seed + 9, BUFFER_ROWS, w.cols, 1.0))?;
+    let x = b.create_buffer("x", BUFFER_ROWS, w.cols)?;
+    let outs = b.create_buffers(BUFFER_ROWS, &parts)?;
+    let products: Vec<_> = matrices.iter().copied().zip(outs.iter().copied()).collect();
+    let mut values = Vec::new();
+    for &n in ROW_COUNTS {
+        pass(b, Part::Act, &ids(0, n), 0, |b| {
+            b.embed(n, inputs, x)?;
+            b.matmuls(n, &products, x)
+        })?;
+        for &out in &outs {
+            values.extend(b.read(out, n).await?);
+        }
+    }
+    pass(b, Part::Fill, &ids(1, 2), 0, |b| {
+        b.embed(2, inputs, x)?;
+        b.matmuls(2, &products[1..], x)?;
+        b.matmul(2, matrices[1], x, outs[1])
+    })?;
+    for &out in &outs[1..] {
+        values.extend(b.read(out, 2).await?);
+    }
+    Ok(Output { values, width: 1 })
+}
+
+/// Every output starts with other values, which must stay past row n.
+pub(super) async fn gated<B: Backend>(b: &mut B, case: &Case, w: Weight, activation: Activation) -> Result<Output> {
+    let matrices = b.create_stack(w.ty, &[("gate", w.rows), ("up", w.rows)], w.cols)?;
+    for (seed, &matrix) in (case.seed..).zip(&matrices) {
+        let bytes = data::weights(seed, w, if seed == case.seed { case.magnitude } else { 1.0 });
+        write(b, matrix, 0, bytes.len() / w.rows, &bytes)?;
+    }
+    let before = data::values(case.seed + 8, BUFFER_ROWS, w.rows, 1.0);
+    let inputs = table(b, w.cols, &data::values(case.seed + 9, BUFFER_ROWS, w.cols, 1.0))?;
+    let sentinels = table(b, w.rows, &before)?;
+    let [x, out, spare] = [w.cols, w.rows, w.rows].map(|width| b.create_buffer("buffer", BUFFER_ROWS, width));
+    let (x, out, spare) = (x?, out?, spare?);
+    let pair = [matrices[0], matrices[1]];
+    let mut values = Vec::new();
+    for &n in ROW_COUNTS {
+        pass(b, Part::Fill, &ids(0, BUFFER_ROWS), 0, |b| {
+            b.embed(BUFFER_ROWS, inputs, x)?;
+            b.embed(BUFFER_ROWS, sentinels, out)
+        })?;
+        pass(b, Part::Act, &ids(0, n), 0, |b| b.matmul_gated(n, pair, x, activation, out, spare))?;
+        let mut got = b.read(out, BUFFER_ROWS).await?;
+        assert_untouched(&got[n * w.rows..], &before[n * w.rows..]);
         got.truncate(n * w.rows);
         values.extend(got);
     }

@@ -39,6 +39,10 @@ pub struct Weight {
 pub enum Op {
     Embed(Weight),
     Matmul(Weight),
+    /// Matrices of one type below each other, the given one first, each with an output of its own.
+    Stack(Weight, usize, usize),
+    /// A gate and what it gates.
+    MatmulGated(Weight, Activation),
     /// Each row alone, then in batches, bit for bit the same.
     Alone(Weight),
     /// A matmul of activations that are not ordinary.
@@ -61,6 +65,16 @@ pub enum Op {
         n: usize,
         window: Option<usize>,
         /// As a multiple of the case's magnitude.
+        soft_cap: Option<f32>,
+    },
+    /// An attention with everything that queries and keys go through before it.
+    Attend {
+        heads: usize,
+        kv_heads: usize,
+        head_dim: usize,
+        norms: HeadNorms,
+        rope: Option<(RopeKind, usize)>,
+        window: Option<usize>,
         soft_cap: Option<f32>,
     },
     Gated {
@@ -103,9 +117,26 @@ pub enum Op {
     Add {
         width: usize,
     },
+    /// With and without each norm.
+    AddNorm {
+        width: usize,
+        first: usize,
+        post: bool,
+        next: bool,
+    },
     Argmax {
         width: usize,
     },
+}
+
+/// What queries and keys are normed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadNorms {
+    None,
+    Heads,
+    Rows,
+    /// Queries only.
+    Queries,
 }
 
 /// Activations that are not ordinary.
@@ -187,7 +218,9 @@ impl Op {
     fn weights(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Embed(w) => Some((w.ty.name, "embed")),
-            Self::Matmul(w) | Self::Alone(w) | Self::MatmulExperts { each: w, .. } => Some((w.ty.name, "matmul")),
+            Self::Matmul(w) | Self::Alone(w) | Self::Stack(w, ..) | Self::MatmulExperts { each: w, .. } => {
+                Some((w.ty.name, "matmul"))
+            }
             _ => None,
         }
     }
@@ -206,14 +239,23 @@ impl Case {
             }
             Op::Extreme(_, Inputs::Tiny) => Tolerance::VANISHING,
             Op::Extreme(w, Inputs::Outlier) if quantizes(w) => outlier,
-            Op::Matmul(w) | Op::Alone(w) | Op::Extreme(w, _) if quantizes(w) => sum,
+            Op::Matmul(w) | Op::Alone(w) | Op::Extreme(w, _) | Op::Stack(w, ..) | Op::MatmulGated(w, _)
+                if quantizes(w) =>
+            {
+                sum
+            }
             Op::MatmulExperts { each, .. } if quantizes(each) => sum,
-            Op::Matmul(_) | Op::Alone(_) | Op::Extreme(..) | Op::MatmulExperts { .. } => Tolerance::SUM,
+            Op::Matmul(_)
+            | Op::Alone(_)
+            | Op::Extreme(..)
+            | Op::Stack(..)
+            | Op::MatmulGated(..)
+            | Op::MatmulExperts { .. } => Tolerance::SUM,
             Op::RmsNorm { .. } | Op::NormHeads { .. } | Op::Gated { .. } | Op::SoftCap { .. } | Op::Rope { .. } => {
                 Tolerance::ELEMENT
             }
-            Op::ShortConv { .. } | Op::MixExperts { .. } => Tolerance::ELEMENT,
-            Op::Attention { .. } | Op::Route { .. } => Tolerance::SOFTMAX,
+            Op::ShortConv { .. } | Op::MixExperts { .. } | Op::AddNorm { .. } => Tolerance::ELEMENT,
+            Op::Attention { .. } | Op::Attend { .. } | Op::Route { .. } => Tolerance::SOFTMAX,
         }
     }
 
@@ -222,6 +264,8 @@ impl Case {
         match self.op {
             Op::Embed(w) => matrix::embed(b, self, w).await,
             Op::Matmul(w) => matrix::matmul(b, self, w).await,
+            Op::Stack(w, second, third) => matrix::stack(b, self, w, [w.rows, second, third]).await,
+            Op::MatmulGated(w, activation) => matrix::gated(b, self, w, activation).await,
             Op::Alone(w) => matrix::alone(b, self, w).await,
             Op::Extreme(w, inputs) => matrix::extreme(b, self, w, inputs).await,
             Op::RmsNorm { width, first } => sequence::rms_norm(b, self, width, first).await,
@@ -230,6 +274,11 @@ impl Case {
                 let (scale, soft_cap) = (1.0 / (head_dim as f32).sqrt(), soft_cap.map(|c| c * self.magnitude));
                 let a = Attention { heads, kv_heads, head_dim, scale, window, soft_cap };
                 sequence::attention(b, self, a, position, n).await
+            }
+            Op::Attend { heads, kv_heads, head_dim, norms, rope, window, soft_cap } => {
+                let scale = 1.0 / (head_dim as f32).sqrt();
+                let shape = Attention { heads, kv_heads, head_dim, scale, window, soft_cap };
+                sequence::attend(b, self, shape, norms, rope).await
             }
             Op::Gated { width, activation } => {
                 sequence::pair(b, self, width, |b, n, x, y| b.gated(n, x, y, activation)).await
@@ -253,6 +302,7 @@ impl Case {
             }
             Op::MixExperts { width, used } => experts::mix(b, self, width, used).await,
             Op::Add { width } => sequence::pair(b, self, width, |b, n, x, y| b.add(n, x, y)).await,
+            Op::AddNorm { width, first, post, next } => sequence::add_norm(b, self, width, first, (post, next)).await,
             Op::Argmax { width } => sequence::argmax(b, self, width).await,
         }
     }

@@ -1,8 +1,8 @@
 //! Bodies of the operations on activations and the cache.
 
-use super::{BUFFER_ROWS, Case, Output, Part, ROW_COUNTS, assert_untouched, data, ids, pass, table};
+use super::{BUFFER_ROWS, Case, HeadNorms, Output, Part, ROW_COUNTS, assert_untouched, data, ids, pass, table};
 use pagelm::Result;
-use pagelm::kernels::{Attention, Backend, BufferId, CacheShape, KvType, MatrixId, Rope, RopeKind};
+use pagelm::kernels::{Attend, Attention, Backend, BufferId, CacheShape, Joint, KvType, MatrixId, Rope, RopeKind};
 
 /// A buffer of `BUFFER_ROWS` rows and the table that fills it.
 struct Filled {
@@ -45,6 +45,37 @@ pub(super) async fn rms_norm<B: Backend>(b: &mut B, case: &Case, width: usize, f
     Ok(Output { values, width })
 }
 
+/// The stream and its norm, one beside the other.
+pub(super) async fn add_norm<B: Backend>(
+    b: &mut B,
+    case: &Case,
+    width: usize,
+    first: usize,
+    (post, next): (bool, bool),
+) -> Result<Output> {
+    let norm = b.create_vector("next", &data::values(case.seed, 1, width, 2.0))?;
+    let post_norm = b.create_vector("post", &data::values(case.seed + 9, 1, width, 2.0))?;
+    let x = filled(b, case.seed + 1, width, case.magnitude)?;
+    let delta = filled(b, case.seed + 2, width, case.magnitude)?;
+    let out = filled(b, case.seed + 3, width, 1.0)?;
+    let joint = Joint {
+        post_norm: post.then_some(post_norm),
+        scale: post.then_some(0.3),
+        next_norm: next.then_some(norm),
+        eps: 1e-5,
+    };
+    let mut values = Vec::new();
+    for &n in &ROW_COUNTS[..5] {
+        fill(b, &[&x, &delta, &out])?;
+        pass(b, Part::Act, &ids(0, n), 0, |b| b.add_norm(n, first, x.buffer, delta.buffer, joint, out.buffer))?;
+        values.extend(&read(b, &x, first + n, width).await?[first * width..]);
+        if next {
+            values.extend(read(b, &out, n, width).await?);
+        }
+    }
+    Ok(Output { values, width })
+}
+
 /// x op y in place, for row counts from one to nearly all.
 pub(super) async fn pair<B: Backend>(
     b: &mut B,
@@ -63,6 +94,13 @@ pub(super) async fn pair<B: Backend>(
     Ok(Output { values, width })
 }
 
+/// A table of rotary angles of (context, dims).
+fn angles(context: usize, dims: usize) -> Vec<f32> {
+    let angle = |i: usize| (i / dims) as f32 * 1e4f32.powf(-((i % dims / 2 * 2) as f32) / dims as f32);
+    let turn = |i: usize| if i.is_multiple_of(2) { angle(i).cos() } else { angle(i).sin() };
+    (0..context * dims).map(turn).collect()
+}
+
 /// The same recorded pass at several positions.
 pub(super) async fn rope<B: Backend>(
     b: &mut B,
@@ -72,11 +110,7 @@ pub(super) async fn rope<B: Backend>(
     head_dim: usize,
     dims: usize,
 ) -> Result<Output> {
-    let context = 310;
-    let angle = |i: usize| (i / dims) as f32 * 1e4f32.powf(-((i % dims / 2 * 2) as f32) / dims as f32);
-    let turn = |i: usize| if i.is_multiple_of(2) { angle(i).cos() } else { angle(i).sin() };
-    let table: Vec<f32> = (0..context * dims).map(turn).collect();
-    let table = b.create_vector("rope", &table)?;
+    let table = b.create_vector("rope", &angles(310, dims))?;
     let width = heads * head_dim;
     let x = filled(b, case.seed, width, case.magnitude)?;
     let mut values = Vec::new();
@@ -149,6 +183,58 @@ pub(super) async fn attention<B: Backend>(
         b.attention(n, 1, q, a, out.buffer)
     })?;
     Ok(Output { values: read(b, &out, n, width).await?, width: a.head_dim })
+}
+
+/// Takes in positions one by one and in blocks, some again as after a rewind. Layer 0 has other keys and values.
+pub(super) async fn attend<B: Backend>(
+    b: &mut B,
+    case: &Case,
+    shape: Attention,
+    norms: HeadNorms,
+    rope: Option<(RopeKind, usize)>,
+) -> Result<Output> {
+    const CONTEXT: usize = 150;
+    let (width, kv_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+    let cached = CacheShape::KeysValues { heads: shape.kv_heads, head_dim: shape.head_dim };
+    b.create_cache(CONTEXT, &[cached; 2], KvType::F32)?;
+    let tables = [(width, case.magnitude), (kv_width, case.magnitude), (kv_width, 1.0)];
+    let mut sources = Vec::new();
+    for (seed, (width, magnitude)) in (case.seed..).zip(tables) {
+        sources.push(table(b, width, &data::values(seed, CONTEXT, width, magnitude))?);
+    }
+    let qkv = b.create_buffers(BUFFER_ROWS, &[("q", width), ("k", kv_width), ("v", kv_width)])?;
+    let [q, k, v] = qkv[..] else { panic!("{} buffers", qkv.len()) };
+    let out = filled(b, case.seed + 3, width, 1.0)?;
+    let norm = |b: &mut B, len: usize| b.create_vector("norm", &data::values(case.seed + 9, 1, len, 2.0)).map(Some);
+    let (q_norm, k_norm) = match norms {
+        HeadNorms::None => (None, None),
+        HeadNorms::Heads => (norm(b, shape.head_dim)?, norm(b, shape.head_dim)?),
+        HeadNorms::Rows => (norm(b, width)?, norm(b, kv_width)?),
+        HeadNorms::Queries => (norm(b, shape.head_dim)?, None),
+    };
+    let rope = match rope {
+        None => None,
+        Some((kind, dims)) => Some(Rope { kind, dims, table: b.create_vector("rope", &angles(CONTEXT, dims))? }),
+    };
+    let a = Attend { q_norm, k_norm, eps: 1e-5, rope, shape };
+    let mut values = Vec::new();
+    for (position, n) in [(0, 1), (1, 1), (2, 31), (33, 31), (64, 1), (62, 1), (63, 31), (94, 1), (95, 31), (126, 1)] {
+        fill(b, &[&out])?;
+        pass(b, Part::Act, &ids(position, n), position, |b| {
+            [(sources[0], q), (sources[1], k), (sources[2], v)]
+                .into_iter()
+                .try_for_each(|(s, to)| b.embed(n, s, to))?;
+            b.attend(n, 1, [q, k, v], a, out.buffer)
+        })?;
+        values.extend(read(b, &out, n, width).await?);
+        pass(b, Part::Fill, &ids(0, n), position, |b| {
+            [(sources[0], q), (sources[2], k), (sources[1], v)]
+                .into_iter()
+                .try_for_each(|(s, to)| b.embed(n, s, to))?;
+            b.attend(n, 0, [q, k, v], a, out.buffer)
+        })?;
+    }
+    Ok(Output { values, width: shape.head_dim })
 }
 
 /// Runs rows through in steps of several sizes, the last again from an earlier position: as after a rewind. Layer 0 has

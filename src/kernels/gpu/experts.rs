@@ -1,7 +1,6 @@
 //! Operations of mixtures of experts.
 
 use super::ops::LANES;
-use super::program::Range;
 use super::variants::{params, variant};
 use super::weights::BLOCK;
 use super::{Gpu, internal, to_u32};
@@ -24,7 +23,7 @@ impl Gpu {
         };
         let variant = variant("route", "", |_| true)?;
         let grid = [params.n.div_ceil(variant.workgroup[0]), 1, 1];
-        let buffers = vec![("logits", Range::whole(&logits.buffer)), ("routes", Range::whole(&routes.buffer))];
+        let buffers = vec![("logits", logits.range()), ("routes", routes.range())];
         self.plan(variant, params, buffers, grid)
     }
 
@@ -64,9 +63,9 @@ impl Gpu {
                 chunk_rows: to_u32(chunk.rows, "rows")?,
             };
             let mut buffers = matrix.bindings(chunk);
-            buffers.push(("x", Range::whole(&source.buffer)));
-            buffers.push(("routes", Range::whole(&routes.buffer)));
-            buffers.push(("out", Range::whole(&target.buffer)));
+            buffers.push(("x", source.range()));
+            buffers.push(("routes", routes.range()));
+            buffers.push(("out", target.range()));
             dispatches.push((params, buffers));
         }
         let (overrides, read) = (matrix.overrides(), matrix.row_bytes((n * used * matrix.each) as u64));
@@ -91,11 +90,7 @@ impl Gpu {
         };
         let variant = variant("mix_experts", "", |_| true)?;
         let grid = [params.width.div_ceil(variant.workgroup[0]), params.n, 1];
-        let buffers = vec![
-            ("x", Range::whole(&source.buffer)),
-            ("routes", Range::whole(&routes.buffer)),
-            ("out", Range::whole(&target.buffer)),
-        ];
+        let buffers = vec![("x", source.range()), ("routes", routes.range()), ("out", target.range())];
         self.plan(variant, params, buffers, grid)
     }
 }

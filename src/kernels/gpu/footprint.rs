@@ -1,8 +1,8 @@
 //! What a GPU's buffers hold of a model.
 
-use super::ROW_ALIGN;
 use super::device::{MAX_CHUNK_BYTES, Options, buffer_bytes};
 use super::weights::Plan;
+use super::{PART_ALIGN, ROW_ALIGN};
 use crate::error::Result;
 use crate::kernels::footprint::{BufferLimits, Footprint, Size};
 use crate::kernels::{Backend, CacheShape, KvType};
@@ -36,12 +36,26 @@ impl Footprint for GpuFootprint {
         Ok(plan.chunks().map(|(_, rows)| Size::one(buffer_bytes(plan.chunk(rows).1))).sum())
     }
 
+    fn stack(&mut self, ty: TensorType, rows: &[usize], cols: usize) -> Result<Size> {
+        match Plan::stacked("a stack", ty, rows, cols, self.options.chunk_bytes)? {
+            Some(plan) => Ok(Size::one(buffer_bytes(plan.chunk(plan.rows()).1))),
+            None => rows.iter().map(|rows| self.matrices(ty, 1, *rows, cols)).sum(),
+        }
+    }
+
     fn vector(&self, len: usize) -> Size {
         buffer(1, len)
     }
 
     fn buffer(&self, rows: usize, width: usize) -> Size {
         buffer(rows, width.next_multiple_of(ROW_ALIGN))
+    }
+
+    fn buffers(&self, rows: usize, widths: &[usize]) -> Size {
+        if let [width] = widths {
+            return self.buffer(rows, *width);
+        }
+        buffer(rows, widths.iter().map(|width| width.next_multiple_of(PART_ALIGN)).sum())
     }
 
     fn kv_types(&self) -> &'static [KvType] {

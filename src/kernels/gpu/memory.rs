@@ -1,7 +1,8 @@
 //! Constant vectors, activations and the key/value cache.
 
 use super::device::Device;
-use super::{Gpu, ROW_ALIGN, internal};
+use super::program::Range;
+use super::{Gpu, PART_ALIGN, ROW_ALIGN, internal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{BufferId, CacheShape, VectorId};
 
@@ -19,20 +20,59 @@ impl Vector {
     }
 }
 
-/// An activation (rows, width); each row takes `stride` elements, and those past `width` are zero.
+/// An activation (rows, width); each row takes `stride` elements, and those past `width` are zero. Several may share a buffer,
+/// their rows side by side: then what is past `width` begins with zeros up to a multiple of `PART_ALIGN`.
 pub(super) struct Activation {
     pub(super) buffer: wgpu::Buffer,
     pub(super) rows: usize,
     pub(super) width: usize,
     pub(super) stride: usize,
+    /// Elements of a row in front of this activation's.
+    pub(super) offset: usize,
+    /// Whether other activations are in the rows.
+    is_shared: bool,
 }
 
 impl Activation {
     pub(super) fn new(device: &Device, label: &str, rows: usize, width: usize) -> Result<Self> {
         let stride = width.next_multiple_of(ROW_ALIGN);
+        let buffer = Self::buffer(device, label, rows, stride)?;
+        Ok(Self { buffer, rows, width, stride, offset: 0, is_shared: false })
+    }
+
+    /// Activations of these labels and widths whose rows lie side by side.
+    pub(super) fn side_by_side(device: &Device, rows: usize, parts: &[(&str, usize)]) -> Result<Vec<Self>> {
+        let stride = parts.iter().map(|(_, width)| width.next_multiple_of(PART_ALIGN)).sum();
+        let labels: Vec<_> = parts.iter().map(|(label, _)| *label).collect();
+        let buffer = Self::buffer(device, &labels.join("|"), rows, stride)?;
+        let mut offset = 0;
+        let part = |&(_, width): &(&str, usize)| {
+            let made = Self { buffer: buffer.clone(), rows, width, stride, offset, is_shared: true };
+            offset += width.next_multiple_of(PART_ALIGN);
+            made
+        };
+        Ok(parts.iter().map(part).collect())
+    }
+
+    fn buffer(device: &Device, label: &str, rows: usize, stride: usize) -> Result<wgpu::Buffer> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-        let buffer = device.create_buffer(label, f32_bytes(rows, stride, label)?, usage)?;
-        Ok(Self { buffer, rows, width, stride })
+        device.create_buffer(label, f32_bytes(rows, stride, label)?, usage)
+    }
+
+    /// From the activation's first element on.
+    pub(super) fn range(&self) -> Range {
+        let at = 4 * self.offset as u64;
+        Range::part(&self.buffer, at, self.buffer.size() - at)
+    }
+
+    /// The buffer, once for all that share it.
+    pub(super) fn owned(&self) -> Option<&wgpu::Buffer> {
+        (self.offset == 0).then_some(&self.buffer)
+    }
+
+    /// Refuses to take whole padded rows of an activation that shares them.
+    pub(super) fn whole_rows(&self) -> Result<&Self> {
+        if self.is_shared { Err(internal("whole rows of an activation that shares them")) } else { Ok(self) }
     }
 }
 

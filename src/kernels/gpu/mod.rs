@@ -7,11 +7,13 @@
 //! Rows of every activation are padded with zeros to a multiple of [`ROW_ALIGN`], so that kernels may read whole
 //! blocks of 32; no operation writes anything but zero there.
 
+mod attend;
 mod counters;
 mod device;
 mod elements;
 mod experts;
 mod footprint;
+mod matmul;
 mod memory;
 mod ops;
 mod packing;
@@ -24,7 +26,8 @@ use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{
-    Activation as Gate, Attention, Backend, BufferId, CacheShape, KvType, MatrixId, PassKey, Rope, Step, VectorId,
+    Activation as Gate, Attend, Attention, Backend, BufferId, CacheShape, Joint, KvType, MatrixId, PassKey, Rope, Step,
+    VectorId,
 };
 use crate::quant::TensorType;
 
@@ -37,6 +40,10 @@ use weights::Matrix;
 
 /// Elements that a row of an activation is padded to: one block of weights.
 const ROW_ALIGN: usize = 32;
+
+/// Elements that a part of a row that several activations share is padded to: 256 bytes, WebGPU's default alignment of
+/// bindings, and as many as a panel has rows.
+const PART_ALIGN: usize = 64;
 
 /// Bytes of an argmax: an index and the bits of a value.
 const BEST_BYTES: u64 = 8;
@@ -128,7 +135,7 @@ impl Drop for Gpu {
         self.forget_programs();
         let own = [Some(&self.step), Some(&self.best), self.found.as_ref(), self.staging.as_ref()];
         let weights = self.matrices.iter().flat_map(Matrix::buffers);
-        let vectors = self.vectors.iter().map(|v| &v.buffer).chain(self.buffers.iter().map(|b| &b.buffer));
+        let vectors = self.vectors.iter().map(|v| &v.buffer).chain(self.buffers.iter().filter_map(Activation::owned));
         let cache = self.cache.iter().flat_map(Cache::buffers);
         weights.chain(vectors).chain(cache).chain(own.into_iter().flatten()).for_each(|b| self.device.destroy(b));
     }
@@ -157,6 +164,13 @@ impl Backend for Gpu {
     fn create_matrix(&mut self, label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<MatrixId> {
         let matrix = Matrix::new(&self.device, label, ty, rows, cols)?;
         Ok(self.keep(matrix))
+    }
+
+    fn create_stack(&mut self, ty: TensorType, parts: &[(&str, usize)], cols: usize) -> Result<Vec<MatrixId>> {
+        match Matrix::stack(&self.device, ty, parts, cols)? {
+            Some(matrices) => Ok(matrices.into_iter().map(|matrix| self.keep(matrix)).collect()),
+            None => parts.iter().map(|(label, rows)| self.create_matrix(label, ty, *rows, cols)).collect(),
+        }
     }
 
     fn create_experts(
@@ -191,6 +205,16 @@ impl Backend for Gpu {
         self.bytes += activation.buffer.size();
         self.buffers.push(activation);
         Ok(BufferId(self.buffers.len() - 1))
+    }
+
+    fn create_buffers(&mut self, rows: usize, parts: &[(&str, usize)]) -> Result<Vec<BufferId>> {
+        if let [(label, width)] = parts {
+            return Ok(vec![self.create_buffer(label, rows, *width)?]);
+        }
+        let first = self.buffers.len();
+        self.buffers.extend(Activation::side_by_side(&self.device, rows, parts)?);
+        self.bytes += self.buffers.get(first).map_or(0, |a| a.buffer.size());
+        Ok((first..self.buffers.len()).map(BufferId).collect())
     }
 
     fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()> {
@@ -241,7 +265,23 @@ impl Backend for Gpu {
     }
 
     fn matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()> {
-        self.record_matmul(n, w, x, out)
+        self.record_matmuls(n, &[(w, out)], x)
+    }
+
+    fn matmuls(&mut self, n: usize, products: &[(MatrixId, BufferId)], x: BufferId) -> Result<()> {
+        self.record_matmuls(n, products, x)
+    }
+
+    fn matmul_gated(
+        &mut self,
+        n: usize,
+        pair: [MatrixId; 2],
+        x: BufferId,
+        activation: Gate,
+        out: BufferId,
+        spare: BufferId,
+    ) -> Result<()> {
+        self.record_matmul_gated(n, pair, x, activation, (out, spare))
     }
 
     fn rope(&mut self, n: usize, x: BufferId, heads: usize, head_dim: usize, rope: Rope) -> Result<()> {
@@ -254,6 +294,10 @@ impl Backend for Gpu {
 
     fn attention(&mut self, n: usize, layer: usize, q: BufferId, a: Attention, out: BufferId) -> Result<()> {
         self.record_attention(n, layer, q, a, out)
+    }
+
+    fn attend(&mut self, n: usize, layer: usize, qkv: [BufferId; 3], a: Attend, out: BufferId) -> Result<()> {
+        self.record_attend(n, layer, qkv, a, out)
     }
 
     fn gated(&mut self, n: usize, gate: BufferId, up: BufferId, activation: Gate) -> Result<()> {
@@ -290,6 +334,18 @@ impl Backend for Gpu {
 
     fn mix_experts(&mut self, n: usize, x: BufferId, routes: BufferId, out: BufferId) -> Result<()> {
         self.record_mix_experts(n, x, routes, out)
+    }
+
+    fn add_norm(
+        &mut self,
+        n: usize,
+        first: usize,
+        x: BufferId,
+        delta: BufferId,
+        j: Joint,
+        out: BufferId,
+    ) -> Result<()> {
+        self.record_add_norm(n, first, x, delta, j, out)
     }
 
     fn argmax(&mut self, x: BufferId) -> Result<()> {

@@ -1,15 +1,13 @@
 //! The operations as dispatches: each picks a variant, fills its parameters and names its buffers.
 
-use super::device::Tiling;
+use super::memory::Vector;
 use super::program::Range;
-use super::variants::{Variant, params, variant, variants_of};
+use super::variants::{params, variant};
 use super::weights::Matrix;
 use super::{Gpu, internal, to_u32};
 use crate::error::Result;
-use crate::kernels::{Attention, BufferId, MatrixId, Rope, RopeKind, VectorId};
+use crate::kernels::{BufferId, MatrixId, Rope, RopeKind, VectorId};
 
-/// Below this many rows, one invocation a row leaves a large GPU idle.
-const SPLIT_BELOW_ROWS: usize = 4096;
 /// Elements in a vec4.
 pub(super) const LANES: usize = 4;
 
@@ -43,7 +41,7 @@ impl Gpu {
                 rows: to_u32(chunk.rows, "rows")?,
             };
             let mut buffers = matrix.bindings(chunk);
-            buffers.push(("out", Range::whole(&target.buffer)));
+            buffers.push(("out", target.range()));
             dispatches.push((params, buffers));
         }
         let overrides = matrix.overrides();
@@ -56,65 +54,6 @@ impl Gpu {
         Ok(())
     }
 
-    pub(super) fn record_matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()> {
-        let matrix = self.matrix(w)?;
-        let source = self.activation_of(x, n, matrix.cols)?;
-        let target = self.activation_of(out, n, matrix.rows)?;
-        let variant = self.matmul_variant(n, matrix)?;
-        let cols = variant.constant("COLS")?;
-        let mut dispatches = Vec::new();
-        for chunk in &matrix.chunks {
-            let row_groups = to_u32(chunk.rows, "rows")?.div_ceil(variant.workgroup[0] * variant.constant("ROWS")?);
-            let params = params::Matmul {
-                n: to_u32(n, "rows")?,
-                x_stride: to_u32(source.stride / LANES, "stride")?,
-                out_stride: to_u32(target.stride, "stride")?,
-                blocks: to_u32(matrix.blocks(), "blocks")?,
-                first_row: to_u32(chunk.first_row, "first row")?,
-                rows: to_u32(chunk.rows, "rows")?,
-                row_groups,
-            };
-            let mut buffers = matrix.bindings(chunk);
-            buffers.push(("x", Range::whole(&source.buffer)));
-            buffers.push(("out", Range::whole(&target.buffer)));
-            let [columns, lines, _] = self.grid(row_groups);
-            dispatches.push((params, buffers, [columns, lines, params.n.div_ceil(cols)]));
-        }
-        let (overrides, read) = (matrix.overrides(), matrix.bytes());
-        for (params, buffers, grid) in dispatches {
-            self.plan_with(variant, overrides.clone(), params, buffers, grid)?;
-        }
-        self.recording()?.reads_weights(read);
-        Ok(())
-    }
-
-    /// Of the variants of a tiling, the one with the fewest tokens an invocation that cover `n`, or else the most there
-    /// are.
-    fn matmul_variant(&self, n: usize, matrix: &Matrix) -> Result<&'static Variant> {
-        let tiling = match self.device.options.tiling {
-            Tiling::Auto if self.device.adapter.is_software => Tiling::Large,
-            Tiling::Auto if matrix.rows < SPLIT_BELOW_ROWS => Tiling::Split,
-            Tiling::Auto => Tiling::Small,
-            chosen => chosen,
-        };
-        let mut best: Option<(u32, &'static Variant)> = None;
-        for candidate in variants_of("matmul", &matrix.format) {
-            let cols = candidate.constant("COLS")?;
-            // only matrix-vector products come split
-            let is_split = tiling == Tiling::Split && cols == 1;
-            let is_large = tiling == Tiling::Large;
-            if candidate.has("SPLIT", 1) == is_split || candidate.has("ROWS", 1) == is_large {
-                continue;
-            }
-            let better =
-                best.is_none_or(|(b, _)| if (b as usize) < n { cols > b } else { cols < b && cols as usize >= n });
-            if better {
-                best = Some((cols, candidate));
-            }
-        }
-        best.map(|b| b.1).ok_or_else(|| internal("no variant of matmul"))
-    }
-
     pub(super) fn record_rms_norm(
         &mut self,
         n: usize,
@@ -125,19 +64,15 @@ impl Gpu {
         out: BufferId,
     ) -> Result<()> {
         let weight = self.vector(weight)?;
-        let source = self.activation_of(x, first.saturating_add(n), weight.len)?;
-        let target = self.activation_of(out, n, weight.len)?;
+        let source = self.activation_of(x, first.saturating_add(n), weight.len)?.whole_rows()?;
+        let target = self.activation_of(out, n, weight.len)?.whole_rows()?;
         let params = params::RmsNorm {
             width: to_u32(weight.len, "width")?,
             stride: to_u32(source.stride, "stride")?,
             first: to_u32(first, "first row")?,
             eps,
         };
-        let buffers = vec![
-            ("weight", Range::whole(&weight.buffer)),
-            ("x", Range::whole(&source.buffer)),
-            ("out", Range::whole(&target.buffer)),
-        ];
+        let buffers = vec![("weight", Range::whole(&weight.buffer)), ("x", source.range()), ("out", target.range())];
         let grid = [to_u32(n, "rows")?, 1, 1];
         self.plan(variant("rms_norm", "", |_| true)?, params, buffers, grid)
     }
@@ -151,21 +86,8 @@ impl Gpu {
         rope: Rope,
     ) -> Result<()> {
         let activation = self.activation_of(x, n, heads.saturating_mul(head_dim))?;
-        let table = self.vector(rope.table)?;
-        if rope.dims == 0
-            || !rope.dims.is_multiple_of(2)
-            || rope.dims > head_dim
-            || !table.len.is_multiple_of(rope.dims)
-        {
-            let (dims, len) = (rope.dims, table.len);
-            return Err(internal(format!("rope of {dims} of {head_dim} elements with a table of {len}")));
-        }
-        let positions = table.len / rope.dims;
-        let pairs = to_u32(rope.dims / 2, "pairs")?;
-        let (distance, pair_stride) = match rope.kind {
-            RopeKind::Norm => (1, 2),
-            RopeKind::Neox => (pairs, 1),
-        };
+        let (table, positions) = self.rope_table(rope, head_dim)?;
+        let Pairs { pairs, distance, pair_stride } = Pairs::of(rope)?;
         let params = params::Rope {
             n: to_u32(n, "rows")?,
             heads: to_u32(heads, "heads")?,
@@ -177,78 +99,20 @@ impl Gpu {
         };
         let variant = variant("rope", "", |_| true)?;
         let grid = [(params.heads * pairs).div_ceil(variant.workgroup[0]), params.n, 1];
-        let buffers = vec![("table", Range::whole(&table.buffer)), ("x", Range::whole(&activation.buffer))];
+        let buffers = vec![("table", Range::whole(&table.buffer)), ("x", activation.range())];
         self.plan(variant, params, buffers, grid)?;
         self.recording()?.limit_positions(positions);
         Ok(())
     }
 
-    pub(super) fn record_store_kv(&mut self, n: usize, layer: usize, k: BufferId, v: BufferId) -> Result<()> {
-        let cache = self.cache()?;
-        let context = cache.context;
-        let layer = cache.layer(layer)?;
-        let (keys, values) = layer.pair()?;
-        let k = self.activation_of(k, n, layer.width)?;
-        let v = self.activation_of(v, n, layer.width)?;
-        let params = params::StoreKv { n: to_u32(n, "rows")?, stride: to_u32(layer.stride / LANES, "stride")? };
-        let variant = variant("store_kv", "", |_| true)?;
-        let grid = [params.stride.div_ceil(variant.workgroup[0]), params.n, 1];
-        let buffers = vec![
-            ("k", Range::whole(&k.buffer)),
-            ("v", Range::whole(&v.buffer)),
-            ("keys", Range::whole(keys)),
-            ("values", Range::whole(values)),
-        ];
-        self.plan(variant, params, buffers, grid)?;
-        self.recording()?.limit_positions(context);
-        Ok(())
-    }
-
-    pub(super) fn record_attention(
-        &mut self,
-        n: usize,
-        layer: usize,
-        q: BufferId,
-        a: Attention,
-        out: BufferId,
-    ) -> Result<()> {
-        let cache = self.cache()?;
-        let context = cache.context;
-        let grouped = a.kv_heads != 0 && a.heads.is_multiple_of(a.kv_heads);
-        let layer = cache.layer(layer)?;
-        let fits = a.kv_heads.checked_mul(a.head_dim) == Some(layer.width) && a.window != Some(0);
-        if !grouped || a.head_dim == 0 || !fits {
-            return Err(internal(format!("{a:?} does not fit a cache {} wide", layer.width)));
+    /// The table of a rotary embedding of heads of `head_dim`, and how many positions it has.
+    pub(super) fn rope_table(&self, rope: Rope, head_dim: usize) -> Result<(&Vector, usize)> {
+        let table = self.vector(rope.table)?;
+        let (dims, len) = (rope.dims, table.len);
+        if dims == 0 || !dims.is_multiple_of(2) || dims > head_dim || !len.is_multiple_of(dims) {
+            return Err(internal(format!("rope of {dims} of {head_dim} elements with a table of {len}")));
         }
-        let (keys, values) = layer.pair()?;
-        let width = a.heads * a.head_dim;
-        let source = self.activation_of(q, n, width)?;
-        let target = self.activation_of(out, n, width)?;
-        let lane = if a.head_dim.is_multiple_of(LANES) { LANES } else { 1 };
-        let variant = variant("attention", "", |v| v.has("LANE", lane as u32))?;
-        let threads = variant.workgroup[0] as usize;
-        if a.head_dim / lane > threads {
-            return Err(internal(format!("head_dim is {}, above {}", a.head_dim, threads * lane)));
-        }
-        let params = params::Attention {
-            group: to_u32(a.heads / a.kv_heads, "group")?,
-            lanes: to_u32(a.head_dim / lane, "lanes")?,
-            stride: to_u32(source.stride / lane, "stride")?,
-            cache_stride: to_u32(layer.stride / lane, "stride")?,
-            scale: a.scale,
-            window: a.window.and_then(|w| u32::try_from(w).ok()).unwrap_or(u32::MAX),
-            cap: a.soft_cap.unwrap_or(0.0),
-        };
-        let buffers = vec![
-            ("keys", Range::whole(keys)),
-            ("values", Range::whole(values)),
-            ("q", Range::whole(&source.buffer)),
-            ("out", Range::whole(&target.buffer)),
-        ];
-        let grid = [to_u32(a.heads, "heads")?, to_u32(n, "rows")?, 1];
-        self.plan(variant, params, buffers, grid)?;
-        self.recording()?.limit_positions(context);
-        Ok(())
+        Ok((table, len / dims))
     }
 
     pub(super) fn record_short_conv(
@@ -262,8 +126,8 @@ impl Gpu {
         let cache = self.cache()?;
         let context = cache.context;
         let (layer, taps) = (cache.layer(layer)?, self.vector(taps)?);
-        let source = self.activation_of(x, n, layer.width)?;
-        let target = self.activation_of(out, n, layer.width)?;
+        let source = self.activation_of(x, n, layer.width)?.whole_rows()?;
+        let target = self.activation_of(out, n, layer.width)?.whole_rows()?;
         if taps.len == 0 || !taps.len.is_multiple_of(layer.width) {
             return Err(internal(format!("{} taps for {} channels", taps.len, layer.width)));
         }
@@ -278,8 +142,8 @@ impl Gpu {
         let buffers = vec![
             ("taps", Range::whole(&taps.buffer)),
             ("rows", Range::whole(&layer.keys)),
-            ("x", Range::whole(&source.buffer)),
-            ("out", Range::whole(&target.buffer)),
+            ("x", source.range()),
+            ("out", target.range()),
         ];
         self.plan(variant, params, buffers, grid)?;
         self.recording()?.limit_positions(context);
@@ -289,8 +153,27 @@ impl Gpu {
     pub(super) fn record_argmax(&mut self, x: BufferId) -> Result<()> {
         let source = self.activation(x, 1)?;
         let params = params::Argmax { width: to_u32(source.width, "width")? };
-        let buffers = vec![("x", Range::whole(&source.buffer)), ("best", Range::whole(&self.best))];
+        let buffers = vec![("x", source.range()), ("best", Range::whole(&self.best))];
         self.recording()?.leaves_best();
         self.plan(variant("argmax", "", |_| true)?, params, buffers, [1, 1, 1])
+    }
+}
+
+/// Which elements of a head rotate together, as shaders count them.
+pub(super) struct Pairs {
+    pub(super) pairs: u32,
+    /// From the first element of a pair to the second.
+    pub(super) distance: u32,
+    /// From the first element of a pair to that of the next pair.
+    pub(super) pair_stride: u32,
+}
+
+impl Pairs {
+    pub(super) fn of(rope: Rope) -> Result<Self> {
+        let pairs = to_u32(rope.dims / 2, "pairs")?;
+        Ok(match rope.kind {
+            RopeKind::Norm => Self { pairs, distance: 1, pair_stride: 2 },
+            RopeKind::Neox => Self { pairs, distance: pairs, pair_stride: 1 },
+        })
     }
 }

@@ -23,7 +23,7 @@ impl Plane {
 }
 
 /// The planes of one panel, in the order in which a chunk holds them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PanelLayout {
     /// Blocks in a row.
     pub(super) blocks: usize,

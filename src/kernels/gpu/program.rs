@@ -32,13 +32,25 @@ impl Range {
 }
 
 /// A dispatch as an operation asks for it.
-struct Planned {
+pub(super) struct Planned {
     variant: &'static Variant,
     overrides: Overrides,
     params: Vec<u8>,
     /// By the slots' names; parameters and step are added by the program.
     buffers: Vec<(&'static str, Range)>,
     grid: [u32; 3],
+}
+
+impl Planned {
+    pub(super) fn new<P: bytemuck::Pod>(
+        variant: &'static Variant,
+        overrides: Overrides,
+        params: P,
+        buffers: Vec<(&'static str, Range)>,
+        grid: [u32; 3],
+    ) -> Self {
+        Self { variant, overrides, params: bytemuck::bytes_of(&params).to_vec(), buffers, grid }
+    }
 }
 
 /// The pass that is being recorded.
@@ -151,12 +163,16 @@ impl Gpu {
         buffers: Vec<(&'static str, Range)>,
         grid: [u32; 3],
     ) -> Result<()> {
+        self.plan_one(Planned::new(variant, overrides, params, buffers, grid))
+    }
+
+    pub(super) fn plan_one(&mut self, planned: Planned) -> Result<()> {
+        let (grid, variant) = (planned.grid, planned.variant);
         let max = self.device.limits.max_compute_workgroups_per_dimension;
         if grid.iter().any(|&g| g == 0 || g > max) {
             return Err(internal(format!("{}: a grid of {grid:?} workgroups, at most {max} each", variant.name)));
         }
-        let params = bytemuck::bytes_of(&params).to_vec();
-        self.recording()?.planned.push(Planned { variant, overrides, params, buffers, grid });
+        self.recording()?.planned.push(planned);
         Ok(())
     }
 

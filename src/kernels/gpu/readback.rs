@@ -10,10 +10,11 @@ impl Gpu {
     pub(super) async fn read_rows(&mut self, x: BufferId, n: usize) -> Result<Vec<f32>> {
         let source = self.activation(x, n)?;
         let (width, stride, buffer) = (source.width, source.stride, source.buffer.clone());
+        let columns = source.offset..source.offset + width;
         let words = self.read_words(&buffer, n * stride).await?;
         let mut values = Vec::with_capacity(n * width);
         for row in words.chunks_exact(stride) {
-            values.extend(row[..width].iter().map(|&w| f32::from_bits(w)));
+            values.extend(row[columns.clone()].iter().map(|&w| f32::from_bits(w)));
         }
         Ok(values)
     }

@@ -23,6 +23,8 @@ const BINDING_ALIGN: u64 = 256;
 /// Rows of a matrix that are in one buffer.
 pub(super) struct Chunk {
     buffer: wgpu::Buffer,
+    /// Panels of other matrices in front of this one's.
+    pub(super) first_panel: usize,
     pub(super) first_row: usize,
     pub(super) rows: usize,
     /// Where each plane begins and how long it is, in bytes.
@@ -42,6 +44,8 @@ pub(super) struct Matrix {
     ty: TensorType,
     panel: PanelLayout,
     panels_a_chunk: usize,
+    /// Whether the buffer of a stack is another matrix's to give back.
+    is_borrowed: bool,
 }
 
 /// The name that `build.rs` gives a form.
@@ -97,7 +101,58 @@ impl Matrix {
         let chunk = |(first_row, rows)| Chunk::new(device, label, &plan, first_row, rows);
         let chunks = plan.chunks().map(chunk).collect::<Result<_>>()?;
         let Plan { format, panel, rows, panels_a_chunk } = plan;
-        Ok(Self { chunks, rows, cols, each, format, ty, panel, panels_a_chunk })
+        Ok(Self { chunks, rows, cols, each, format, ty, panel, panels_a_chunk, is_borrowed: false })
+    }
+
+    /// Matrices (rows, cols) of these labels and rows below each other in one buffer, each at a whole panel; if one binding
+    /// takes them all.
+    pub(super) fn stack(
+        device: &Device,
+        ty: TensorType,
+        parts: &[(&str, usize)],
+        cols: usize,
+    ) -> Result<Option<Vec<Self>>> {
+        let labels: Vec<_> = parts.iter().map(|(label, _)| *label).collect();
+        let (label, rows) = (labels.join("|"), parts.iter().map(|(_, rows)| *rows).collect::<Vec<_>>());
+        let Some(plan) = Plan::stacked(&label, ty, &rows, cols, device.options.chunk_bytes)? else { return Ok(None) };
+        let whole = Chunk::new(device, &label, &plan, 0, plan.rows)?;
+        let mut first_panel = 0;
+        let part = |rows: usize| {
+            let chunk =
+                Chunk { buffer: whole.buffer.clone(), first_panel, first_row: 0, rows, planes: whole.planes.clone() };
+            let made = Self {
+                chunks: vec![chunk],
+                rows,
+                cols,
+                each: rows,
+                format: plan.format.clone(),
+                ty,
+                panel: plan.panel.clone(),
+                panels_a_chunk: usize::MAX,
+                is_borrowed: first_panel > 0,
+            };
+            first_panel += rows.div_ceil(PANEL_ROWS);
+            made
+        };
+        Ok(Some(rows.into_iter().map(part).collect()))
+    }
+
+    /// Whether `next` lies right behind this matrix in the same buffer.
+    pub(super) fn is_followed_by(&self, next: &Self) -> bool {
+        match (self.chunks.as_slice(), next.chunks.as_slice()) {
+            ([a], [b]) => a.buffer == b.buffer && a.first_panel + self.panels() == b.first_panel,
+            _ => false,
+        }
+    }
+
+    /// Panels that its rows take.
+    pub(super) fn panels(&self) -> usize {
+        self.rows.div_ceil(PANEL_ROWS)
+    }
+
+    /// Bytes that a product reads.
+    pub(super) fn product_bytes(&self) -> u64 {
+        self.panels() as u64 * self.panel.bytes()
     }
 
     /// Blocks in a row.
@@ -105,12 +160,13 @@ impl Matrix {
         self.panel.blocks
     }
 
+    /// Bytes of its buffers; a stack's are those of its first matrix.
     pub(super) fn bytes(&self) -> u64 {
         self.buffers().map(wgpu::Buffer::size).sum()
     }
 
     pub(super) fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
-        self.chunks.iter().map(|c| &c.buffer)
+        self.chunks.iter().filter(|_| !self.is_borrowed).map(|c| &c.buffer)
     }
 
     /// Bytes of `rows` rows in all planes.
@@ -159,7 +215,7 @@ impl Matrix {
 
     fn upload(&self, queue: &wgpu::Queue, panel: usize, packed: &Packer) -> Result<u64> {
         let chunk = self.chunks.get(panel / self.panels_a_chunk).ok_or_else(|| internal("no such panel"))?;
-        let at = (panel % self.panels_a_chunk) as u64;
+        let at = (chunk.first_panel + panel % self.panels_a_chunk) as u64;
         for ((words, plane), (offset, _)) in packed.planes.iter().zip(&self.panel.planes).zip(&chunk.planes) {
             queue.write_buffer(&chunk.buffer, offset + at * plane.bytes(), bytemuck::cast_slice(words));
         }
@@ -171,7 +227,7 @@ impl Chunk {
     fn new(device: &Device, label: &str, plan: &Plan, first_row: usize, rows: usize) -> Result<Self> {
         let (planes, bytes) = plan.chunk(rows);
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        Ok(Self { buffer: device.create_buffer(label, bytes, usage)?, first_row, rows, planes })
+        Ok(Self { buffer: device.create_buffer(label, bytes, usage)?, first_panel: 0, first_row, rows, planes })
     }
 }
 
@@ -211,6 +267,30 @@ impl Plan {
         let room = chunk_bytes.saturating_sub(BINDING_ALIGN * panel.planes.len() as u64);
         let panels_a_chunk = usize::try_from((room / panel.bytes()).max(1)).unwrap_or(usize::MAX);
         Ok(Self { format, panel, rows, panels_a_chunk })
+    }
+
+    /// For matrices of these rows, each at a whole panel; `None` if one chunk does not take them.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn stacked(
+        label: &str,
+        ty: TensorType,
+        rows: &[usize],
+        cols: usize,
+        chunk_bytes: u64,
+    ) -> Result<Option<Self>> {
+        let Some((last, front)) = rows.split_last() else { return Ok(None) };
+        let front = front.iter().try_fold(0usize, |sum, rows| sum.checked_add(rows.next_multiple_of(PANEL_ROWS)));
+        let rows = front.and_then(|front| front.checked_add(*last)).filter(|_| rows.len() > 1);
+        let Some(rows) = rows else { return Ok(None) };
+        let plan = Self::new(label, ty, 1, rows, cols, chunk_bytes)?;
+        Ok((plan.chunks().count() == 1).then_some(plan))
+    }
+
+    /// Rows in all.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// First row and rows of each chunk.

@@ -1,0 +1,147 @@
+// What `place` and `attention` do, for a single row: one workgroup a query head. The row's own key is in workgroup memory, so
+// that none waits for the cache; the first head of a group stores it.
+struct Params {
+    // query heads that share a key/value head
+    group: u32,
+    // elements a head
+    head_dim: u32,
+    // f32 from one row to the next; queries are first in it
+    stride: u32,
+    // where in a row keys and values begin
+    k_at: u32,
+    v_at: u32,
+    // pairs that rotate; 0 for none
+    pairs: u32,
+    // from the first element of a pair to the second, and to the first of the next pair
+    distance: u32,
+    pair_stride: u32,
+    // whether heads are normed: bit 0 of queries, bit 1 of keys
+    normed: u32,
+    eps: f32,
+    // lanes from one position of the cache to the next
+    cache_stride: u32,
+    // lanes a head
+    lanes: u32,
+    // multiplies q · k
+    scale: f32,
+    // positions that a row sees, itself included; more than there are if there is no window
+    window: u32,
+    // scores s become cap * tanh(s / cap); 0 for none
+    cap: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+// (context, cache_stride) lanes
+@group(0) @binding(1) var<storage, read_write> keys: array<Lane>;
+// (context, cache_stride) lanes
+@group(0) @binding(2) var<storage, read_write> values: array<Lane>;
+// (n, stride) f32
+@group(0) @binding(3) var<storage, read> qkv: array<f32>;
+// (n, heads * lanes) lanes
+@group(0) @binding(4) var<storage, read_write> out: array<Lane>;
+// (context, pairs) of (cos, sin)
+@group(0) @binding(6) var<storage, read> table: array<vec2<f32>>;
+// (head_dim) f32
+@group(0) @binding(7) var<storage, read> q_norm: array<f32>;
+// (head_dim) f32
+@group(0) @binding(8) var<storage, read> k_norm: array<f32>;
+
+// (lanes): the row's query, scaled, and its key
+var<workgroup> query: array<Lane, THREADS>;
+var<workgroup> key: array<Lane, THREADS>;
+// (THREADS): a tile's scores, then its weights
+var<workgroup> scores: array<f32, THREADS>;
+// (teams, lanes): each team's part of the output
+var<workgroup> parts: array<Lane, THREADS>;
+
+fn capped(score: f32) -> f32 {
+    if (params.cap > 0.0) {
+        return soft_capped(score, params.cap);
+    }
+    return score;
+}
+
+fn score(position: u32, kv_lane: u32) -> f32 {
+    let at = position * params.cache_stride + kv_lane;
+    var sum = 0.0;
+    for (var i = 0u; i < params.lanes; i++) {
+        sum += lane_dot(query[i], keys[at + i]);
+    }
+    return capped(sum);
+}
+
+@compute @workgroup_size(THREADS)
+fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let head = group.x;
+    let lanes = params.lanes;
+    let kv_lane = head / params.group * lanes;
+    let here = step_state.position;
+    let first = here + 1u - min(here + 1u, params.window);
+    // the output is summed by teams of one invocation a lane, each over every teams-th key
+    let teams = THREADS / lanes;
+    let team = thread / lanes;
+    let lane = thread % lanes;
+
+    load_head(0u, head, thread);
+    if (thread < lanes) {
+        query[thread] = head_lane(0u, thread) * params.scale;
+        key[thread] = head_lane(KEY, thread);
+        if (head % params.group == 0u) {
+            keys[here * params.cache_stride + kv_lane + thread] = head_lane(KEY, thread);
+            values[here * params.cache_stride + kv_lane + thread] = head_lane(VALUE, thread);
+        }
+    }
+    workgroupBarrier();
+
+    // the row itself comes first
+    var own = 0.0;
+    for (var i = 0u; i < lanes; i++) {
+        own += lane_dot(query[i], key[i]);
+    }
+    var largest = capped(own);
+    var total = 1.0;
+    var sum = Lane();
+    if (team == 0u) {
+        sum = head_lane(VALUE, lane);
+    }
+    for (var start = first; start < here; start += THREADS) {
+        let count = min(THREADS, here - start);
+        if (thread < count) {
+            scores[thread] = score(start + thread, kv_lane);
+        }
+        workgroupBarrier();
+        // each invocation folds the whole tile itself: cheaper than a tree of barriers
+        var tile_largest = largest;
+        for (var i = 0u; i < count; i++) {
+            tile_largest = max(tile_largest, scores[i]);
+        }
+        workgroupBarrier();
+        if (thread < count) {
+            scores[thread] = exp(scores[thread] - tile_largest);
+        }
+        workgroupBarrier();
+        let shrink = exp(largest - tile_largest);
+        largest = tile_largest;
+        total *= shrink;
+        for (var i = 0u; i < count; i++) {
+            total += scores[i];
+        }
+        sum *= shrink;
+        if (team < teams) {
+            for (var i = team; i < count; i += teams) {
+                sum += scores[i] * values[(start + i) * params.cache_stride + kv_lane + lane];
+            }
+        }
+        workgroupBarrier();
+    }
+
+    parts[thread] = sum;
+    workgroupBarrier();
+    if (thread < lanes) {
+        var summed = parts[thread];
+        for (var i = 1u; i < teams; i++) {
+            summed += parts[i * lanes + thread];
+        }
+        // total is not 0: the largest score's weight is exp(0)
+        out[head * lanes + thread] = summed / total;
+    }
+}

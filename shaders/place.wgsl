@@ -1,0 +1,53 @@
+// Norms and rotates queries in place, and stores keys, normed and rotated, and values in a layer's cache at the rows'
+// positions: one workgroup a (query head, row). The first head of a group writes its key and value.
+struct Params {
+    // query heads that share a key/value head
+    group: u32,
+    // elements a head
+    head_dim: u32,
+    // f32 from one row to the next; queries are first in it
+    stride: u32,
+    // where in a row keys and values begin
+    k_at: u32,
+    v_at: u32,
+    // pairs that rotate; 0 for none
+    pairs: u32,
+    // from the first element of a pair to the second, and to the first of the next pair
+    distance: u32,
+    pair_stride: u32,
+    // whether heads are normed: bit 0 of queries, bit 1 of keys
+    normed: u32,
+    eps: f32,
+    // f32 from one position of the cache to the next
+    cache_stride: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+// (context, cache_stride) f32
+@group(0) @binding(1) var<storage, read_write> keys: array<f32>;
+// (context, cache_stride) f32
+@group(0) @binding(2) var<storage, read_write> values: array<f32>;
+// (n, stride) f32
+@group(0) @binding(4) var<storage, read_write> qkv: array<f32>;
+// (context, pairs) of (cos, sin)
+@group(0) @binding(6) var<storage, read> table: array<vec2<f32>>;
+// (head_dim) f32
+@group(0) @binding(7) var<storage, read> q_norm: array<f32>;
+// (head_dim) f32
+@group(0) @binding(8) var<storage, read> k_norm: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn place(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let head = group.x;
+    let row = group.y;
+    load_head(row, head, thread);
+    for (var i = thread; i < params.head_dim; i += THREADS) {
+        qkv[query_at(row, head) + i] = head_values[i];
+    }
+    if (head % params.group == 0u) {
+        let cached = (step_state.position + row) * params.cache_stride + head / params.group * params.head_dim;
+        for (var i = thread; i < params.head_dim; i += THREADS) {
+            keys[cached + i] = head_values[KEY + i];
+            values[cached + i] = head_values[VALUE + i];
+        }
+    }
+}

@@ -1,0 +1,67 @@
+// One query head of a row, and the key and the value of its group, as attention takes them: normed, rotated.
+// Queries, keys and values of a row lie side by side in `qkv`.
+const MAX_HEAD = 256u;
+const KEY = MAX_HEAD;
+const VALUE = 2u * MAX_HEAD;
+
+// query, key and value: each of head_dim elements
+var<workgroup> head_values: array<f32, 3u * MAX_HEAD>;
+// (THREADS): sums of squares of query and key
+var<workgroup> head_squares: array<vec2<f32>, THREADS>;
+
+// In normed heads bit 0 stands for queries, bit 1 for keys.
+fn norm_head(squares: vec2<f32>, thread: u32) {
+    head_squares[thread] = squares;
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (thread < half) {
+            head_squares[thread] += head_squares[thread + half];
+        }
+    }
+    workgroupBarrier();
+    let scale = 1.0 / sqrt(head_squares[0] / f32(params.head_dim) + params.eps);
+    if ((params.normed & 1u) != 0u) {
+        for (var i = thread; i < params.head_dim; i += THREADS) {
+            head_values[i] *= scale.x * q_norm[i];
+        }
+    }
+    if ((params.normed & 2u) != 0u) {
+        for (var i = thread; i < params.head_dim; i += THREADS) {
+            head_values[KEY + i] *= scale.y * k_norm[i];
+        }
+    }
+}
+
+fn rotate(at: u32, turn: vec2<f32>) {
+    let v = vec2<f32>(head_values[at], head_values[at + params.distance]);
+    head_values[at] = v.x * turn.x - v.y * turn.y;
+    head_values[at + params.distance] = v.x * turn.y + v.y * turn.x;
+}
+
+// Where the row's query head, and its group's key and value, begin in `qkv`.
+fn query_at(row: u32, head: u32) -> u32 {
+    return row * params.stride + head * params.head_dim;
+}
+
+fn load_head(row: u32, head: u32, thread: u32) {
+    let q = query_at(row, head);
+    let kv = row * params.stride + head / params.group * params.head_dim;
+    var squares = vec2<f32>();
+    for (var i = thread; i < params.head_dim; i += THREADS) {
+        let pair = vec2<f32>(qkv[q + i], qkv[kv + params.k_at + i]);
+        head_values[i] = pair.x;
+        head_values[KEY + i] = pair.y;
+        head_values[VALUE + i] = qkv[kv + params.v_at + i];
+        squares += pair * pair;
+    }
+    if (params.normed != 0u) {
+        norm_head(squares, thread);
+    }
+    workgroupBarrier();
+    for (var i = thread; i < params.pairs; i += THREADS) {
+        let turn = table[(step_state.position + row) * params.pairs + i];
+        rotate(i * params.pair_stride, turn);
+        rotate(KEY + i * params.pair_stride, turn);
+    }
+    workgroupBarrier();
+}

@@ -1,0 +1,29 @@
+// One row of a gate and the same of what it gates, four tokens.
+alias Sums = mat2x4<f32>;
+
+fn row_products(panel_block: u32, row: u32, x0: Block, x1: Block, x2: Block, x3: Block, t: array<Total, 4>) -> vec4<f32> {
+    let w = load_block(panel_block, row);
+    let s = load_scale(panel_block, row);
+    return vec4<f32>(
+        product(w, s, x0, t[0]), product(w, s, x1, t[1]),
+        product(w, s, x2, t[2]), product(w, s, x3, t[3]),
+    );
+}
+
+fn products(panel_block: u32, row: u32, first: u32, block: u32) -> Sums {
+    let x0 = load_x(first, block);
+    let x1 = load_x(first + 1u, block);
+    let x2 = load_x(first + 2u, block);
+    let x3 = load_x(first + 3u, block);
+    let t = array<Total, 4>(total(x0), total(x1), total(x2), total(x3));
+    let up = panel_block + params.up_panel * params.blocks;
+    return Sums(row_products(panel_block, row, x0, x1, x2, x3, t), row_products(up, row, x0, x1, x2, x3, t));
+}
+
+fn store(sums: Sums, first: u32, row: u32) {
+    let gated = activate(sums[0]) * sums[1];
+    store_one(gated.x, first, row);
+    store_one(gated.y, first + 1u, row);
+    store_one(gated.z, first + 2u, row);
+    store_one(gated.w, first + 3u, row);
+}

@@ -1,0 +1,30 @@
+// Four rows of a gate and the same of what it gates, one token: x is read once for all of them.
+alias Sums = mat2x4<f32>;
+
+fn row_product(panel_block: u32, row: u32, x: Block, sum: Total) -> f32 {
+    return product(load_block(panel_block, row), load_scale(panel_block, row), x, sum);
+}
+
+fn four_rows(panel_block: u32, row: u32, x: Block, sum: Total) -> vec4<f32> {
+    return vec4<f32>(
+        row_product(panel_block, row, x, sum),
+        row_product(panel_block, row + THREADS, x, sum),
+        row_product(panel_block, row + 2u * THREADS, x, sum),
+        row_product(panel_block, row + 3u * THREADS, x, sum),
+    );
+}
+
+fn products(panel_block: u32, row: u32, first: u32, block: u32) -> Sums {
+    let x = load_x(first, block);
+    let sum = total(x);
+    let up = panel_block + params.up_panel * params.blocks;
+    return Sums(four_rows(panel_block, row, x, sum), four_rows(up, row, x, sum));
+}
+
+fn store(sums: Sums, first: u32, row: u32) {
+    let gated = activate(sums[0]) * sums[1];
+    store_one(gated.x, first, row);
+    store_one(gated.y, first, row + THREADS);
+    store_one(gated.z, first, row + 2u * THREADS);
+    store_one(gated.w, first, row + 3u * THREADS);
+}

@@ -1,0 +1,161 @@
+//! Products with matrices, alone, in stacks and in pairs.
+
+use super::device::Tiling;
+use super::elements::activation_number;
+use super::memory::Activation;
+use super::ops::LANES;
+use super::program::Planned;
+use super::variants::{Variant, params, variants_of};
+use super::weights::{Matrix, PANEL_ROWS};
+use super::{Gpu, internal, to_u32};
+use crate::error::Result;
+use crate::kernels::{Activation as Gate, Backend, BufferId, MatrixId};
+
+/// Below this many rows, one invocation a row leaves a large GPU idle.
+const SPLIT_BELOW_ROWS: usize = 4096;
+
+/// Matrices below each other in one dispatch.
+struct Product<'a> {
+    first: &'a Matrix,
+    /// Rows from the first matrix's first to the last one's last, with those that pad the matrices in between.
+    rows: usize,
+    /// Panels to the second matrix of a pair.
+    up_panel: Option<usize>,
+    out: &'a Activation,
+}
+
+impl Gpu {
+    /// Matrices that follow each other in a stack, and whose outputs do in a row, are one dispatch.
+    pub(super) fn record_matmuls(&mut self, n: usize, products: &[(MatrixId, BufferId)], x: BufferId) -> Result<()> {
+        let mut left = products;
+        while !left.is_empty() {
+            let count = self.stacked(n, left)?;
+            let (now, later) = left.split_at(count);
+            self.record_stack(n, now, x)?;
+            left = later;
+        }
+        Ok(())
+    }
+
+    /// How many of the products, from the first on, one dispatch can do.
+    fn stacked(&self, n: usize, products: &[(MatrixId, BufferId)]) -> Result<usize> {
+        let mut count = 1;
+        for pair in products.windows(2) {
+            let (before, after) = (self.matrix(pair[0].0)?, self.matrix(pair[1].0)?);
+            let (left, right) = (self.activation(pair[0].1, n)?, self.activation(pair[1].1, n)?);
+            let is_beside = left.buffer == right.buffer && left.offset + before.panels() * PANEL_ROWS == right.offset;
+            if !before.is_followed_by(after) || !is_beside {
+                break;
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn record_stack(&mut self, n: usize, products: &[(MatrixId, BufferId)], x: BufferId) -> Result<()> {
+        let (mut rows, mut read) = (0usize, 0);
+        for &(w, out) in products {
+            let matrix = self.matrix(w)?;
+            self.activation_of(out, n, matrix.rows)?;
+            rows = rows.next_multiple_of(PANEL_ROWS) + matrix.rows;
+            read += matrix.product_bytes();
+        }
+        let &(first, out) = products.first().ok_or_else(|| internal("no product"))?;
+        let (first, out) = (self.matrix(first)?, self.activation(out, n)?);
+        let planned = self.product(n, x, &Product { first, rows, up_panel: None, out }, Gate::Identity)?;
+        self.plan_products(planned, read)
+    }
+
+    pub(super) fn record_matmul_gated(
+        &mut self,
+        n: usize,
+        [gate, up]: [MatrixId; 2],
+        x: BufferId,
+        activation: Gate,
+        (out, spare): (BufferId, BufferId),
+    ) -> Result<()> {
+        let (first, second) = (self.matrix(gate)?, self.matrix(up)?);
+        if !first.is_followed_by(second) || first.rows != second.rows {
+            self.matmul(n, gate, x, out)?;
+            self.matmul(n, up, x, spare)?;
+            return self.gated(n, out, spare, activation);
+        }
+        let read = first.product_bytes() + second.product_bytes();
+        let out = self.activation_of(out, n, first.rows)?;
+        let product = Product { first, rows: first.rows, up_panel: Some(first.panels()), out };
+        let planned = self.product(n, x, &product, activation)?;
+        self.plan_products(planned, read)
+    }
+
+    fn plan_products(&mut self, planned: Vec<Planned>, read: u64) -> Result<()> {
+        planned.into_iter().try_for_each(|one| self.plan_one(one))?;
+        self.recording()?.reads_weights(read);
+        Ok(())
+    }
+
+    /// The dispatches of a product, one a chunk.
+    fn product(&self, n: usize, x: BufferId, p: &Product<'_>, activation: Gate) -> Result<Vec<Planned>> {
+        let matrix = p.first;
+        let source = self.activation_of(x, n, matrix.cols)?;
+        let variant = self.matmul_variant(n, &matrix.format, p.rows, p.up_panel.is_some())?;
+        let cols = variant.constant("COLS")?;
+        let mut overrides = matrix.overrides();
+        if p.up_panel.is_some() {
+            overrides.push(("ACTIVATION", activation_number(activation)));
+        }
+        let mut planned = Vec::new();
+        let is_stack = p.rows != matrix.rows;
+        for chunk in &matrix.chunks {
+            let rows = if is_stack { p.rows } else { chunk.rows };
+            let row_groups = to_u32(rows, "rows")?.div_ceil(variant.workgroup[0] * variant.constant("ROWS")?);
+            let params = params::Matmul {
+                n: to_u32(n, "rows")?,
+                x_stride: to_u32(source.stride / LANES, "stride")?,
+                out_stride: to_u32(p.out.stride, "stride")?,
+                blocks: to_u32(matrix.blocks(), "blocks")?,
+                first_row: to_u32(chunk.first_row, "first row")?,
+                rows: to_u32(rows, "rows")?,
+                first_panel: to_u32(chunk.first_panel, "panels")?,
+                up_panel: to_u32(p.up_panel.unwrap_or(0), "panels")?,
+                row_groups,
+            };
+            let mut buffers = matrix.bindings(chunk);
+            buffers.push(("x", source.range()));
+            buffers.push(("out", p.out.range()));
+            let [columns, lines, _] = self.grid(row_groups);
+            let grid = [columns, lines, params.n.div_ceil(cols)];
+            planned.push(Planned::new(variant, overrides.clone(), params, buffers, grid));
+        }
+        Ok(planned)
+    }
+
+    /// Of the variants of a tiling, the one with the fewest tokens an invocation that cover `n`, or else the most there
+    /// are.
+    fn matmul_variant(&self, n: usize, format: &str, rows: usize, is_pair: bool) -> Result<&'static Variant> {
+        let tiling = match self.device.options.tiling {
+            Tiling::Auto if self.device.adapter.is_software => Tiling::Large,
+            Tiling::Auto if rows < SPLIT_BELOW_ROWS => Tiling::Split,
+            Tiling::Auto => Tiling::Small,
+            chosen => chosen,
+        };
+        let mut best: Option<(u32, &'static Variant)> = None;
+        for candidate in variants_of("matmul", format) {
+            let cols = candidate.constant("COLS")?;
+            // only matrix-vector products come split
+            let is_split = tiling == Tiling::Split && cols == 1;
+            let is_large = tiling == Tiling::Large;
+            if candidate.has("PAIR", 1) != is_pair {
+                continue;
+            }
+            if candidate.has("SPLIT", 1) == is_split || candidate.has("ROWS", 1) == is_large {
+                continue;
+            }
+            let better =
+                best.is_none_or(|(b, _)| if (b as usize) < n { cols > b } else { cols < b && cols as usize >= n });
+            if better {
+                best = Some((cols, candidate));
+            }
+        }
+        best.map(|b| b.1).ok_or_else(|| internal("no variant of matmul"))
+    }
+}
