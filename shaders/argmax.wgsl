@@ -1,5 +1,6 @@
 // best = (index, value bits) of the largest element of row 0 of x, the lowest index on a tie: one workgroup.
-// NaN is never the largest; if there is nothing else, it is the value.
+// NaN is never the largest; if there is nothing else, it is the value. The index is also the next pass's token, in case that is
+// handed over before the host knows it.
 struct Params {
     // elements
     width: u32,
@@ -9,6 +10,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read> x: array<f32>;
 // index, then the bits of the value
 @group(0) @binding(4) var<storage, read_write> best: array<u32, 2>;
+// as in `shared/step.wgsl`: position, then tokens
+@group(0) @binding(5) var<storage, read_write> step_state: array<u32, 2>;
 
 // (THREADS)
 var<workgroup> indices: array<u32, THREADS>;
@@ -42,5 +45,6 @@ fn argmax(@builtin(local_invocation_index) thread: u32) {
     if (thread == 0u) {
         best[0] = indices[0];
         best[1] = bitcast<u32>(x[indices[0]]);
+        step_state[1] = indices[0];
     }
 }

@@ -117,12 +117,17 @@ fn every_architecture_has_a_model() {
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::*;
-    use pagelm::kernels::gpu::{Gpu, Options};
+    use pagelm::ErrorKind;
+    use pagelm::kernels::gpu::{Gpu, Options, Tiling};
     use pollster::block_on;
 
     /// A device; without one the test fails unless PAGELM_ALLOW_NO_GPU says that this machine need not have any.
     fn gpu() -> Option<Gpu> {
-        match block_on(Gpu::new(Options::default())) {
+        gpu_with(Options::default())
+    }
+
+    fn gpu_with(options: Options) -> Option<Gpu> {
+        match block_on(Gpu::new(options)) {
             Ok(gpu) => Some(gpu),
             Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
                 println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");
@@ -140,6 +145,21 @@ mod gpu {
             check_tiny(name, gpu, &mut measured);
         }
         measured.write("tiny-wgsl");
+    }
+
+    /// A device that was asked for no more than WebGPU's default limits, and products as on small hardware; of every other model
+    /// in so many chunks that matrices are neither together nor whole.
+    #[test]
+    fn tiny_models_at_the_default_limits() {
+        let mut measured = Measured::of(Kind::Architecture, "WGSL native, default limits");
+        for (name, chunk_bytes) in TINY.iter().zip([1 << 14, 128 << 20].into_iter().cycle()) {
+            let options =
+                Options { default_limits: true, chunk_bytes, max_grid: 3, tiling: Tiling::Split, ..Options::default() };
+            let Some(mut gpu) = gpu_with(options) else { return };
+            let large = gpu.create_buffer("large", 1 << 15, (1 << 10) + 32).map_err(|e| e.kind());
+            assert_eq!(large, Err(ErrorKind::OutOfMemory), "a binding of more than 128 MiB");
+            check_tiny(name, gpu, &mut measured);
+        }
     }
 
     #[test]

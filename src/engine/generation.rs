@@ -238,8 +238,8 @@ impl<B: Backend> Engine<B> {
 
     async fn next_token(&mut self, g: &mut Generation) -> Result<Sampled> {
         if g.sampler.is_plain_greedy() {
-            self.session.advance(&g.pending, Head::Argmax)?;
-            let id = self.session.argmax().await?;
+            let more = g.max_tokens.saturating_sub(g.generated + 1);
+            let id = self.session.greedy(&g.pending, more).await?;
             return Ok(Sampled { id, logprob: None, top_logprobs: Vec::new() });
         }
         self.session.advance(&g.pending, Head::Last)?;

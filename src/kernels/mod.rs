@@ -16,7 +16,7 @@ pub mod reference;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod simd128;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::quant::TensorType;
 pub use kv_type::KvType;
 
@@ -235,6 +235,23 @@ pub trait Backend {
     /// Runs one pass. `record` issues the operations; it may be skipped if `key` was recorded before.
     fn pass(&mut self, step: Step<'_>, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()>;
 
+    /// How many passes with an argmax a caller should have handed over beyond the one whose result it waits for: 0 where a pass
+    /// is done when it returns.
+    fn run_ahead(&self) -> usize {
+        0
+    }
+    /// Runs the pass of `key`, one row with an argmax, on the token that the pass before it finds, at `position`.
+    fn pass_on(
+        &mut self,
+        position: usize,
+        _key: PassKey,
+        _record: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        Err(Error::new(ErrorKind::Internal, format!("a pass at {position} ahead of its token")))
+    }
+    /// Forgets what passes have found that was not read. What they left in the cache stays, to be written over.
+    fn forget_found(&mut self) {}
+
     /// out (n, cols) = rows of `table` (vocabulary, cols) named by the step's tokens.
     fn embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()>;
     /// out row i = x row (first + i) / sqrt(mean(x²) + eps) * weight, for i in 0 .. n. `out` is not `x`.
@@ -334,6 +351,7 @@ pub trait Backend {
 
     /// The first `n` rows of `x` (n, width) after the passes so far.
     async fn read(&mut self, x: BufferId, n: usize) -> Result<Vec<f32>>;
-    /// The index that the last `argmax` found, and the value there.
+    /// The index that the first pass found whose argmax was not read yet, and the value there. A [`Backend::pass`] forgets those
+    /// before it.
     async fn read_argmax(&mut self) -> Result<(u32, f32)>;
 }

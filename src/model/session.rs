@@ -13,11 +13,13 @@ pub struct Session<B: Backend> {
     backend: B,
     model: Model,
     past: Vec<u32>,
+    /// The token that was found last, while passes that follow it are handed over: how many.
+    ahead: Option<(u32, usize)>,
 }
 
 impl<B: Backend> Session<B> {
     pub(super) fn new(backend: B, model: Model) -> Self {
-        Self { backend, model, past: Vec::new() }
+        Self { backend, model, past: Vec::new(), ahead: None }
     }
 
     /// The model.
@@ -43,6 +45,7 @@ impl<B: Backend> Session<B> {
     /// Forgets all but the longest prefix shared with `tokens`, leaving at least one token to evaluate. Returns how
     /// many tokens stay cached.
     pub fn rewind(&mut self, tokens: &[u32]) -> usize {
+        self.fall_back();
         let shared = self.past.iter().zip(tokens).take_while(|(a, b)| a == b).count();
         self.past.truncate(shared.min(tokens.len().saturating_sub(1)));
         self.past.len()
@@ -75,6 +78,7 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// `ContextOverflow` when the context is full; those of the backend.
     pub fn advance(&mut self, tokens: &[u32], head: Head) -> Result<()> {
+        self.fall_back();
         let position = self.past.len();
         if position + tokens.len() > self.model.context {
             let context = self.model.context;
@@ -96,28 +100,58 @@ impl<B: Backend> Session<B> {
         self.forget_on_error(read)
     }
 
-    /// The token that the last `advance` with [`Head::Argmax`] found.
+    /// Evaluates `tokens` (1 ..= [`Self::block`]) after what is cached, and gives the most likely next one. If that is what the
+    /// next call evaluates, up to `more` calls may be under way already: where reading back takes time, the backend decodes
+    /// ahead. Whatever else is done with the session, nothing is seen of those.
     ///
     /// # Errors
-    /// `NotFinite` if its logit is not a finite number; those of reading back.
-    pub async fn argmax(&mut self) -> Result<u32> {
+    /// As [`Self::advance`]; `NotFinite` if the logit is not a finite number; those of reading back.
+    pub async fn greedy(&mut self, tokens: &[u32], more: usize) -> Result<u32> {
+        match (tokens, self.ahead) {
+            (&[token], Some((found, ahead))) if token == found && ahead > 0 => {
+                self.past.push(token);
+                self.ahead = Some((found, ahead - 1));
+            }
+            _ => self.advance(tokens, Head::Argmax)?,
+        }
+        let mut ahead = self.ahead.map_or(0, |(_, ahead)| ahead);
+        while ahead < more.min(self.backend.run_ahead()) && self.past.len() + ahead < self.model.context {
+            let (position, model) = (self.past.len() + ahead, &self.model);
+            let key = PassKey { rows: 1, head: Head::Argmax };
+            self.backend.pass_on(position, key, &mut |b| forward(b, model, 1, Head::Argmax))?;
+            ahead += 1;
+        }
+        let id = self.argmax().await?;
+        self.ahead = Some((id, ahead)).filter(|_| ahead > 0);
+        Ok(id)
+    }
+
+    /// Forgets what was decoded ahead: its keys and values are behind the past, and written over.
+    fn fall_back(&mut self) {
+        if self.ahead.take().is_some() {
+            self.backend.forget_found();
+        }
+    }
+
+    async fn argmax(&mut self) -> Result<u32> {
         let read = self.backend.read_argmax().await;
         let (id, value) = self.forget_on_error(read)?;
         if value.is_finite() {
             return Ok(id);
         }
-        self.past.clear();
+        self.forget();
         Err(Error::new(ErrorKind::NotFinite, format!("the largest logit is {value}: the file or the device is faulty")))
     }
 
     /// Forgets everything cached: for numbers that turned out not to be finite.
     pub fn forget(&mut self) {
+        self.fall_back();
         self.past.clear();
     }
 
     fn forget_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
         if result.is_err() {
-            self.past.clear();
+            self.forget();
         }
         result
     }

@@ -44,6 +44,8 @@ pub struct Options {
     pub max_grid: u32,
     /// How matrix products are divided.
     pub tiling: Tiling,
+    /// Greedy tokens that are decoded at most before it is known what the first of them is; 0 for none.
+    pub max_ahead: usize,
 }
 
 impl Default for Options {
@@ -54,6 +56,7 @@ impl Default for Options {
             default_limits: false,
             max_grid: u32::MAX,
             tiling: Tiling::Auto,
+            max_ahead: 8,
         }
     }
 }

@@ -12,6 +12,7 @@ mod counters;
 mod device;
 mod elements;
 mod experts;
+mod findings;
 mod footprint;
 mod matmul;
 mod memory;
@@ -33,6 +34,7 @@ use crate::quant::TensorType;
 
 pub use counters::Counters;
 pub use device::{AdapterDescription, Device, Options, Tiling};
+use findings::Findings;
 pub use footprint::GpuFootprint;
 use memory::{Activation, Cache, Vector};
 use program::{Programs, Recording};
@@ -59,8 +61,8 @@ pub struct Gpu {
     step: wgpu::Buffer,
     /// (index, value bits): see `shaders/argmax.wgsl`.
     best: wgpu::Buffer,
-    /// A copy of `best` that the host can map; absent while it is mapped.
-    found: Option<wgpu::Buffer>,
+    /// Copies of `best` on their way to the host.
+    found: Findings,
     recording: Option<Recording>,
     programs: Programs,
     staging: Option<wgpu::Buffer>,
@@ -85,6 +87,7 @@ impl Gpu {
     /// # Errors
     /// [`ErrorKind::OutOfMemory`] or [`ErrorKind::GpuFailure`].
     pub fn on(device: Rc<Device>) -> Result<Self> {
+        let max_ahead = device.options.max_ahead;
         let step_bytes = 4 * (1 + device.options.max_rows as u64);
         let storage = wgpu::BufferUsages::STORAGE;
         let step = device.create_buffer("step", step_bytes, storage | wgpu::BufferUsages::COPY_DST)?;
@@ -97,7 +100,7 @@ impl Gpu {
             cache: None,
             step,
             best,
-            found: None,
+            found: Findings::new(max_ahead),
             recording: None,
             programs: Programs::default(),
             staging: None,
@@ -133,11 +136,18 @@ impl Gpu {
 impl Drop for Gpu {
     fn drop(&mut self) {
         self.forget_programs();
-        let own = [Some(&self.step), Some(&self.best), self.found.as_ref(), self.staging.as_ref()];
+        self.forget_found();
+        let own = [Some(&self.step), Some(&self.best), self.staging.as_ref()];
         let weights = self.matrices.iter().flat_map(Matrix::buffers);
         let vectors = self.vectors.iter().map(|v| &v.buffer).chain(self.buffers.iter().filter_map(Activation::owned));
         let cache = self.cache.iter().flat_map(Cache::buffers);
-        weights.chain(vectors).chain(cache).chain(own.into_iter().flatten()).for_each(|b| self.device.destroy(b));
+        let found = self.found.free.iter();
+        weights
+            .chain(vectors)
+            .chain(cache)
+            .chain(found)
+            .chain(own.into_iter().flatten())
+            .for_each(|b| self.device.destroy(b));
     }
 }
 
@@ -242,6 +252,25 @@ impl Backend for Gpu {
 
     fn pass(&mut self, step: Step<'_>, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.run_pass(step, key, record)
+    }
+
+    fn run_ahead(&self) -> usize {
+        self.found.ahead
+    }
+
+    fn pass_on(
+        &mut self,
+        position: usize,
+        key: PassKey,
+        record: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.run_pass_on(position, key, record)
+    }
+
+    fn forget_found(&mut self) {
+        for buffer in self.found.drain() {
+            self.device.destroy(&buffer);
+        }
     }
 
     fn embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::variants::{Kind, Overrides, Pipeline, Variant};
 use super::{BEST_BYTES, Gpu, internal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::{PassKey, Step};
+use crate::kernels::{Backend, PassKey, Step};
 
 /// Recorded programs that are kept; a prompt's tail of any length makes a new one.
 const MAX_PROGRAMS: usize = 16;
@@ -197,7 +197,33 @@ impl Gpu {
             None => self.record(key, record)?,
         };
         program.check(step)?;
+        self.forget_found();
         self.write_step(step)?;
+        self.submit(&program)?;
+        self.device.check()
+    }
+
+    /// The pass on the token that the one before it leaves in the step buffer: only the position is written.
+    pub(super) fn run_pass_on(
+        &mut self,
+        position: usize,
+        key: PassKey,
+        record: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.device.check()?;
+        self.before_step = self.counters;
+        let program = match self.programs.get(key) {
+            Some(found) => found,
+            None => self.record(key, record)?,
+        };
+        if key.rows != 1 || !program.finds_best {
+            return Err(internal(format!("{key:?} does not go on by itself")));
+        }
+        // the token is not known, but it is an index of logits
+        program.check(Step { tokens: &[0], position })?;
+        let word = super::to_u32(position, "position")?;
+        let buffer = self.step.clone();
+        self.write(&buffer, 0, bytemuck::bytes_of(&word));
         self.submit(&program)?;
         self.device.check()
     }
@@ -306,12 +332,14 @@ impl Gpu {
                 pass.dispatch_workgroups(x, y, z);
             }
         }
-        if program.finds_best {
-            let found = self.found_buffer()?;
-            encoder.copy_buffer_to_buffer(&self.best, 0, &found, 0, BEST_BYTES);
-            self.found = Some(found);
+        let found = if program.finds_best { Some(self.found_buffer()?) } else { None };
+        if let Some(found) = &found {
+            encoder.copy_buffer_to_buffer(&self.best, 0, found, 0, BEST_BYTES);
         }
         self.device.queue.submit([encoder.finish()]);
+        if let Some(found) = found {
+            self.expect_found(found);
+        }
         self.counters.passes += 1;
         self.counters.submits += 1;
         self.counters.dispatches += program.dispatches.len() as u64;

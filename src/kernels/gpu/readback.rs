@@ -2,7 +2,7 @@
 
 use futures_channel::oneshot;
 
-use super::{BEST_BYTES, Gpu, internal};
+use super::Gpu;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::BufferId;
 
@@ -17,25 +17,6 @@ impl Gpu {
             values.extend(row[columns.clone()].iter().map(|&w| f32::from_bits(w)));
         }
         Ok(values)
-    }
-
-    /// What the last pass with an argmax found; its submit made the copy.
-    pub(super) async fn read_best(&mut self) -> Result<(u32, f32)> {
-        let found = self.found.take().ok_or_else(|| internal("no pass has left an argmax"))?;
-        let words = self.map_words(&found, BEST_BYTES).await?;
-        self.found = Some(found);
-        match words.as_slice() {
-            &[index, value] => Ok((index, f32::from_bits(value))),
-            other => Err(internal(format!("{} words of argmax", other.len()))),
-        }
-    }
-
-    /// The buffer that an argmax is copied to: never one that is still mapped, because a map takes it away.
-    pub(super) fn found_buffer(&mut self) -> Result<wgpu::Buffer> {
-        match self.found.take() {
-            Some(found) => Ok(found),
-            None => self.readable("found", BEST_BYTES),
-        }
     }
 
     /// The first `count` words of `buffer` after the passes so far.
@@ -53,7 +34,6 @@ impl Gpu {
 
     /// Maps the first `bytes` of a buffer, copies them and unmaps it.
     async fn map_words(&mut self, buffer: &wgpu::Buffer, bytes: u64) -> Result<Vec<u32>> {
-        self.counters.bytes_read += bytes;
         let (sender, mapped) = oneshot::channel();
         buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
             let _ = sender.send(outcome);
@@ -61,6 +41,17 @@ impl Gpu {
         self.device.wait()?;
         // a loss of the device also ends the map: what is known of it says more
         let outcome = mapped.await.map_err(|_| self.device.lost())?;
+        self.take_words(buffer, bytes, outcome).await
+    }
+
+    /// The first `bytes` of a buffer that was mapped with this outcome, which is then unmapped.
+    pub(super) async fn take_words(
+        &mut self,
+        buffer: &wgpu::Buffer,
+        bytes: u64,
+        outcome: std::result::Result<(), wgpu::BufferAsyncError>,
+    ) -> Result<Vec<u32>> {
+        self.counters.bytes_read += bytes;
         self.device.settle().await?;
         outcome.map_err(|e| failed("a readback failed", e))?;
         let view = buffer.get_mapped_range(0..bytes).map_err(|e| failed("a readback has no bytes", e))?;
@@ -80,7 +71,7 @@ impl Gpu {
         self.readable("staging", bytes)
     }
 
-    fn readable(&self, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
+    pub(super) fn readable(&self, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         self.device.create_buffer(label, bytes, usage)
     }
