@@ -21,7 +21,7 @@ fn engine(max_ahead: usize) -> Option<Engine<Gpu>> {
         }
         Err(e) => panic!("{e}; install a Vulkan driver such as mesa-vulkan-drivers"),
     };
-    let options = LoadOptions { context: Some(CONTEXT), chat_template: None };
+    let options = LoadOptions { context: Some(CONTEXT), kv: None, chat_template: None };
     let mut loader = EngineLoader::new(bytes.len() as u64, options);
     assert!(loader.push(&bytes).unwrap());
     block_on(loader.prepare(gpu)).unwrap();
