@@ -24,7 +24,8 @@ const store = new Conversations(() => history.draw());
 const history = new History(store, openConversation);
 const chat = new Chat((conversation) => {
   store.keep(conversation).catch((error) => showError('The conversation is not stored.', error));
-  showAddress(conversation.id);
+  // an answer that was left for another chat is stored when it has ended, and changes nothing else
+  if (conversation === chat.conversation) showAddress(conversation.id);
 });
 const library = new Library(start, startAgain);
 openAddress();

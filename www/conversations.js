@@ -42,6 +42,8 @@ export class Conversations {
   #database = openDatabase();
   /** @type {Map<string, Conversation>} used without a database */
   #memory = new Map();
+  /** Ids: an answer that was being written must not bring its conversation back. @type {Set<string>} */
+  #removed = new Set();
   /** Other tabs show the same list. */
   #channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel(databaseName) : undefined;
 
@@ -74,6 +76,7 @@ export class Conversations {
     for (const conversation of list) {
       // a copy: what is stored does not change until it is put again
       const copy = structuredClone(conversation);
+      this.#removed.delete(copy.id);
       if (!(await this.persistent())) this.#memory.set(copy.id, copy);
       await this.#run('readwrite', (store) => store.put(copy));
     }
@@ -82,6 +85,7 @@ export class Conversations {
 
   /** What was said since: the name that the list gave it, in this tab or another, stays. @param {Conversation} conversation */
   async keep(conversation) {
+    if (this.#removed.has(conversation.id)) return;
     const copy = structuredClone(conversation);
     if (!(await this.persistent())) this.#memory.set(copy.id, { ...copy, title: this.#memory.get(copy.id)?.title ?? copy.title });
     await this.#run('readwrite', (store) => {
@@ -94,8 +98,12 @@ export class Conversations {
 
   /** @param {string} id */
   async remove(id) {
+    this.#removed.add(id);
     this.#memory.delete(id);
-    await this.#run('readwrite', (store) => store.delete(id));
+    await this.#run('readwrite', (store) => store.delete(id)).catch((error) => {
+      this.#removed.delete(id);
+      throw error;
+    });
     this.#changed();
   }
 

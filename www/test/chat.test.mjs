@@ -128,6 +128,36 @@ describe('the chat page', () => {
     assert.deepEqual(opened.complaints, []);
   });
 
+  test('an answer that was left for another chat ends in its own, and not in one that was deleted', async () => {
+    await loadDefault(page);
+    const items = page.locator('#conversations li');
+    /** @param {string} question */
+    const beginAnswer = async (question) => {
+      await page.fill('#prompt', question);
+      await page.keyboard.press('Enter');
+      await page.waitForFunction(() => (document.querySelector('.turn.model .body')?.textContent?.length ?? 0) > 20, undefined, { timeout: patience });
+      await page.click('#menu');
+    };
+    await beginAnswer('Write a very long story about rain.');
+    await page.click('#new-chat');
+    await page.waitForSelector('#send:visible', { timeout: patience });
+    await page.waitForTimeout(200); // the list is drawn again once the answer is stored
+    assert.equal(new URL(page.url()).hash, '', 'the address is that of the new chat');
+    assert.equal(await page.locator('#conversations [aria-current=page]').count(), 0);
+    await page.click('#menu');
+    await items.locator('.open').click();
+    assert.match(await page.innerText('.turn.model .note'), /stopped$/, 'what there was of the answer is kept');
+
+    await page.click('#menu');
+    await page.click('#new-chat');
+    await beginAnswer('Write a very long story about snow.');
+    await items.first().getByRole('button', { name: /^Delete .*snow/ }).click();
+    await page.waitForSelector('#send:visible', { timeout: patience });
+    await page.waitForTimeout(200);
+    assert.deepEqual(await items.locator('.open').allTextContents(), ['Write a very long story about rain.']);
+    assert.deepEqual(opened.complaints, []);
+  });
+
   test('text of a person is never markup', async () => {
     await loadDefault(page);
     await set(page, { 'max-tokens': '4' });
