@@ -4,10 +4,11 @@ use pagelm::Result;
 use pagelm::engine::{Bytes, Engine, EngineLoader, Fits, HEAP_LIMIT, LoadOptions, Room};
 use pagelm::gguf::{Header, Parsed};
 use pagelm::kernels::cpu::CpuFootprint;
-use pagelm::kernels::footprint::{BufferLimits, Footprint};
+use pagelm::kernels::footprint::{BufferLimits, Footprint, Size};
 use pagelm::kernels::reference::{Reference, Scalar};
-use pagelm::kernels::{Backend, KvType};
+use pagelm::kernels::{Backend, CacheShape, KvType};
 use pagelm::model::{Config, Needs};
+use pagelm::quant::TensorType;
 use pollster::block_on;
 
 /// Not the default, and below what every tiny model was made for.
@@ -78,11 +79,15 @@ fn fits(heap: u64, gpu: Option<BufferLimits>) -> Fits {
 }
 
 fn fits_with(kv: Option<KvType>, heap: u64, gpu: Option<BufferLimits>) -> Fits {
+    fits_on(&mut CpuFootprint::<Scalar>::default(), kv, Room { heap, gpu })
+}
+
+fn fits_on(cpu: &mut impl Footprint, kv: Option<KvType>, room: Room) -> Fits {
     let (_, bytes) = models().into_iter().find(|(name, _)| name == "llama-bpe-q4_k_m-untied").unwrap();
     let options = LoadOptions { context: Some(CONTEXT), kv, chat_template: None };
     let mut loader = EngineLoader::<Reference>::new(bytes.len() as u64, options);
     assert!(loader.push(&bytes).unwrap());
-    loader.fits(Room { heap, gpu }, &mut CpuFootprint::<Scalar>::default()).unwrap()
+    loader.fits(room, cpu).unwrap()
 }
 
 #[test]
@@ -101,6 +106,45 @@ fn a_heap_that_is_a_byte_too_small_is_refused_with_the_numbers() {
     let hopeless = fits(HEAP_LIMIT, None).cpu;
     assert_eq!((hopeless.fits, hopeless.max_context_length), (false, None));
     assert!(hopeless.problem.unwrap().ends_with("a smaller model would"));
+}
+
+/// Counts as the reference does, but for a cache of 8 bits, which takes a quarter here.
+struct Packed(CpuFootprint<Scalar>);
+
+impl Footprint for Packed {
+    fn max_rows(&self) -> usize {
+        self.0.max_rows()
+    }
+    fn matrices(&mut self, ty: TensorType, experts: usize, rows: usize, cols: usize) -> Result<Size> {
+        self.0.matrices(ty, experts, rows, cols)
+    }
+    fn vector(&self, len: usize) -> Size {
+        self.0.vector(len)
+    }
+    fn buffer(&self, rows: usize, width: usize) -> Size {
+        self.0.buffer(rows, width)
+    }
+    fn kv_types(&self) -> &'static [KvType] {
+        &[KvType::F32, KvType::Q8_0]
+    }
+    fn cache(&self, context: usize, layers: &[CacheShape], kv: KvType) -> Size {
+        let Size { total, largest } = self.0.cache(context, layers, KvType::F32);
+        let part = if kv == KvType::Q8_0 { 4 } else { 1 };
+        Size { total: total / part, largest: largest / part }
+    }
+}
+
+#[test]
+fn a_smaller_type_of_keys_and_values_is_named_where_it_would_fit() {
+    let fits = |kv, heap| fits_on(&mut Packed(CpuFootprint::default()), kv, Room { heap, gpu: None }).cpu;
+    let [f32, q8_0] = [KvType::F32, KvType::Q8_0].map(|kv| fits(Some(kv), 0).needs);
+    assert_eq!(q8_0.cache * 4, f32.cache);
+    // room for the one and not for the other
+    let tight = fits(None, HEAP_LIMIT - q8_0.heap).problem.unwrap();
+    assert!(tight.contains("kvCacheType 'q8_0'"), "{tight}");
+    assert!(fits(Some(KvType::Q8_0), HEAP_LIMIT - q8_0.heap).fits);
+    let hopeless = fits(None, HEAP_LIMIT - q8_0.heap + 1).problem.unwrap();
+    assert!(!hopeless.contains("kvCacheType"), "{hopeless}");
 }
 
 #[cfg(feature = "gpu")]

@@ -1,6 +1,7 @@
 //! Why a model does not fit, in words, and what would help.
 
 use super::fit::{Estimate, Place, Wanted, list, megabytes};
+use crate::kernels::KvType;
 use crate::kernels::footprint::Size;
 use crate::model::Needs;
 
@@ -11,13 +12,26 @@ const QUANTISATIONS: &[(&str, f64)] =
 /// A context below this is no help.
 const LEAST_CONTEXT: usize = 128;
 
+/// What was found to fit instead.
+pub(super) struct Help {
+    /// The longest context.
+    pub(super) most: Option<usize>,
+    /// Another type of keys and values.
+    pub(super) kv: Option<KvType>,
+    /// The other backend, as things are.
+    pub(super) other_fits: bool,
+}
+
 /// The sentence of a refusal: need, have, and what would help.
-pub(super) fn advice(wanted: Wanted<'_>, estimate: &Estimate, most: Option<usize>, other_fits: bool) -> String {
+pub(super) fn advice(wanted: Wanted<'_>, estimate: &Estimate, found: Help) -> String {
     let mut help = Vec::new();
-    if let Some(context) = most.filter(|&c| c >= LEAST_CONTEXT && c < wanted.context) {
+    if let Some(context) = found.most.filter(|&c| c >= LEAST_CONTEXT && c < wanted.context) {
         help.push(format!("a contextLength of at most {context}"));
     }
-    if other_fits {
+    if let Some(kv) = found.kv {
+        help.push(format!("kvCacheType '{}'", kv.name()));
+    }
+    if found.other_fits {
         help.push(format!("the backend '{}'", if estimate.place == Place::Heap { "webgpu" } else { "cpu" }));
     }
     if let Some(name) = smaller(wanted, estimate) {

@@ -1,6 +1,6 @@
 //! Whether a model fits this device, from its header: what each backend needs, what there is, and what would help.
 
-use super::advice::advice;
+use super::advice::{Help, advice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::Header;
 use crate::kernels::KvType;
@@ -151,6 +151,13 @@ impl Estimate {
         Self { needs: self.needs.with_context(wanted.config, context, self.kv, on), ..*self }
     }
 
+    /// The largest other type of keys and values that fits where this one does not.
+    fn smaller_kv(&self, wanted: Wanted<'_>, on: &impl Footprint) -> Option<KvType> {
+        let others = on.kv_types().iter().filter(|&&kv| kv != self.kv && !self.fits());
+        let estimates = others.map(|&kv| Self { kv, ..*self }.at(wanted, wanted.context, on));
+        estimates.filter(Self::fits).max_by_key(|other| other.needs.cache.total).map(|other| other.kv)
+    }
+
     /// The longest context that fits, by bisection: needs grow with it.
     fn max_context(&self, wanted: Wanted<'_>, on: &impl Footprint) -> Option<usize> {
         let fits = |context| self.at(wanted, context, on).fits();
@@ -163,8 +170,15 @@ impl Estimate {
     }
 }
 
-/// What a backend was found to need, or why it cannot run the model at all.
-type Found = (Result<Estimate>, Limits, Option<usize>);
+/// What a backend was found to need, or why it cannot run the model at all, and what would fit.
+struct Found {
+    estimate: Result<Estimate>,
+    have: Limits,
+    /// The longest context.
+    most: Option<usize>,
+    /// Another type of keys and values, at the context asked for.
+    kv: Option<KvType>,
+}
 
 /// Heap beside the model itself: a rule of thumb. Measured in `tests/bench/RESULTS.md`.
 fn overhead(wanted: Wanted<'_>, room: Room) -> u64 {
@@ -176,25 +190,28 @@ fn overhead(wanted: Wanted<'_>, room: Room) -> u64 {
 fn estimate(wanted: Wanted<'_>, place: Place, room: Room, allocation: u64, on: &mut impl Footprint) -> Found {
     let have = Limits { heap: HEAP_LIMIT, allocation };
     let base = overhead(wanted, room);
-    let found = KvType::choose(wanted.kv, on.kv_types()).and_then(|kv| {
+    let estimate = KvType::choose(wanted.kv, on.kv_types()).and_then(|kv| {
         let needs = Needs::of(wanted.header, wanted.config, wanted.context, kv, on)?;
         Ok(Estimate { place, base, have, kv, needs })
     });
-    let most = found.as_ref().ok().and_then(|estimate| estimate.max_context(wanted, on));
-    (found, have, most)
+    let found = estimate.as_ref().ok();
+    let most = found.and_then(|estimate| estimate.max_context(wanted, on));
+    let kv = found.and_then(|estimate| estimate.smaller_kv(wanted, on));
+    Found { estimate, have, most, kv }
 }
 
-fn fit(wanted: Wanted<'_>, (found, have, most): &Found, other: Option<&Found>) -> Fit {
+fn fit(wanted: Wanted<'_>, found: &Found, other: Option<&Found>) -> Fit {
+    let Found { estimate, have, most, kv } = found;
     let refused = |e: &Error, needs| Fit {
         fits: false,
-        kv_cache_type: found.as_ref().ok().map(|estimate| estimate.kv),
+        kv_cache_type: estimate.as_ref().ok().map(|estimate| estimate.kv),
         needs,
         have: *have,
         max_context_length: *most,
         problem: Some(e.detail().to_owned()),
         code: Some(e.kind().code()),
     };
-    match found {
+    match estimate {
         Err(e) => refused(e, Bytes::default()),
         Ok(estimate) if estimate.fits() => Fit {
             fits: true,
@@ -206,8 +223,8 @@ fn fit(wanted: Wanted<'_>, (found, have, most): &Found, other: Option<&Found>) -
             code: None,
         },
         Ok(estimate) => {
-            let other_fits = matches!(other, Some((Ok(other), ..)) if other.fits());
-            let detail = advice(wanted, estimate, *most, other_fits);
+            let other_fits = matches!(other, Some(Found { estimate: Ok(other), .. }) if other.fits());
+            let detail = advice(wanted, estimate, Help { most: *most, kv: *kv, other_fits });
             refused(&Error::new(ErrorKind::OutOfMemory, detail), estimate.bytes())
         }
     }
@@ -219,7 +236,7 @@ fn fit(wanted: Wanted<'_>, (found, have, most): &Found, other: Option<&Found>) -
 /// Those of a header whose tensors are not those of its architecture: they are no matter of memory.
 pub(super) fn fits(wanted: Wanted<'_>, room: Room, cpu: &mut impl Footprint) -> Result<Fits> {
     let cpu = estimate(wanted, Place::Heap, room, ALLOCATION_LIMIT, cpu);
-    if let (Err(e), ..) = &cpu
+    if let Err(e) = &cpu.estimate
         && !matches!(e.kind(), ErrorKind::UnsupportedType | ErrorKind::UnsupportedOption)
     {
         return Err(Error::new(e.kind(), e.detail()));
