@@ -35,7 +35,7 @@ mod simd {
     use super::ops::{Arithmetic, Case, Inputs, cases, goes_red, integers, run_all};
     use super::{report, report_types, wasm_bindgen_test};
     use pagelm::kernels::reference::Reference;
-    use pagelm::kernels::{KvType, simd128::Simd};
+    use pagelm::kernels::simd128::Simd;
 
     const RELAXED: bool = cfg!(target_feature = "relaxed-simd");
     const ARITHMETIC: Arithmetic = if RELAXED { Arithmetic::Quantized8 } else { Arithmetic::Quantized16 };
@@ -78,10 +78,7 @@ mod simd {
 
     #[wasm_bindgen_test]
     async fn attention() {
-        for kv in [KvType::F32, KvType::Q8_0] {
-            run(&format!("simd attention, {}", kv.name()), &cases::attention(kv)).await;
-            run(&format!("simd attention alone, {}", kv.name()), &cases::attention_alone(kv)).await;
-        }
+        run("simd attention", &cases::attention()).await;
     }
 
     #[wasm_bindgen_test]
@@ -181,7 +178,6 @@ mod simd {
 mod gpu {
     use super::ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
     use super::{console_log, report, report_types, wasm_bindgen_test};
-    use pagelm::kernels::KvType;
     use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
     use pagelm::kernels::reference::Reference;
     use std::rc::Rc;
@@ -261,7 +257,7 @@ mod gpu {
 
     #[wasm_bindgen_test]
     async fn attention() {
-        run("gpu attention", &cases::attention(KvType::F32), Options::default()).await;
+        run("gpu attention", &cases::attention(), Options::default()).await;
     }
 
     #[wasm_bindgen_test]

@@ -1,6 +1,5 @@
 //! Exponentials, four at a time.
 
-use super::lanes::madd;
 use core::arch::wasm32::*;
 
 /// e^x to about 2 ulp for x in -87 ..= 88, clamped outside.
@@ -15,7 +14,7 @@ pub(super) fn exp(given: v128) -> v128 {
     let r = f32x4_sub(r, f32x4_mul(n, f32x4_splat(-2.121_944_4e-4)));
     let mut p = f32x4_splat(1.0 / 5040.0);
     for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = madd(p, r, f32x4_splat(c));
+        p = f32x4_add(f32x4_mul(p, r), f32x4_splat(c));
     }
     let power = i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23);
     // a NaN has to come out as one, and with relaxed SIMD the compiler takes a minimum that need not keep it
