@@ -45,29 +45,8 @@ struct Params {
 // (head_dim) f32
 @group(0) @binding(8) var<storage, read> k_norm: array<f32>;
 
-// (lanes): the row's query, scaled, and its key
-var<workgroup> query: array<Lane, THREADS>;
+// (lanes): the row's key
 var<workgroup> key: array<Lane, THREADS>;
-// (THREADS): a tile's scores, then its weights
-var<workgroup> scores: array<f32, THREADS>;
-// (teams, lanes): each team's part of the output
-var<workgroup> parts: array<Lane, THREADS>;
-
-fn capped(score: f32) -> f32 {
-    if (params.cap > 0.0) {
-        return soft_capped(score, params.cap);
-    }
-    return score;
-}
-
-fn score(position: u32, kv_lane: u32) -> f32 {
-    let at = position * params.cache_stride + kv_lane;
-    var sum = 0.0;
-    for (var i = 0u; i < params.lanes; i++) {
-        sum += lane_dot(query[i], keys[at + i]);
-    }
-    return capped(sum);
-}
 
 @compute @workgroup_size(THREADS)
 fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -76,10 +55,6 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let kv_lane = head / params.group * lanes;
     let here = step_state.position;
     let first = here + 1u - min(here + 1u, params.window);
-    // the output is summed by teams of one invocation a lane, each over every teams-th key
-    let teams = THREADS / lanes;
-    let team = thread / lanes;
-    let lane = thread % lanes;
 
     load_head(0u, head, thread);
     if (thread < lanes) {
@@ -97,51 +72,10 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     for (var i = 0u; i < lanes; i++) {
         own += lane_dot(query[i], key[i]);
     }
-    var largest = capped(own);
-    var total = 1.0;
-    var sum = Lane();
-    if (team == 0u) {
-        sum = head_lane(VALUE, lane);
-    }
-    for (var start = first; start < here; start += THREADS) {
-        let count = min(THREADS, here - start);
-        if (thread < count) {
-            scores[thread] = score(start + thread, kv_lane);
-        }
-        workgroupBarrier();
-        // each invocation folds the whole tile itself: cheaper than a tree of barriers
-        var tile_largest = largest;
-        for (var i = 0u; i < count; i++) {
-            tile_largest = max(tile_largest, scores[i]);
-        }
-        workgroupBarrier();
-        if (thread < count) {
-            scores[thread] = exp(scores[thread] - tile_largest);
-        }
-        workgroupBarrier();
-        let shrink = exp(largest - tile_largest);
-        largest = tile_largest;
-        total *= shrink;
-        for (var i = 0u; i < count; i++) {
-            total += scores[i];
-        }
-        sum *= shrink;
-        if (team < teams) {
-            for (var i = team; i < count; i += teams) {
-                sum += scores[i] * values[(start + i) * params.cache_stride + kv_lane + lane];
-            }
-        }
-        workgroupBarrier();
-    }
-
-    parts[thread] = sum;
-    workgroupBarrier();
+    var all = Softmax(capped(own), 1.0, Lane());
+    // the first of the teams has its value
     if (thread < lanes) {
-        var summed = parts[thread];
-        for (var i = 1u; i < teams; i++) {
-            summed += parts[i * lanes + thread];
-        }
-        // total is not 0: the largest score's weight is exp(0)
-        out[head * lanes + thread] = summed / total;
+        all.sum = head_lane(VALUE, thread);
     }
+    put_out(with_keys(all, first, here, kv_lane, thread), head * lanes, thread);
 }
