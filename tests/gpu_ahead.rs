@@ -11,8 +11,19 @@ const AHEAD: u64 = 2;
 
 /// The tiny model on a device that decodes so many tokens ahead at most.
 fn engine(max_ahead: usize) -> Option<Engine<Gpu>> {
+    engine_with_eos(max_ahead, None)
+}
+
+/// The same with another token that ends a text.
+fn engine_with_eos(max_ahead: usize, eos: Option<u32>) -> Option<Engine<Gpu>> {
     let path = format!("{}/tests/goldens/tiny/lfm2-q8_0/model.gguf", env!("CARGO_MANIFEST_DIR"));
-    let bytes = std::fs::read(path).unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    if let Some(eos) = eos {
+        // a key, the type u32, the value
+        const KEY: &[u8] = b"tokenizer.ggml.eos_token_id\x04\0\0\0";
+        let at = bytes.windows(KEY.len()).position(|window| window == KEY).unwrap() + KEY.len();
+        bytes[at..at + 4].copy_from_slice(&eos.to_le_bytes());
+    }
     let gpu = match block_on(Gpu::new(Options { max_ahead, ..Options::default() })) {
         Ok(gpu) => gpu,
         Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
@@ -83,7 +94,9 @@ fn nothing_is_seen_of_what_is_decoded_ahead() {
         (&prompt, all.clone(), 99),
     ];
     for (i, (prompt, options, most)) in cases.into_iter().enumerate() {
+        let has_stop = !options.stop.is_empty();
         let expected = run(&mut plain, prompt, options.clone(), most);
+        assert!(!has_stop || expected.last().unwrap().contains("Stop") && expected.len() < 12, "{expected:?}");
         assert_eq!(run(&mut ahead, prompt, options, most), expected, "case {i}");
     }
     // logits and scores in between
@@ -92,6 +105,25 @@ fn nothing_is_seen_of_what_is_decoded_ahead() {
     }
     let (expected, got) = (block_on(plain.logits(&extended)).unwrap(), block_on(ahead.logits(&extended)).unwrap());
     assert!(got == expected, "logits after a generation that was ended");
+}
+
+#[test]
+fn a_token_that_ends_the_text_ends_it() {
+    let Some(mut any) = engine(0) else { return };
+    let prompt: Vec<u32> = (5..25).collect();
+    let (tokens, _) = ids(&mut any, &prompt, 12);
+    let eos = tokens[5];
+    let first = tokens.iter().position(|&token| token == eos).unwrap();
+    let (Some(mut plain), Some(mut ahead)) = (engine_with_eos(0, Some(eos)), engine_with_eos(8, Some(eos))) else {
+        return;
+    };
+    for most in [99, first] {
+        let expected = run(&mut plain, &prompt, GenerateOptions::default(), most);
+        // the start, the tokens before it, and the end
+        assert_eq!(expected.len(), first + 2, "{expected:?}");
+        assert_eq!(expected.last().unwrap().contains("Stop"), most == 99, "{expected:?}");
+        assert_eq!(run(&mut ahead, &prompt, GenerateOptions::default(), most), expected);
+    }
 }
 
 #[test]
