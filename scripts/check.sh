@@ -6,15 +6,23 @@ failed=()
 check() {
   local name=$1
   shift
-  say "check: $name"
+  local start=$SECONDS
   "$@" || failed+=("$name")
+  say "check: $name, $((SECONDS - start)) s"
 }
 
 check 'format (cargo fmt mends it)' cargo fmt --check
-check 'lints, host' cargo clippy --quiet --all-targets -- -D warnings
-check "lints, $wasm_target" wasm_clippy --quiet --lib --test ops_web -- -D warnings
-# what differs in the third build, relaxed SIMD without threads, is in these two as well
-check "lints, $wasm_target with threads" env PAGELM_VARIANT=threads bash -c 'source scripts/toolchain.sh && wasm_clippy --quiet --lib -- -D warnings'
+# The tests' own build: `scripts/test.sh` runs what this compiles.
+check 'lints, host' with_lints cargo test --quiet --no-run
+# What the package is built from, without making code of it again.
+lint_wasm() { # lint_wasm VARIANT [RUSTC-FLAGS...]
+  wasm_variant=$1
+  shift
+  with_lints wasm_cargo rustc --quiet --release --lib -- -Zno-codegen -Zno-link "$@"
+}
+check "lints, $wasm_target" lint_wasm baseline
+check "lints, $wasm_target, relaxed SIMD" lint_wasm baseline -C target-feature=+relaxed-simd
+check "lints, $wasm_target, threads" lint_wasm threads
 check 'types of scripts, server and pages' npx --no-install tsc --project tsconfig.json
 check 'types of the browser tests' npx --no-install tsc --project tests/browser/tsconfig.json
 check 'types of the bundlers' npx --no-install tsc --project tests/bundlers/tsconfig.json

@@ -4,7 +4,7 @@
 #   scripts/test.sh [STAGE...]    names of stages, all of them without any
 # A stage that passed is not run again while nothing has changed that any stage depends on: the files of the project,
 # the model, the browsers and the compiler. FORCE=1 runs it all the same.
-source "$(dirname "${BASH_SOURCE[0]}")/say.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 
 passed=0 failed=0 skipped=0
 summary=() broken=()
@@ -66,12 +66,12 @@ wanted=("$@")
 CHROMIUM=$(node scripts/browser.mjs)
 export CHROMIUM PAGELM_CHROMIUM=$CHROMIUM PAGELM_REQUIRE_BROWSER=1
 inputs=$(fingerprint)
-stage rust cargo test --no-fail-fast
+# compiled with lints, as `make check` has it already
+stage rust with_lints cargo test --no-fail-fast
 stage server node --test --test-reporter=spec tests/server/*.test.mjs
 stage package npm --prefix pkg test
-stage ops node --test --test-reporter=spec --test-concurrency=1 tests/ops/*.test.mjs
-# one at a time: they share two cores, and timing is part of what some of them check
-stage browser node --test --test-reporter=spec --test-concurrency=1 tests/browser/*.test.mjs
+# two files at a time: most of them wait for one core, or for a server that misbehaves
+stage browser node --test --test-reporter=spec --test-concurrency=2 tests/ops/*.test.mjs tests/browser/*.test.mjs
 stage bundlers node tests/bundlers/run.mjs --quick
 stage page node --test --test-reporter=spec www/test/*.test.mjs
 
@@ -86,7 +86,7 @@ for name in "${broken[@]}"; do
   printf '=== %s: what failed\n' "$name"
   sed -nE '/^✖ failing tests:/,$p; /^failures:/,$p' "$out/$name.log" | head -60
 done
-((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, ops, browser, bundlers and page"
+((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, browser, bundlers and page"
 printf '%s\n' "${summary[@]}"
 echo
 echo "$passed passed, $failed failed, $skipped skipped"

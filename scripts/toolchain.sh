@@ -4,7 +4,7 @@
 # PAGELM_TOOLCHAIN=rustup or =debian decides instead.
 #
 #   scripts/toolchain.sh             says which one it is; fails when there is none
-#   source scripts/toolchain.sh      gives wasm_toolchain, wasm_cargo, wasm_clippy and wasm_target_dir
+#   source scripts/toolchain.sh      gives wasm_toolchain, wasm_cargo, wasm_target_dir and with_lints
 #
 # The crate is built three times, for what a browser may or may not have. PAGELM_VARIANT says for which:
 #   baseline   SIMD128: every browser that there is
@@ -63,13 +63,14 @@ wasm_rustflags() {
   esac
 }
 
-# wasm_cargo COMMAND ARGS...: cargo for wasm32, with the target, the flags and the features of the variant added
-wasm_cargo() { wasm_run cargo "$@"; }
-wasm_clippy() { wasm_run cargo-clippy clippy "$@"; }
+# with_lints CARGO-COMMAND...: the crate itself goes through clippy, which compiles as well. `cargo clippy` would check every
+# dependency and the standard library first, beside what the builds have of them already: most of a fresh machine's time.
+with_lints() { RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings "$@"; }
 
-wasm_run() {
-  local program=$1 command=$2 toolchain flags
-  shift 2
+# wasm_cargo COMMAND ARGS...: cargo for wasm32, with the target, the flags and the features of the variant added
+wasm_cargo() {
+  local command=$1 toolchain flags
+  shift
   toolchain=$(wasm_toolchain)
   flags="${RUSTFLAGS:+$RUSTFLAGS }$(wasm_rustflags)" || exit 1
   set -- --target "$wasm_target" --target-dir "$(wasm_target_dir)" "$@"
@@ -81,9 +82,9 @@ wasm_run() {
       RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags cargo "$command" "$@" ;;
     debian)
       # RUSTC_BOOTSTRAP: -Zbuild-std on a stable compiler. Absolute paths: a rustup proxy may come first in PATH.
-      PATH=/usr/lib/llvm-22/bin:$PATH CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+      PATH=/usr/lib/llvm-22/bin:/usr/bin:$PATH CARGO=/usr/bin/cargo RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
         RUSTFLAGS="$flags -C linker=wasm-ld" \
-        "/usr/bin/$program" "$command" -Zbuild-std=std,panic_abort "$@" ;;
+        /usr/bin/cargo "$command" -Zbuild-std=std,panic_abort "$@" ;;
     *)
       die "no Rust toolchain that builds for $wasm_target; run 'make setup'" ;;
   esac

@@ -66,7 +66,7 @@ describe('the way from a case to this test', { skip: missing('chromium'), timeou
 function keep(engine, lines) {
   const found = lines.filter((line) => line.includes(MEASURED)).map((line) => JSON.parse(line.slice(line.indexOf(MEASURED) + MEASURED.length)));
   const name = paths.find((path) => path.engine === engine)?.name.split(' ')[0];
-  writeMeasured('ops', engine, found.map((line) => ({ ...line, backend: `${name} ${line.backend}` })));
+  writeMeasured('browser', `ops ${engine}`, found.map((line) => ({ ...line, backend: `${name} ${line.backend}` })));
   return found.length;
 }
 
