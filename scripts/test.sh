@@ -73,7 +73,7 @@ stage package npm --prefix pkg test
 # two files at a time: most of them wait for one core, or for a server that misbehaves
 stage browser node --test --test-reporter=spec --test-concurrency=2 tests/ops/*.test.mjs tests/browser/*.test.mjs
 stage bundlers node tests/bundlers/run.mjs --quick
-stage page node --test --test-reporter=spec www/test/*.test.mjs
+stage page node --test --test-reporter=spec --test-concurrency=2 www/test/*.test.mjs
 
 echo
 # what all stages together measured, in one table; a cell that is missing is a failure

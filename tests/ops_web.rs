@@ -1,4 +1,4 @@
-//! What `tests/ops/browsers.test.mjs` runs in browsers, by wasm-bindgen's test runner; nothing on the host.
+//! What `tests/browser/ops.test.mjs` runs in browsers, by wasm-bindgen's test runner; nothing on the host.
 
 #[cfg(target_arch = "wasm32")]
 mod measured;

@@ -1,12 +1,12 @@
 //! The case table in browsers, in a worker: the SIMD128 backend, and the WGSL one over the browser's WebGPU, against
-//! the reference. `tests/ops/browsers.test.mjs` runs it; what is not in a module `gpu` needs no WebGPU.
+//! the reference. `tests/browser/ops.test.mjs` runs it; what is not in a module `gpu` needs no WebGPU.
 
 use super::{measured, ops};
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-/// Prints what was compared, with a line for each type that `tests/ops/browsers.test.mjs` keeps, or fails.
+/// Prints what was compared, with a line for each type that `tests/browser/ops.test.mjs` keeps, or fails.
 fn report_types(what: &str, cases: usize, backend: &'static str, outcome: Result<ops::Findings, String>) {
     if let Ok(found) = &outcome {
         let mut measured = measured::Measured::of(measured::Kind::Type, backend);

@@ -6,9 +6,9 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { missing, open } from '../browser/browsers.mjs';
-import { writeMeasured } from '../browser/measured.mjs';
-import { paths } from '../browser/paths.mjs';
+import { missing, open } from './browsers.mjs';
+import { writeMeasured } from './measured.mjs';
+import { paths } from './paths.mjs';
 import { projectRoot } from '../server/serve.mjs';
 
 /** What comes before a figure for the table. */
