@@ -20,7 +20,7 @@ const usesGeluTable = (name) => /^gemma[23]-/.test(name);
 const single = (prompt, name) => prompt[`${name}_f32`] ?? prompt[`${name}_f64`];
 
 for (const path of paths) {
-  describe(path.name, { skip: missing(path.engine), timeout: 1_200_000 }, () => {
+  describe(path.name, { skip: missing(path.engine), timeout: 1_800_000 }, () => {
     /** @type {import('./browsers.mjs').Session} */
     let session;
     const worst = new Worst();

@@ -54,7 +54,7 @@ const { url: tinyUrl } = tinyModel('llama-bpe-q4_0-ropefreqs-tied');
 
 // a worker for each case costs a tenth of a second or more, in Firefox twice that: there, a part has to do
 for (const { engine, flips, every } of /** @type {const} */ ([{ engine: 'chromium', flips: 100, every: 1 }, { engine: 'firefox', flips: 20, every: 4 }])) {
-  describe(`malformed files in ${engine}`, { skip: missing(engine), timeout: 600_000 }, () => {
+  describe(`malformed files in ${engine}`, { skip: missing(engine), timeout: 1_200_000 }, () => {
     /** @type {import('./browsers.mjs').Session} */
     let session;
     before(async () => { session = await open({ engine }); });
