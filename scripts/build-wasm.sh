@@ -47,9 +47,12 @@ optimise() { # optimise VARIANT
 variants=("$@")
 ((${#variants[@]})) || variants=("${wasm_variants[@]}")
 # The ends of a build, link-time optimisation and wasm-opt, take one core each: what shares no objects runs side by side.
+# A failure ends the script with its own status, but not before what runs beside it has ended, too.
 jobs=()
+trap wait EXIT
 for variant in "${variants[@]}"; do
-  [[ $variant != threads ]] || { (compile threads && optimise threads) & jobs+=($!); }
+  # not `compile && optimise`: in such a list the first error inside compile would not end it
+  [[ $variant != threads ]] || { { compile threads; optimise threads; } & jobs+=($!); }
 done
 for variant in "${variants[@]}"; do
   [[ $variant != threads ]] || continue

@@ -6,9 +6,8 @@ failed=()
 check() {
   local name=$1
   shift
-  local start=$SECONDS
+  say "check: $name"
   "$@" || failed+=("$name")
-  say "check: $name, $((SECONDS - start)) s"
 }
 
 check 'format (cargo fmt mends it)' cargo fmt --check
