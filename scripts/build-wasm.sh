@@ -23,9 +23,9 @@ compile() { # compile VARIANT
   if [[ $1 == relaxed ]]; then
     # Only the crate itself uses these instructions: the standard library and the dependencies are the baseline's.
     wasm_variant=baseline
-    wasm_cargo rustc --release --lib -- -C target-feature=+relaxed-simd
+    wasm_cargo rustc --release --lib --crate-type cdylib -- -C target-feature=+relaxed-simd
   else
-    wasm_cargo build --release --lib
+    wasm_cargo rustc --release --lib --crate-type cdylib
   fi
   "$bindgen" --target web --omit-default-module-path --out-dir "$out" --out-name "$name" "$(wasm_target_dir)/$wasm_target/release/pagelm.wasm"
 }

@@ -17,7 +17,7 @@ check 'lints, host' with_lints cargo test --quiet --no-run
 lint_wasm() { # lint_wasm VARIANT [RUSTC-FLAGS...]
   wasm_variant=$1
   shift
-  with_lints wasm_cargo rustc --quiet --release --lib -- -Zno-codegen -Zno-link "$@"
+  with_lints wasm_cargo rustc --quiet --release --lib --crate-type cdylib -- -Zno-codegen -Zno-link "$@"
 }
 check "lints, $wasm_target" lint_wasm baseline
 check "lints, $wasm_target, relaxed SIMD" lint_wasm baseline -C target-feature=+relaxed-simd

@@ -43,18 +43,17 @@ wasm_toolchain() {
   fi
 }
 
-# where the variant's objects go: each its own place, so that a build of one leaves the others as they are
+# where the variant's objects go: the baseline and the relaxed build share what only the crate itself differs in
 wasm_target_dir() {
   case $wasm_variant in
-    baseline) echo "${CARGO_TARGET_DIR:-target}" ;;
+    baseline | relaxed) echo "${CARGO_TARGET_DIR:-target}" ;;
     *) echo "${CARGO_TARGET_DIR:-target}/$wasm_variant" ;;
   esac
 }
 
 wasm_rustflags() {
   case $wasm_variant in
-    baseline) echo "-C target-feature=+simd128" ;;
-    relaxed) echo "-C target-feature=+simd128,+relaxed-simd" ;;
+    baseline | relaxed) echo "-C target-feature=+simd128" ;;
     threads)
       # a shared memory has to name its maximum: all that 32 bits can address
       printf -- '-C target-feature=+simd128,+relaxed-simd,+atomics,+bulk-memory,+mutable-globals'
@@ -75,7 +74,11 @@ wasm_cargo() {
   toolchain=$(wasm_toolchain)
   flags="${RUSTFLAGS:+$RUSTFLAGS }$(wasm_rustflags)" || exit 1
   set -- --target "$wasm_target" --target-dir "$(wasm_target_dir)" "$@"
-  [[ $wasm_variant != threads ]] || set -- --no-default-features "$@"
+  case $wasm_variant in
+    threads) set -- --no-default-features "$@" ;;
+    # Only the crate itself uses these instructions: the standard library and the dependencies are the baseline's.
+    relaxed) set -- -Zprofile-rustflags --config 'profile.release.package.pagelm.rustflags = ["-Ctarget-feature=+relaxed-simd"]' "$@" ;;
+  esac
   case $toolchain in
     rustup)
       # the standard library that rustup brings knows no threads on this target

@@ -19,6 +19,9 @@ interface PendingCall {
 
 type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never;
 
+/** What workers of this page have compiled, which takes them longer than all else: those after them start with it. */
+const compiled = new Map<string, WebAssembly.Module>();
+
 /** One worker. When it ends, for whatever reason, every pending call and generation fails with that reason. */
 export class Connection {
   readonly #worker: WorkerPort;
@@ -39,6 +42,7 @@ export class Connection {
       event.preventDefault(); // it is reported through the rejected calls
       this.end(workerFailed((event as ErrorEvent).message || 'no details; its script may be missing or forbidden'));
     });
+    if (compiled.size > 0) worker.postMessage({ type: 'compiled', modules: compiled });
   }
 
   /** Sends a call; `progress` hears of a load's. */
@@ -106,6 +110,9 @@ export class Connection {
         break;
       case 'threads':
         void this.#startThreads(message);
+        break;
+      case 'compiled':
+        compiled.set(message.address, message.module);
         break;
       case 'fatal':
         this.end(workerFailed(message.error.message, errorFromData(message.error)));

@@ -185,12 +185,12 @@ export interface EngineModule {
   kernelForms(): string[];
   /** Uses these from now on. */
   setKernels(name: string): void;
+  /** This module, for other workers. */
+  compiledModule(): WebAssembly.Module;
 }
 
 /** What the build with threads has beside that. */
 export interface ThreadedModule extends EngineModule {
-  /** This module, for the other workers. */
-  compiledModule(): WebAssembly.Module;
   /** The life of another thread: it does not return. */
   help(): void;
   /** Says that a thread ended for an error, so that nobody waits for it. */

@@ -4,7 +4,7 @@ import type { Backend, Engine, EngineModule, InitEngine } from './engine.js';
 import { PagelmError } from './errors.js';
 import type { Features } from './features.js';
 import { pickKernels } from './kernels.js';
-import type { ThreadsMessage, ThreadsStarted } from './protocol.js';
+import type { CompiledModules, ThreadsMessage, ThreadsStarted } from './protocol.js';
 import { tune } from './tuning.js';
 import initBaseline, * as baseline from './wasm/pagelm.js';
 import initRelaxed, * as relaxed from './wasm/pagelm_relaxed.js';
@@ -21,18 +21,25 @@ const BUILDS: Record<Build, { init: InitEngine; wasm: EngineModule; file: URL }>
 /** Has the other threads started; never fails. */
 export type StartThreads = (threads: Omit<ThreadsMessage, 'type'>) => Promise<ThreadsStarted>;
 
+/** What an engine is started with, beside what was asked for. */
+export interface EnginesContext {
+  features: Features;
+  startThreads: StartThreads;
+  compiled: CompiledModules;
+  /** Hears of a build that was not among those. */
+  onCompiled: (address: string, module: WebAssembly.Module) => void;
+}
+
 export class Engines {
   readonly #settings: BuildSettings;
-  readonly #features: Features;
-  readonly #startThreads: StartThreads;
+  readonly #context: EnginesContext;
   #threadsReason = '';
   /** The threads of the build that was started last, which are starting, or have. */
   #starting: { choice: BuildChoice; started: Promise<ThreadsStarted> } | undefined;
 
-  constructor(settings: BuildSettings, features: Features, startThreads: StartThreads) {
+  constructor(settings: BuildSettings, context: EnginesContext) {
     this.#settings = settings;
-    this.#features = features;
-    this.#startThreads = startThreads;
+    this.#context = context;
   }
 
   /** Of the build that was started last. */
@@ -57,7 +64,7 @@ export class Engines {
 
   /** The build for this backend, running. @throws {PagelmError} `unsupported-environment` */
   async start(backend: Backend): Promise<EngineModule> {
-    let choice = chooseBuild(backend, this.#settings, this.#features);
+    let choice = chooseBuild(backend, this.#settings, this.#context.features);
     if (choice.build === 'threads') {
       try {
         return await this.#startThreaded(choice);
@@ -91,17 +98,26 @@ export class Engines {
     if (this.#starting !== undefined) return threads; // it was asked for before
     const { memory } = await this.#instantiate(choice);
     pickKernels(threads, this.#kernels);
-    const started = this.#startThreads({ module: threads.compiledModule(), memory, count: choice.threads });
+    const started = this.#context.startThreads({ module: threads.compiledModule(), memory, count: choice.threads });
     this.#starting = { choice, started };
     threads.setThreads(choice.threads);
     return threads;
   }
 
   async #instantiate({ build, threadsReason }: BuildChoice): Promise<{ memory: WebAssembly.Memory }> {
-    const { init, file } = BUILDS[build];
+    const { init, wasm, file } = BUILDS[build];
+    const { compiled, onCompiled } = this.#context;
     this.#threadsReason = threadsReason;
+    const known = compiled.get(file.href);
+    if (known !== undefined) {
+      try {
+        return await init({ module_or_path: known });
+      } catch { /* the site has been updated under an open page: this worker's script is newer */ }
+    }
     try {
-      return await init({ module_or_path: file });
+      const started = await init({ module_or_path: file });
+      onCompiled(file.href, wasm.compiledModule());
+      return started;
     } catch (cause) {
       throw new PagelmError('unsupported-environment', `The engine, ${file.href}, cannot be started: ${String(cause)}. It must be served beside the worker; a content security policy needs script-src 'wasm-unsafe-eval'.`, { cause });
     }

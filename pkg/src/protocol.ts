@@ -134,7 +134,12 @@ export type ToWorker =
   | RequestMessage
   /** Answers `threads`. */
   | ({ type: 'threads-started' } & ThreadsStarted)
+  /** What other workers of this page have compiled; before any request. */
+  | { type: 'compiled'; modules: CompiledModules }
   | HelpMessage;
+
+/** Builds of the engine, by the addresses of their files. */
+export type CompiledModules = ReadonlyMap<string, WebAssembly.Module>;
 
 /** The first message of a worker that is to be another thread of an engine, and the only one. */
 export interface HelpMessage {
@@ -193,5 +198,7 @@ export type FromWorker =
   | DeltaMessage
   | FinishMessage
   | ThreadsMessage
+  /** It had to compile this, which those after it need not. */
+  | { type: 'compiled'; address: string; module: WebAssembly.Module }
   /** The engine is beyond use; the page ends the worker. */
   | { type: 'fatal'; error: ErrorData };

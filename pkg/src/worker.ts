@@ -1,12 +1,13 @@
 /** The worker's entry: wires the engine, the sources and the session together, or serves as another thread of a worker. */
 import { type Gpu, chooseBackend } from './backend.js';
+import type { BuildSettings } from './builds.js';
 import type { EngineModule } from './engine.js';
 import { Engines, type StartThreads } from './engines.js';
 import { detectFeatures } from './features.js';
 import { ingest } from './ingest.js';
 import { inspectSource } from './inspection.js';
 import { Progress } from './progress.js';
-import type { FromWorker, ThreadsStarted, ToWorker } from './protocol.js';
+import type { CompiledModules, FromWorker, ThreadsStarted, ToWorker } from './protocol.js';
 import { type Jobs, Session } from './session.js';
 import { openSource } from './source.js';
 import { answerStore } from './store-calls.js';
@@ -18,7 +19,7 @@ const post = (message: FromWorker, transfer: Transferable[] = []) => scope.postM
 const loadModel: Jobs['loadModel'] = async ({ source, settings }, emit, signal) => {
   const started = performance.now();
   const progress = new Progress(emit);
-  const engines = new Engines(settings, detectFeatures(), startThreads);
+  const engines = enginesFor(settings);
   const choice = await chooseBackend(settings.backend, navigator.gpu as Gpu | undefined);
   // the engine is fetched and compiled while the model's header is
   const starting = engines.start(choice.backend);
@@ -38,8 +39,15 @@ const askStore: Jobs['askStore'] = ({ request }, emit, signal) =>
 
 /** The engine for all but running a model: threads do not change what it needs. */
 function singleThreaded(): Promise<EngineModule> {
-  return new Engines({ threads: 1 }, detectFeatures(), startThreads).start('cpu');
+  return enginesFor({ threads: 1 }).start('cpu');
 }
+
+function enginesFor(settings: BuildSettings): Engines {
+  const onCompiled = (address: string, module: WebAssembly.Module) => post({ type: 'compiled', address, module });
+  return new Engines(settings, { features: detectFeatures(), startThreads, compiled, onCompiled });
+}
+
+let compiled: CompiledModules = new Map();
 
 /** Asks the page for the other threads of the engine. */
 const startThreads: StartThreads = (threads) =>
@@ -52,6 +60,7 @@ let onThreadsStarted: (started: ThreadsStarted) => void = () => {};
 const session = new Session(post, { loadModel, inspectModel, askStore });
 scope.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.type === 'help') void serveAsThread(data, (message) => scope.postMessage(message));
+  else if (data.type === 'compiled') compiled = data.modules;
   else if (data.type === 'threads-started') onThreadsStarted(data);
   else session.receive(data);
 };

@@ -167,7 +167,8 @@ export function setThreads() {}
 export function setRowThreads() {}
 export function kernelForms() { return ['relaxed-i16']; }
 export function setKernels() {}
-export function compiledModule() { throw failure('internal', 'there is no module'); }
+/** The smallest module there is. */
+export const compiledModule = () => new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
 export function help() {}
 export function helpFailed() {}
 

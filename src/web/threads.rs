@@ -30,8 +30,7 @@ pub fn set_threads(count: usize) {
     COUNT.store(count, Relaxed);
 }
 
-/// This module, compiled, for the other workers.
-#[cfg(target_feature = "atomics")]
+/// This module, compiled, for other workers.
 #[wasm_bindgen(js_name = compiledModule)]
 pub fn compiled_module() -> wasm_bindgen::JsValue {
     wasm_bindgen::module()

@@ -82,6 +82,16 @@ for (const { engine, isolated, webgpu } of settings) {
       assert.ok(ready[0].loadMs > 0);
     });
 
+    test('the engine is fetched once for a page', async () => {
+      const asked = () => session.server.requests.filter(({ path }) => path.endsWith('.wasm')).length;
+      await session.goto(`${session.origin}/blank.html?engine`);
+      const start = asked();
+      await succeeds({ source: url });
+      assert.equal(asked() - start, 1);
+      await succeeds({ source: url });
+      assert.equal(asked() - start, 1);
+    });
+
     if (hasFiles) test('the second load makes no request', async () => {
       const first = await succeeds({ source: url });
       assert.deepEqual([first.requests, first.fromCache, first.stored], [1, false, [sha256]]);

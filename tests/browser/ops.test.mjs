@@ -1,5 +1,6 @@
 // The case table in browsers: tests/ops_web.rs, built for wasm32 and served by wasm-bindgen's test runner, in a worker
-// of each engine. WebKitGTK has no WebGPU: there the SIMD128 backend is tested alone.
+// of each engine. WebKitGTK has no WebGPU: there the SIMD128 backend is tested alone, as it is with relaxed SIMD, which the
+// GPU's half knows nothing of.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -16,30 +17,45 @@ const MEASURED = 'measured ';
 /** All of one engine's tests; the software adapters are what takes time. */
 const RUN_MS = 1_800_000;
 
-/** @type {string} */ let wasm;
-/** @type {string} */ let runner;
+/** @typedef {'baseline' | 'relaxed'} Variant */
+/** @typedef {{ wasm: string, runner: string }} Built */
+const variants = /** @type {const} */ (['baseline', 'relaxed']);
+/** @type {Record<Variant, Built>} */
+const built = { baseline: { wasm: '', runner: '' }, relaxed: { wasm: '', runner: '' } };
 before(async () => {
-  const { stdout } = await promisify(execFile)('scripts/build-ops.sh', { cwd: projectRoot });
-  [wasm, runner] = stdout.trim().split('\n');
+  for (const variant of variants) {
+    const env = { ...process.env, PAGELM_VARIANT: variant };
+    const { stdout } = await promisify(execFile)('scripts/build-ops.sh', { cwd: projectRoot, env, maxBuffer: 2 ** 26 });
+    const [wasm, runner] = stdout.trim().split('\n');
+    built[variant] = { wasm, runner };
+  }
+  assert.notEqual(built.baseline.wasm, built.relaxed.wasm);
 });
 
-/** @type {{ engine: import('../browser/browsers.mjs').EngineName, webgpu: boolean, filter: string[] }[]} */
-const engines = [
-  { engine: 'chromium', webgpu: true, filter: [] },
-  { engine: 'firefox', webgpu: true, filter: [] },
-  { engine: 'webkit', webgpu: false, filter: ['simd::'] },
+/**
+ * `tests`: how many there are at least; of relaxed SIMD there are those of its own, too.
+ * @typedef {{ engine: import('../browser/browsers.mjs').EngineName, variant: Variant, webgpu: boolean, filter: string[], tests: number }} Part
+ */
+/** @type {Part[]} */
+const parts = [
+  { engine: 'chromium', variant: 'baseline', webgpu: true, filter: [], tests: 15 },
+  { engine: 'chromium', variant: 'relaxed', webgpu: false, filter: ['simd::'], tests: 12 },
+  { engine: 'firefox', variant: 'baseline', webgpu: true, filter: [], tests: 15 },
+  { engine: 'firefox', variant: 'relaxed', webgpu: false, filter: ['simd::'], tests: 12 },
+  { engine: 'webkit', variant: 'baseline', webgpu: false, filter: ['simd::'], tests: 7 },
 ];
 
-for (const { engine, webgpu, filter } of engines) {
-  describe(`operations in ${engine}`, { skip: missing(engine), timeout: RUN_MS }, () => {
+for (const { engine, variant, webgpu, filter, tests } of parts) {
+  const name = variant === 'baseline' ? engine : `${engine}, ${variant}`;
+  describe(`operations in ${name}`, { skip: missing(engine), timeout: RUN_MS }, () => {
     it('agree with the reference', async () => {
-      const { lines, result } = await run(engine, webgpu, filter);
-      const measured = keep(engine, lines);
-      console.log(lines.filter((line) => !line.includes(MEASURED)).map((line) => `${engine}: ${line}`).join('\n'));
+      const { lines, result } = await run(engine, variant, webgpu, filter);
+      const measured = keep(engine, name, lines);
+      console.log(lines.filter((line) => !line.includes(MEASURED)).map((line) => `${name}: ${line}`).join('\n'));
       assert.equal(result.verdict, 'ok');
       assert.equal(result.failed, 0);
       // a table that lost its tests would agree with anything
-      assert.ok(result.passed >= (webgpu ? 15 : 7), `only ${result.passed} tests ran`);
+      assert.ok(result.passed >= tests, `only ${result.passed} tests ran`);
       assert.ok(measured >= 100, `only ${measured} figures of types`);
       const compared = lines.filter((line) => /\d+ cases, \d+ values/.test(line));
       for (const backend of webgpu ? ['simd', 'gpu'] : ['simd']) {
@@ -52,7 +68,7 @@ for (const { engine, webgpu, filter } of engines) {
 describe('the way from a case to this test', { skip: missing('chromium'), timeout: RUN_MS }, () => {
   it('shows a sabotaged case as a failure', async () => {
     // on both backends
-    const { lines, result } = await run('chromium', true, ['::sabotaged', '--include-ignored']);
+    const { lines, result } = await run('chromium', 'baseline', true, ['::sabotaged', '--include-ignored']);
     assert.deepEqual(result, { verdict: 'FAILED', passed: 0, failed: 2 });
     const red = lines.filter((line) => /6 of 6 cases failed/.test(line));
     assert.ok(red.length >= 2, lines.join('\n'));
@@ -61,21 +77,21 @@ describe('the way from a case to this test', { skip: missing('chromium'), timeou
 
 /**
  * Writes what was measured of each type, and says how much it was.
- * @param {import('../browser/browsers.mjs').EngineName} engine @param {string[]} lines
+ * @param {import('../browser/browsers.mjs').EngineName} engine @param {string} name @param {string[]} lines
  */
-function keep(engine, lines) {
+function keep(engine, name, lines) {
   const found = lines.filter((line) => line.includes(MEASURED)).map((line) => JSON.parse(line.slice(line.indexOf(MEASURED) + MEASURED.length)));
-  const name = paths.find((path) => path.engine === engine)?.name.split(' ')[0];
-  writeMeasured('browser', `ops ${engine}`, found.map((line) => ({ ...line, backend: `${name} ${line.backend}` })));
+  const browser = paths.find((path) => path.engine === engine)?.name.split(' ')[0];
+  writeMeasured('browser', `ops ${name}`, found.map((line) => ({ ...line, backend: `${browser} ${line.backend}` })));
   return found.length;
 }
 
 /**
  * Serves the tests that `filter` names, opens them, and waits for their verdict.
- * @param {import('../browser/browsers.mjs').EngineName} engine @param {boolean} webgpu @param {string[]} filter
+ * @param {import('../browser/browsers.mjs').EngineName} engine @param {Variant} variant @param {boolean} webgpu @param {string[]} filter
  */
-async function run(engine, webgpu, filter) {
-  const served = await serveTests(filter);
+async function run(engine, variant, webgpu, filter) {
+  const served = await serveTests(built[variant], filter);
   try {
     const session = await open({ engine, webgpu });
     try {
@@ -89,8 +105,8 @@ async function run(engine, webgpu, filter) {
   }
 }
 
-/** @param {string[]} filter */
-async function serveTests(filter) {
+/** @param {Built} built @param {string[]} filter */
+async function serveTests({ wasm, runner }, filter) {
   const env = { ...process.env, NO_HEADLESS: '1', WASM_BINDGEN_TEST_ADDRESS: '127.0.0.1:0' };
   const child = spawn(runner, [wasm, ...filter, '--nocapture'], { cwd: projectRoot, env, stdio: ['ignore', 'pipe', 'inherit'] });
   after(() => child.kill());

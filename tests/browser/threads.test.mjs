@@ -91,6 +91,18 @@ for (const engine of engines) {
       assert.match(error.message, /does not compute kernels 'relaxed' correctly/);
     });
 
+    test('a compiled engine that this worker cannot use is passed over', async (t) => {
+      // a module with an import that nothing has
+      const bytes = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 2, 7, 1, 1, 0x78, 1, 0x79, 0, 0];
+      const session = await openAltered('connection.js', 'compiled.set(message.address, message.module)', `compiled.set(message.address, new WebAssembly.Module(Uint8Array.of(${bytes})))`);
+      t.after(() => session.close());
+      for (let load = 0; load < 2; load += 1) {
+        const { info } = await ask(session, 'infoOf', { options: { threads: 2 } });
+        assert.deepEqual([info.threads, info.threadsReason], [2, '2 threads were asked for.']);
+      }
+      assert.equal(session.server.requests.filter(({ path }) => path.endsWith('.wasm')).length, 2);
+    });
+
     test('one that fails while it runs rejects what is pending, and the next load works', async (t) => {
       const session = await openAltered('thread.js', 'wasm.help();', "setTimeout(() => { throw new Error('shot'); }, 1000);");
       t.after(() => session.close());

@@ -10,3 +10,4 @@ export declare const setThreads: EngineModule['setThreads'];
 export declare const setRowThreads: EngineModule['setRowThreads'];
 export declare const kernelForms: EngineModule['kernelForms'];
 export declare const setKernels: EngineModule['setKernels'];
+export declare const compiledModule: EngineModule['compiledModule'];
