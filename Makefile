@@ -15,7 +15,7 @@ shapes: export SHAPES := $(value SHAPES)
 wasm := pkg/dist/wasm/pagelm_bg.wasm
 js := pkg/dist/index.js
 wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
-js_sources := $(wildcard pkg/*.json) $(shell find pkg/src)
+js_sources := $(wildcard pkg/*.json) pkg/bundle.mjs $(shell find pkg/src)
 
 .PHONY: help setup build model defaultmodel demo site ask check test test-all crash bench shapes docs size clean distclean
 
@@ -88,7 +88,7 @@ size: build ## what a page downloads for a first chat and for each entry point, 
 	@node scripts/size.mjs
 
 clean: ## remove what was built; keep the model and the tools
-	rm -rf pkg/dist site docs/api tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,relaxed,threads,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
+	rm -rf pkg/build pkg/dist site docs/api tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,relaxed,threads,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
 
 distclean: clean ## remove everything that was downloaded or installed here as well
 	rm -rf target models node_modules pkg/node_modules tests/bundlers/node_modules docs/reference/node_modules

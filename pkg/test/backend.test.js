@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseBackend } from '../dist/backend.js';
-import { Progress } from '../dist/progress.js';
-import { Queue, nextTask } from '../dist/queue.js';
+import { chooseBackend } from '../build/backend.js';
+import { Progress } from '../build/progress.js';
+import { Queue, nextTask } from '../build/queue.js';
 
 const gpu = (adapter) => ({ requestAdapter: async () => adapter });
 const hardware = gpu({ info: { vendor: 'acme', architecture: 'rocket', isFallbackAdapter: false } });

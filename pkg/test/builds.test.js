@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseBuild, fewerThreads, withoutThreads } from '../dist/builds.js';
-import { detectFeatures } from '../dist/features.js';
+import { chooseBuild, fewerThreads, withoutThreads } from '../build/builds.js';
+import { detectFeatures } from '../build/features.js';
 
 const modern = { simd: true, relaxedSimd: true, noThreads: undefined, cores: 4 };
 const plain = { ...modern, noThreads: 'the page is not cross-origin isolated' };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PagelmError, errorFromData, errorToData, toPagelmError } from '../dist/errors.js';
-import * as otherCopy from '../dist/errors.js?copy';
+import { PagelmError, errorFromData, errorToData, toPagelmError } from '../build/errors.js';
+import * as otherCopy from '../build/errors.js?copy';
 
 test('an error has a code, a message and a cause', () => {
   const cause = new Error('below');

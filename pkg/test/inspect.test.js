@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { fitting } from '../dist/fit.js';
-import { openHeads } from '../dist/head.js';
-import { inspectSource } from '../dist/inspection.js';
+import { fitting } from '../build/fit.js';
+import { openHeads } from '../build/head.js';
+import { inspectSource } from '../build/inspection.js';
 
 const FIRST = 1024 * 1024;
 const file = new Uint8Array(9 * FIRST).map((_, i) => i);

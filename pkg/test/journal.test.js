@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lineOf, parseJournal } from '../dist/journal.js';
+import { lineOf, parseJournal } from '../build/journal.js';
 
 const records = [{ a: 1 }, 'é\n"', { has: [[0, 5]] }];
 const bytes = new TextEncoder().encode(records.map(lineOf).join(''));

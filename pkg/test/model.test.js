@@ -1,9 +1,9 @@
 // The page's half and the worker's half, joined by a message channel instead of a worker.
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
-import { loadInto } from '../dist/load.js';
-import { PagelmError } from '../dist/errors.js';
-import { Session } from '../dist/session.js';
+import { loadInto } from '../build/load.js';
+import { PagelmError } from '../build/errors.js';
+import { Session } from '../build/session.js';
 import { Engine, state } from './fake-engine.js';
 
 class Port extends EventTarget {

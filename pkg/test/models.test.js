@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { lineOf } from '../dist/journal.js';
-import { Progress } from '../dist/progress.js';
-import { openSource } from '../dist/source.js';
-import { answerStore } from '../dist/store-calls.js';
+import { lineOf } from '../build/journal.js';
+import { Progress } from '../build/progress.js';
+import { openSource } from '../build/source.js';
+import { answerStore } from '../build/store-calls.js';
 import { Disk, useNavigator } from './fake-opfs.js';
 
 const KIB = 1024;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkChatOptions, checkGenerateOptions, checkLoadOptions, checkMessages, checkTemplateOptions, checkTokenizeOptions, checkTokens } from '../dist/options.js';
-import { describeSource } from '../dist/source-data.js';
-import { PagelmError } from '../dist/errors.js';
+import { checkChatOptions, checkGenerateOptions, checkLoadOptions, checkMessages, checkTemplateOptions, checkTokenizeOptions, checkTokens } from '../build/options.js';
+import { describeSource } from '../build/source-data.js';
+import { PagelmError } from '../build/errors.js';
 
 /** Runs `check` and expects a PagelmError with `code` whose message contains every one of `words`. */
 function refused(code, words, check) {

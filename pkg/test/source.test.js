@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { ingest } from '../dist/ingest.js';
-import { endToEnd } from '../dist/byte-stream.js';
-import { Progress } from '../dist/progress.js';
-import { openSource } from '../dist/source.js';
+import { ingest } from '../build/ingest.js';
+import { endToEnd } from '../build/byte-stream.js';
+import { Progress } from '../build/progress.js';
+import { openSource } from '../build/source.js';
 import { Hasher, Loader, state } from './fake-engine.js';
 
 const MIB = 1024 * 1024;

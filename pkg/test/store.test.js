@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { Progress } from '../dist/progress.js';
-import { openSource } from '../dist/source.js';
-import { answerStore } from '../dist/store-calls.js';
+import { Progress } from '../build/progress.js';
+import { openSource } from '../build/source.js';
+import { answerStore } from '../build/store-calls.js';
 import { Disk, useNavigator } from './fake-opfs.js';
 
 const MIB = 1024 * 1024;

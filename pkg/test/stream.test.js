@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GenerationStream } from '../dist/stream.js';
-import { PagelmError } from '../dist/errors.js';
+import { GenerationStream } from '../build/stream.js';
+import { PagelmError } from '../build/errors.js';
 
 const usage = { promptTokens: 1, cachedTokens: 0, generatedTokens: 2 };
 const end = { reason: 'stop', usage, timings: { ...usage, promptMs: 1, generateMs: 2, timeToFirstTokenMs: 3 } };

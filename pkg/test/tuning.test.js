@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pickKernels } from '../dist/kernels.js';
-import { Tuning, candidates, tune } from '../dist/tuning.js';
+import { pickKernels } from '../build/kernels.js';
+import { Tuning, candidates, tune } from '../build/tuning.js';
 
 test('fewer threads are tried, down to one', () => {
   assert.deepEqual([1, 2, 3, 4, 8].map(candidates), [[1], [2, 1], [3, 2, 1], [4, 3, 2, 1], [8, 6, 4, 2]]);

@@ -7,7 +7,7 @@ import { bugs, groups } from './malformed.js';
 import { tinyModel } from './paths.mjs';
 
 /** @type {{ ERROR_CODES: readonly string[] }} */
-const { ERROR_CODES: errorCodes } = await import('../../pkg/dist/errors.js');
+const { ERROR_CODES: errorCodes } = await import(new URL('../../pkg/build/errors.js', import.meta.url).href);
 
 /** @typedef {{ name: string, codes?: string[], errors: { code: string, message: string }[], ms: number }} Outcome */
 

@@ -94,7 +94,7 @@ for (const engine of engines) {
     test('a compiled engine that this worker cannot use is passed over', async (t) => {
       // a module with an import that nothing has
       const bytes = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 2, 7, 1, 1, 0x78, 1, 0x79, 0, 0];
-      const session = await openAltered('connection.js', 'compiled.set(message.address, message.module)', `compiled.set(message.address, new WebAssembly.Module(Uint8Array.of(${bytes})))`);
+      const session = await openAltered('index.js', 'compiled.set(message.address, message.module)', `compiled.set(message.address, new WebAssembly.Module(Uint8Array.of(${bytes})))`);
       t.after(() => session.close());
       for (let load = 0; load < 2; load += 1) {
         const { info } = await ask(session, 'infoOf', { options: { threads: 2 } });
@@ -104,7 +104,7 @@ for (const engine of engines) {
     });
 
     test('one that fails while it runs rejects what is pending, and the next load works', async (t) => {
-      const session = await openAltered('thread.js', 'wasm.help();', "setTimeout(() => { throw new Error('shot'); }, 1000);");
+      const session = await openAltered('worker.js', 'wasm.help();', "setTimeout(() => { throw new Error('shot'); }, 1000);");
       t.after(() => session.close());
       const { error, later, again } = await ask(session, 'generateForever', { options: { threads: 2 } });
       assert.equal(error.code, 'worker-failed');
@@ -114,14 +114,14 @@ for (const engine of engines) {
     });
 
     test('one that is gone without a word is not waited for', async (t) => {
-      const session = await openAltered('threads.js', 'hasStarted = true;', 'hasStarted = true; setTimeout(() => worker.terminate(), 300);');
+      const session = await openAltered('index.js', 'hasStarted = true;', 'hasStarted = true; setTimeout(() => worker.terminate(), 300);');
       t.after(() => session.close());
       const { answers } = await ask(session, 'bitsOfAll', { threads: [1, 2], pauseMs: 600 });
       assert.deepEqual(answers[0].bits, answers[1].bits);
     });
 
     test('one that does not start leaves one thread, and the reason', async (t) => {
-      const session = await openAltered('thread.js', 'await init(', "throw new Error('no room'); await init(");
+      const session = await openAltered('worker.js', 'await init({ module_or_path: module', "throw new Error('no room'); await init({ module_or_path: module");
       t.after(() => session.close());
       const { info } = await ask(session, 'infoOf', { options: { threads: 3 } });
       assert.equal(info.threads, 1);
@@ -130,7 +130,7 @@ for (const engine of engines) {
 
     test('one that is late is waited for when the model has been read, and not before', async (t) => {
       const late = "await new Promise((go) => { new BroadcastChannel('go').onmessage = go; });";
-      const session = await openAltered('thread.js', 'await init(', `${late} await init(`);
+      const session = await openAltered('worker.js', 'await init({ module_or_path: module', `${late} await init({ module_or_path: module`);
       t.after(() => session.close());
       const { info, order } = await ask(session, 'letGoWhenRead', { options: { threads: 2 } });
       assert.equal(info.threads, 2);
@@ -140,7 +140,7 @@ for (const engine of engines) {
     test('all of them end with the model', async (t) => {
       // a lock is given back when its worker ends, however it ends
       const lock = "await new Promise((held) => navigator.locks.request('thread-' + Math.random(), () => { held(); return new Promise(() => {}); }));";
-      const session = await openAltered('thread.js', 'await init(', `${lock} await init(`);
+      const session = await openAltered('worker.js', 'await init({ module_or_path: module', `${lock} await init({ module_or_path: module`);
       t.after(() => session.close());
       const { before: held, afterClose, afterAbort } = await ask(session, 'locksHeld', { options: { threads: 4 } });
       assert.deepEqual([held, afterClose, afterAbort], [3, 0, 0]);

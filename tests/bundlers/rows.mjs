@@ -106,7 +106,7 @@ async function rollup() {
   ]);
   const root = writeApp('rollup');
   // NodeNext takes the default export of its types for a namespace
-  const plugins = [/** @type {any} */ (resolve)({ rootDir: root }), importMetaAssets({ include: '**/pagelm/dist/engines.js' })];
+  const plugins = [/** @type {any} */ (resolve)({ rootDir: root }), importMetaAssets({ include: '**/pagelm/dist/worker.js' })];
   const build = await bundle({ input: { main: join(root, 'main.js'), worker: 'pagelm/worker' }, plugins });
   await build.write({ dir: join(root, 'dist'), entryFileNames: '[name].js' });
   await build.close();

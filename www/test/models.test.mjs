@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ERROR_CODES } from '../../pkg/dist/errors.js';
 import { projectRoot } from '../../tests/server/serve.mjs';
 import { advise } from '../advice.js';
+
+/** @type {{ ERROR_CODES: readonly string[] }} */
+const { ERROR_CODES } = await import(new URL('../../pkg/build/errors.js', import.meta.url).href);
 
 /** @type {import('../library.js').Family[]} */
 const families = JSON.parse(readFileSync(join(projectRoot, 'www/models.json'), 'utf8'));
