@@ -24,7 +24,7 @@ check "lints, $wasm_target, relaxed SIMD" lint_wasm baseline -C target-feature=+
 check "lints, $wasm_target, threads" lint_wasm threads
 check 'types of scripts, server and pages' npx --no-install tsc --project tsconfig.json
 check 'types of the browser tests' npx --no-install tsc --project tests/browser/tsconfig.json
-check 'types of the bundlers' npx --no-install tsc --project tests/bundlers/tsconfig.json
+check 'types of the bundlers' npx --no-install tsc --project tests/bundlers/tsconfig.check.json
 check 'types of the package' npm --prefix pkg run --silent check
 
 if ((${#failed[@]})); then
