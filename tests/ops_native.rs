@@ -114,7 +114,7 @@ fn elements_cramped() {
 
 #[test]
 fn attention() {
-    run("attention", &cases::attention(), Options::default());
+    run("attention", &cases::attention(KvType::F32), Options::default());
 }
 
 #[test]

@@ -40,9 +40,9 @@ export interface LoadOptions {
   /** In tokens, for prompt and answer together. Default: 2048, or what the model was made for if that is less. */
   contextLength?: number | undefined;
   /**
-   * Type of the cached keys and values: 4, 2 or about 1 bytes each. Default: the backend's own choice, which
-   * `ModelInfo.kvCacheType` names. One that the backend or build has not fails with `unsupported-option`, before the body is
-   * fetched; in this version there is only `'f32'`.
+   * Type of the cached keys and values: 4, 2 or 1.125 bytes each. Default: the backend's own choice, which `ModelInfo.kvCacheType`
+   * names: `'f32'`. The CPU also has `'q8_0'`, which is less exact. One that the backend has not fails with `unsupported-option`,
+   * before the body is fetched.
    */
   kvCacheType?: KvCacheType | undefined;
   /**

@@ -1,6 +1,7 @@
 //! How keys and values are cached.
 
 use crate::error::{Error, ErrorKind, Result};
+use half::f16;
 use serde::{Deserialize, Serialize};
 
 /// The type of cached keys and values.
@@ -39,6 +40,43 @@ impl KvType {
     }
 }
 
+/// Elements of a head that share a scale in [`KvType::Q8_0`]; a head's last ones may be fewer.
+pub const GROUP: usize = 32;
+
+/// The largest magnitude; -128 does not occur.
+const LARGEST: f32 = 127.0;
+/// Below this a group counts as zero: its scale could not be inverted.
+const SMALLEST: f32 = 1e-30;
+
+/// Quantises at most [`GROUP`] numbers, x ≈ scale * q, and gives the scale: ggml's Q8_0, but for the scale, which is an f32.
+/// NaN and infinity come out as a scale that is not finite, so that they are not lost.
+pub(crate) fn quantize_eight(x: &[f32], q: &mut [i8; GROUP]) -> f32 {
+    let larger = |most: f32, x: &f32| if x.abs() > most || x.is_nan() { x.abs() } else { most };
+    let most = x.iter().fold(0.0, larger);
+    if most < SMALLEST {
+        q.fill(0);
+        return 0.0;
+    }
+    let inverse = LARGEST / most;
+    q.iter_mut().zip(x).for_each(|(q, x)| *q = (x * inverse).round_ties_even() as i8);
+    most / LARGEST
+}
+
+impl KvType {
+    /// A head as this type gives it back.
+    pub(crate) fn round(self, head: &mut [f32]) {
+        match self {
+            Self::F32 => {}
+            Self::F16 => head.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32()),
+            Self::Q8_0 => head.chunks_mut(GROUP).for_each(|x| {
+                let mut q = [0; GROUP];
+                let scale = quantize_eight(x, &mut q);
+                x.iter_mut().zip(q).for_each(|(x, q)| *x = scale * f32::from(q));
+            }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +86,34 @@ mod tests {
         for kv in [KvType::F32, KvType::F16, KvType::Q8_0] {
             assert_eq!(serde_json::to_value(kv).unwrap(), kv.name());
         }
+    }
+
+    #[test]
+    fn a_group_is_off_by_half_of_its_scale_at_most() {
+        let head: Vec<f32> = (0..80).map(|i| ((i * 37) % 80) as f32 - 40.0 + i as f32 * 0.01).collect();
+        let mut rounded = head.clone();
+        KvType::Q8_0.round(&mut rounded);
+        for (x, rounded) in head.chunks(GROUP).zip(rounded.chunks(GROUP)) {
+            let most = x.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+            let worst = x.iter().zip(rounded).fold(0.0f32, |worst, (x, r)| worst.max((x - r).abs()));
+            assert!(worst > 0.0 && worst <= most / 254.0 * 1.0001, "{worst} of {most}");
+            assert!(rounded.iter().any(|r| r.abs() == most / 127.0 * 127.0));
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_not_lost() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for at in [0, 17, 31] {
+                let mut head = [0.5; GROUP];
+                head[at] = bad;
+                KvType::Q8_0.round(&mut head);
+                assert!(!head[at].is_finite(), "{bad} at {at} became {}", head[at]);
+            }
+        }
+        let mut zeros = [0.0; GROUP];
+        KvType::Q8_0.round(&mut zeros);
+        assert_eq!(zeros, [0.0; GROUP]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub mod cpu;
 pub mod footprint;
 #[cfg(feature = "gpu")]
 pub mod gpu;
-mod kv_type;
+pub mod kv_type;
 pub mod reference;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod simd128;

@@ -1,4 +1,4 @@
-// usage: node tests/bench/bench.mjs [--runs=5] [--repeat=50] [--generate=32] [--deep=0] [--threads=1,2] [--kernels=auto]
+// usage: node tests/bench/bench.mjs [--runs=5] [--repeat=50] [--generate=32] [--deep=0] [--threads=1,2] [--kernels=auto] [--kv=f32,q8_0]
 //          [--backends=cpu] [--peers=wllama,native|none] [--model=FILE.gguf]
 //
 // Prefill (a prompt of about 10 * repeat tokens) and decode, in tokens a second, of pagelm, of wllama in the same headless
@@ -16,7 +16,7 @@ import { nativePython, openEngine } from './engines.mjs';
 const here = import.meta.dirname;
 /** @type {Record<string, string>} */
 const given = Object.fromEntries(process.argv.slice(2).map((argument) => argument.replace(/^--/, '').split('=')));
-const { backends = 'cpu', kernels = 'auto', threads = '1,2', peers = given.peer ?? 'wllama,native' } = given;
+const { backends = 'cpu', kernels = 'auto', kv = 'auto', threads = '1,2', peers = given.peer ?? 'wllama,native' } = given;
 const number = (/** @type {string} */ name, /** @type {number} */ otherwise) => Number(given[name] ?? otherwise);
 const [runs, repeat, generate, deep] = [number('runs', 5), number('repeat', 50), number('generate', 32), number('deep', 0)];
 const path = resolve(given.model ?? join(projectRoot, 'models/SmolLM2-135M-Instruct.Q4_1.gguf'));
@@ -33,7 +33,9 @@ function wanted() {
   const list = /** @type {import('./engines.mjs').Wanted[]} */ ([]);
   for (const count of threads.split(',').map(Number)) {
     for (const backend of backends.split(',')) {
-      for (const name of backend === 'cpu' ? kernels.split(',') : ['auto']) list.push({ engine: 'pagelm', backend, kernels: name, threads: count });
+      for (const name of backend === 'cpu' ? kernels.split(',') : ['auto']) {
+        for (const type of kv.split(',')) list.push({ engine: 'pagelm', backend, kernels: name, kv: type, threads: count });
+      }
     }
     for (const engine of peers.split(',').filter(isThere)) list.push({ engine, threads: count });
   }
@@ -95,7 +97,7 @@ try {
   const context = Math.max(2048, deep + 128);
   for (const one of wanted()) {
     const opened = await openEngine(one, { browser, origin: server.origin, file: basename(path), path, context });
-    const name = [one.engine, one.backend === 'cpu' ? '' : one.backend, one.kernels === 'auto' ? '' : one.kernels, one.threads].filter(Boolean).join(' ');
+    const name = [one.engine, one.backend === 'cpu' ? '' : one.backend, one.kernels === 'auto' ? '' : one.kernels, one.kv === 'auto' ? '' : one.kv, one.threads].filter(Boolean).join(' ');
     rows.push({ ...opened, name, prefill: [], decode: [], deep: [] });
     await opened.measure('Hello', 2 + 16); // warm up, and let it find its number of threads
   }

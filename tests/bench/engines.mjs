@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
  * @property {(prompt: string, maxTokens: number) => Promise<Measured>} measure
  * @property {() => void} close
  */
-/** @typedef {{ engine: string, threads: number, kernels?: string, backend?: string }} Wanted */
+/** @typedef {{ engine: string, threads: number, kernels?: string, kv?: string, backend?: string }} Wanted */
 /** @typedef {{ browser: import('playwright-core').Browser, origin: string, file: string, path: string, context: number }} Place */
 
 /** @param {Wanted} wanted @param {Place} place @returns {Promise<Opened>} */
@@ -36,10 +36,10 @@ async function openInBrowser({ engine, ...options }, { browser, origin, file, co
 }
 
 /** Runs in the page. @param {any} wanted */
-async function openPagelm({ file, backend = 'cpu', kernels, threads, context }) {
+async function openPagelm({ file, backend = 'cpu', kernels, kv, threads, context }) {
   const { load } = await import(/** @type {any} */ ('/pkg/dist/index.js'));
   const start = performance.now();
-  const model = await load(`/models/${file}`, { backend, cache: 'none', threads, contextLength: context, ...(kernels && { kernels }) });
+  const model = await load(`/models/${file}`, { backend, cache: 'none', threads, contextLength: context, ...(kernels && { kernels }), ...(kv !== 'auto' && { kvCacheType: kv }) });
   const loadMs = performance.now() - start;
   let turn = 0;
   /** @type {any} */ (window).measure = async (/** @type {string} */ prompt, /** @type {number} */ maxTokens) => {
@@ -49,7 +49,7 @@ async function openPagelm({ file, backend = 'cpu', kernels, threads, context }) 
     return { prompt: timings.promptTokens - timings.cachedTokens, promptMs: timings.promptMs,
              decoded: timings.generatedTokens - 1, decodeMs: timings.generateMs };
   };
-  return { loadMs, what: `${model.info.kernels}, ${model.info.threads}` };
+  return { loadMs, what: `${model.info.kernels}, ${model.info.kvCacheType}, ${model.info.threads}` };
 }
 
 /** Runs in the page. @param {any} wanted */

@@ -13,7 +13,7 @@ export const failure = (promise) => promise.then((value) => ({ code: 'no error',
 /**
  * Everything that the golden tests want to know of one model.
  *
- * @param {{ url: string, edits?: import('./faults.mjs').Edit[], backend: 'cpu' | 'webgpu', build?: { kernels?: 'baseline' | 'relaxed', threads?: number }, cache?: 'opfs' | 'none',
+ * @param {{ url: string, edits?: import('./faults.mjs').Edit[], backend: 'cpu' | 'webgpu', build?: import('./paths.mjs').Build, cache?: 'opfs' | 'none',
  *           logits?: number[][], scores?: number[][], likely?: { tokens: number[], ids: number[] }[],
  *           greedy?: { tokens: number[], maxTokens: number }[], texts?: string[] }} wanted
  */

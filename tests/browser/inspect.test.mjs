@@ -63,7 +63,13 @@ for (const { engine, webgpu } of settings) {
       );
       assert.match(it.template, /im_start/);
       assert.equal(it.types.Q4_K + it.types.Q6_K + it.types.F32, it.parameters);
-      assert.equal(it.backends.cpu.needs.cache, 28 * 2 * 4096 * 8 * 128 * 4);
+      const elements = 28 * 2 * 4096 * 8 * 128;
+      assert.deepEqual([it.backends.cpu.kvCacheType, it.backends.cpu.needs.cache], ['f32', elements * 4]);
+      const eight = await look({ source: url, options: { contextLength: 4096, kvCacheType: 'q8_0' } });
+      assert.deepEqual([eight.backends.cpu.kvCacheType, eight.backends.cpu.needs.cache], ['q8_0', elements * 1.125]);
+      const halves = await look({ source: url, options: { kvCacheType: 'f16' } });
+      assert.deepEqual([halves.backends.cpu.fits, halves.backends.cpu.code], [false, 'unsupported-option']);
+      assert.match(halves.backends.cpu.problem, /kvCacheType is 'f16'; here there are 'f32', 'q8_0'/);
       assert.equal(it.requests.length, 2);
       assert.ok(it.bytesSent <= HEAD, `${it.bytesSent} bytes were sent`);
       assert.deepEqual([it.fits, it.backend, it.backends.webgpu === null], [true, 'cpu', !webgpu]);

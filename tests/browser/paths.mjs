@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../server/serve.mjs';
 
-/** @typedef {{ kernels?: 'baseline' | 'relaxed', threads?: number }} Build  options that lead to one build of the engine */
+/** @typedef {{ kernels?: 'baseline' | 'relaxed', threads?: number, kvCacheType?: 'f32' | 'q8_0' }} Build  options that lead to one build of the engine */
 /** @typedef {{ name: string, engine: import('./browsers.mjs').EngineName, backend: 'cpu' | 'webgpu', build: Build }} Path */
 /** @type {Record<string, Build>} */
 const builds = {

@@ -1,7 +1,7 @@
 //! The table.
 
 use super::{Case, HeadNorms, Inputs, Op, Sabotage, Weight};
-use pagelm::kernels::{Activation, RopeKind};
+use pagelm::kernels::{Activation, KvType, RopeKind};
 use pagelm::quant::{TYPES, TensorType};
 
 fn case(op: Op, seed: u64, magnitude: f32) -> Case {
@@ -101,32 +101,54 @@ pub fn elements() -> Vec<Case> {
     ops.into_iter().enumerate().map(|(i, op)| case(op, 2000 + i as u64, magnitude(i))).collect()
 }
 
-pub fn attention() -> Vec<Case> {
+pub fn attention(kv: KvType) -> Vec<Case> {
     let mut ops = Vec::new();
     for (heads, kv_heads) in [(2, 2), (3, 1), (9, 3), (8, 1)] {
         for head_dim in [16, 48, 64, 80, 128] {
             for (position, n) in [(0, 1), (1, 3), (17, 31), (300, 5)] {
-                ops.push(Op::Attention { heads, kv_heads, head_dim, position, n, window: None, soft_cap: None });
+                ops.push(Op::Attention { heads, kv_heads, head_dim, position, n, kv, window: None, soft_cap: None });
             }
         }
     }
     // heads that are not whole vectors of four, the largest that is, and tiles that end exactly
     for (head_dim, position, n) in [(18, 70, 3), (250, 17, 2), (256, 65, 2), (64, 63, 1), (64, 64, 1), (16, 255, 2)] {
-        ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim, position, n, window: None, soft_cap: None });
+        ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim, position, n, kv, window: None, soft_cap: None });
     }
     // windows of one, that end in a tile, on its edge, past the first position and that hide nothing; caps that bite
     for window in [1, 2, 12, 63, 64, 65, 299, 1 << 24] {
         for (position, n) in [(0, 1), (3, 5), (64, 3), (300, 5)] {
             let window = Some(window);
-            ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim: 32, position, n, window, soft_cap: None });
-            ops.push(Op::Attention { heads: 2, kv_heads: 1, head_dim: 18, position, n, window, soft_cap: Some(0.1) });
+            ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim: 32, position, n, kv, window, soft_cap: None });
+            ops.push(Op::Attention {
+                heads: 2,
+                kv_heads: 1,
+                head_dim: 18,
+                position,
+                n,
+                kv,
+                window,
+                soft_cap: Some(0.1),
+            });
         }
     }
     for (soft_cap, head_dim) in [(0.1, 64), (1.0, 256), (30.0, 64)] {
         let soft_cap = Some(soft_cap);
-        ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim, position: 70, n: 5, window: None, soft_cap });
+        ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim, position: 70, n: 5, kv, window: None, soft_cap });
     }
-    // all that may come before, for rows and blocks of them
+    for (head_dim, position, n) in [(64, 300, 3), (18, 63, 1), (128, 40, 31)] {
+        ops.push(Op::AttentionLargest { head_dim, position, n, kv });
+    }
+    if kv == KvType::F32 {
+        ops.extend(attend());
+    }
+    // scores up to some tens: larger ones make the softmax a step
+    let magnitude = |i: usize| [1.0, 0.01, 4.0][i % 3];
+    ops.into_iter().enumerate().map(|(i, op)| case(op, 3000 + i as u64, magnitude(i))).collect()
+}
+
+/// Attention with all that may come before, for rows and blocks of them.
+fn attend() -> Vec<Op> {
+    let mut ops = Vec::new();
     for rope in [None, Some((RopeKind::Norm, 16)), Some((RopeKind::Neox, 16)), Some((RopeKind::Neox, 8))] {
         for norms in [HeadNorms::None, HeadNorms::Heads, HeadNorms::Rows, HeadNorms::Queries] {
             for (heads, kv_heads, head_dim) in [(4, 2, 16), (3, 1, 18), (5, 5, 64)] {
@@ -144,9 +166,14 @@ pub fn attention() -> Vec<Case> {
         let rope = Some((RopeKind::Neox, head_dim / 4 * 2));
         ops.push(Op::Attend { heads: 6, kv_heads: 2, head_dim, norms: HeadNorms::Heads, rope, window, soft_cap });
     }
-    // scores up to some tens: larger ones make the softmax a step
-    let magnitude = |i: usize| [1.0, 0.01, 4.0][i % 3];
-    ops.into_iter().enumerate().map(|(i, op)| case(op, 3000 + i as u64, magnitude(i))).collect()
+    ops
+}
+
+pub fn attention_alone(kv: KvType) -> Vec<Case> {
+    let shapes = [(9, 3, 64, 40, 31), (4, 1, 80, 300, 9), (2, 2, 18, 62, 5), (8, 1, 128, 0, 32)];
+    let op =
+        |(heads, kv_heads, head_dim, position, n)| Op::AttentionAlone { heads, kv_heads, head_dim, position, n, kv };
+    shapes.into_iter().enumerate().map(|(i, shape)| case(op(shape), 3500 + i as u64, 1.0)).collect()
 }
 
 /// Experts whose rows are fewer than a panel, not whole panels, and whole ones.

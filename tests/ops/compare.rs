@@ -31,6 +31,8 @@ impl Tolerance {
     pub const SUM: Self = Self::Relative(1e-5);
     /// A softmax: the error of a score, up to about 2^-20 at these sizes, becomes a relative error of its weight.
     pub const SOFTMAX: Self = Self::Relative(2e-5);
+    /// The same where elements of a query are off by up to 2^-16 of the largest of 32: a score of some tens by 1e-4.
+    pub const SOFTMAX_QUANTIZED: Self = Self::Relative(2e-4);
     /// Sums of products in which an activation is off by up to 2^-16 of the largest of its 32: the errors of a group
     /// add up as a random walk does, and so do the products that the largest output consists of.
     pub const SUM_QUANTIZED: Self = Self::Relative(4e-5);

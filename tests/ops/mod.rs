@@ -23,7 +23,7 @@ use compare::Tolerance;
 pub use compare::{Arithmetic, Compared};
 use pagelm::Result;
 use pagelm::kernels::reference::Reference;
-use pagelm::kernels::{Activation, Attention, Backend, Head, MatrixId, PassKey, RopeKind, Step};
+use pagelm::kernels::{Activation, Attention, Backend, Head, KvType, MatrixId, PassKey, RopeKind, Step};
 use pagelm::quant::{Form, TensorType};
 
 /// A weight matrix's shape and type.
@@ -63,6 +63,7 @@ pub enum Op {
         head_dim: usize,
         position: usize,
         n: usize,
+        kv: KvType,
         window: Option<usize>,
         /// As a multiple of the case's magnitude.
         soft_cap: Option<f32>,
@@ -76,6 +77,22 @@ pub enum Op {
         rope: Option<(RopeKind, usize)>,
         window: Option<usize>,
         soft_cap: Option<f32>,
+    },
+    /// Keys, values and queries all of one number: sums of the largest integers, where there are integers.
+    AttentionLargest {
+        head_dim: usize,
+        position: usize,
+        n: usize,
+        kv: KvType,
+    },
+    /// Several rows, then each of them alone, bit for bit the same.
+    AttentionAlone {
+        heads: usize,
+        kv_heads: usize,
+        head_dim: usize,
+        position: usize,
+        n: usize,
+        kv: KvType,
     },
     Gated {
         width: usize,
@@ -255,7 +272,13 @@ impl Case {
                 Tolerance::ELEMENT
             }
             Op::ShortConv { .. } | Op::MixExperts { .. } | Op::AddNorm { .. } => Tolerance::ELEMENT,
-            Op::Attention { .. } | Op::Attend { .. } | Op::Route { .. } => Tolerance::SOFTMAX,
+            Op::Attention { kv: KvType::Q8_0, .. } | Op::AttentionAlone { kv: KvType::Q8_0, .. }
+                if arithmetic != Arithmetic::Single =>
+            {
+                Tolerance::SOFTMAX_QUANTIZED
+            }
+            Op::Attention { .. } | Op::AttentionLargest { .. } | Op::AttentionAlone { .. } => Tolerance::SOFTMAX,
+            Op::Attend { .. } | Op::Route { .. } => Tolerance::SOFTMAX,
         }
     }
 
@@ -270,10 +293,27 @@ impl Case {
             Op::Extreme(w, inputs) => matrix::extreme(b, self, w, inputs).await,
             Op::RmsNorm { width, first } => sequence::rms_norm(b, self, width, first).await,
             Op::Rope { kind, heads, head_dim, dims } => sequence::rope(b, self, kind, heads, head_dim, dims).await,
-            Op::Attention { heads, kv_heads, head_dim, position, n, window, soft_cap } => {
+            Op::Attention { heads, kv_heads, head_dim, position, n, kv, window, soft_cap } => {
                 let (scale, soft_cap) = (1.0 / (head_dim as f32).sqrt(), soft_cap.map(|c| c * self.magnitude));
                 let a = Attention { heads, kv_heads, head_dim, scale, window, soft_cap };
-                sequence::attention(b, self, a, position, n).await
+                let rows = |seed, width, magnitude| data::values(seed, position + BUFFER_ROWS, width, magnitude);
+                let [k, v] = [(0, self.magnitude), (1, 1.0)]
+                    .map(|(i, magnitude)| rows(self.seed + i, kv_heads * head_dim, magnitude));
+                let q = rows(self.seed + 2, heads * head_dim, self.magnitude);
+                sequence::attention(b, self.seed + 3, a, kv, (position, n), [&q, &k, &v]).await
+            }
+            Op::AttentionLargest { head_dim, position, n, kv } => {
+                let a = Attention { heads: 4, kv_heads: 2, head_dim, scale: 0.1, window: None, soft_cap: None };
+                let rows = |heads: usize, value| vec![value; (position + BUFFER_ROWS) * heads * head_dim];
+                let [q, k, v] = [rows(4, 3.0), rows(2, -5.0), rows(2, -300.0)];
+                sequence::attention(b, self.seed, a, kv, (position, n), [&q, &k, &v]).await
+            }
+            Op::AttentionAlone { heads, kv_heads, head_dim, position, n, kv } => {
+                let a = Attention { heads, kv_heads, head_dim, scale: 0.2, window: None, soft_cap: None };
+                let rows =
+                    |i, heads| data::values(self.seed + i, position + BUFFER_ROWS, heads * head_dim, self.magnitude);
+                let [q, k, v] = [rows(0, heads), rows(1, kv_heads), rows(2, kv_heads)];
+                sequence::attention_alone(b, self.seed + 3, a, kv, (position, n), [&q, &k, &v]).await
             }
             Op::Attend { heads, kv_heads, head_dim, norms, rope, window, soft_cap } => {
                 let scale = 1.0 / (head_dim as f32).sqrt();
@@ -383,6 +423,7 @@ async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
 pub(crate) enum Part {
     Fill,
     Act,
+    Alone,
 }
 
 /// Runs one pass; the two parts differ in their key, so that each is recorded for itself.
@@ -396,6 +437,7 @@ pub(crate) fn pass<B: Backend>(
     let head = match part {
         Part::Fill => Head::None,
         Part::Act => Head::Last,
+        Part::Alone => Head::All,
     };
     b.pass(Step { tokens, position }, PassKey { rows: tokens.len(), head }, &mut record)
 }

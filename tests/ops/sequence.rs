@@ -145,44 +145,99 @@ pub(super) async fn argmax<B: Backend>(b: &mut B, case: &Case, width: usize) -> 
     Ok(Output { values, width: 1 })
 }
 
-/// Fills the cache up to `position` in blocks, then attends with n rows. Layer 0 holds keys and values the wrong
-/// way around: it must not be read.
+/// Fills the cache up to `position` in blocks, then attends with n rows. The rows of queries, keys and values are those of all
+/// positions. Layer 0 holds keys and values the wrong way around: it must not be read.
 pub(super) async fn attention<B: Backend>(
     b: &mut B,
-    case: &Case,
+    seed: u64,
     a: Attention,
-    position: usize,
-    n: usize,
+    kv: KvType,
+    (position, n): (usize, usize),
+    rows: [&[f32]; 3],
 ) -> Result<Output> {
-    const BLOCK: usize = 32;
-    let (width, kv_width, context) = (a.heads * a.head_dim, a.kv_heads * a.head_dim, position + BUFFER_ROWS);
-    let shape = CacheShape::KeysValues { heads: a.kv_heads, head_dim: a.head_dim };
-    b.create_cache(context, &[shape; 2], KvType::F32)?;
-    let keys = table(b, kv_width, &data::values(case.seed, context, kv_width, case.magnitude))?;
-    let values = table(b, kv_width, &data::values(case.seed + 1, context, kv_width, 1.0))?;
-    let queries = table(b, width, &data::values(case.seed + 2, context, width, case.magnitude))?;
-    let k = b.create_buffer("k", BLOCK, kv_width)?;
-    let v = b.create_buffer("v", BLOCK, kv_width)?;
-    let q = b.create_buffer("q", BLOCK, width)?;
-    let out = filled(b, case.seed + 3, width, 1.0)?;
-    fill(b, &[&out])?;
+    let attending = Attending::new(b, seed, a, kv, position, rows)?;
+    Ok(Output { values: attending.rows(b, position, n, true).await?, width: a.head_dim })
+}
 
-    let store = |b: &mut B, n: usize| -> Result<()> {
-        b.embed(n, keys, k)?;
-        b.embed(n, values, v)?;
-        b.store_kv(n, 0, v, k)?;
-        b.store_kv(n, 1, k, v)
-    };
-    for start in (0..position).step_by(BLOCK) {
-        let rows = BLOCK.min(position - start);
-        pass(b, Part::Fill, &ids(start, rows), start, |b| store(b, rows))?;
+/// The same with each row alone afterwards, which sees no more than it did among the others and must give equal bits.
+pub(super) async fn attention_alone<B: Backend>(
+    b: &mut B,
+    seed: u64,
+    a: Attention,
+    kv: KvType,
+    (position, n): (usize, usize),
+    rows: [&[f32]; 3],
+) -> Result<Output> {
+    let attending = Attending::new(b, seed, a, kv, position, rows)?;
+    let together = attending.rows(b, position, n, true).await?;
+    for (row, together) in together.chunks_exact(a.heads * a.head_dim).enumerate() {
+        let alone = attending.rows(b, position + row, 1, false).await?;
+        let differs = alone.iter().zip(together).position(|(a, t)| a.to_bits() != t.to_bits());
+        assert_eq!(differs, None, "{a:?}, {kv:?}: row {row} of {n} at {position}");
     }
-    pass(b, Part::Act, &ids(position, n), position, |b| {
-        store(b, n)?;
-        b.embed(n, queries, q)?;
-        b.attention(n, 1, q, a, out.buffer)
-    })?;
-    Ok(Output { values: read(b, &out, n, width).await?, width: a.head_dim })
+    Ok(Output { values: together, width: a.head_dim })
+}
+
+/// A cache that is filled up to a position, and queries.
+struct Attending {
+    a: Attention,
+    queries: MatrixId,
+    keys: MatrixId,
+    values: MatrixId,
+    q: BufferId,
+    k: BufferId,
+    v: BufferId,
+    out: Filled,
+}
+
+impl Attending {
+    /// The most rows of a pass that fills.
+    const BLOCK: usize = 32;
+
+    fn new<B: Backend>(
+        b: &mut B,
+        seed: u64,
+        a: Attention,
+        kv: KvType,
+        position: usize,
+        [queries, keys, values]: [&[f32]; 3],
+    ) -> Result<Self> {
+        let (width, kv_width) = (a.heads * a.head_dim, a.kv_heads * a.head_dim);
+        let shape = CacheShape::KeysValues { heads: a.kv_heads, head_dim: a.head_dim };
+        b.create_cache(position + BUFFER_ROWS, &[shape; 2], kv)?;
+        let [keys, values] = [table(b, kv_width, keys)?, table(b, kv_width, values)?];
+        let queries = table(b, width, queries)?;
+        let k = b.create_buffer("k", Self::BLOCK, kv_width)?;
+        let v = b.create_buffer("v", Self::BLOCK, kv_width)?;
+        let q = b.create_buffer("q", Self::BLOCK, width)?;
+        let out = filled(b, seed, width, 1.0)?;
+        let this = Self { a, queries, keys, values, q, k, v, out };
+        for start in (0..position).step_by(Self::BLOCK) {
+            let rows = Self::BLOCK.min(position - start);
+            pass(b, Part::Fill, &ids(start, rows), start, |b| this.store(b, rows))?;
+        }
+        Ok(this)
+    }
+
+    fn store<B: Backend>(&self, b: &mut B, n: usize) -> Result<()> {
+        b.embed(n, self.keys, self.k)?;
+        b.embed(n, self.values, self.v)?;
+        b.store_kv(n, 0, self.v, self.k)?;
+        b.store_kv(n, 1, self.k, self.v)
+    }
+
+    /// n rows of attention from `position` on; `stores` if their keys and values are not in the cache yet.
+    async fn rows<B: Backend>(&self, b: &mut B, position: usize, n: usize, stores: bool) -> Result<Vec<f32>> {
+        fill(b, &[&self.out])?;
+        pass(b, if stores { Part::Act } else { Part::Alone }, &ids(position, n), position, |b| {
+            if stores {
+                self.store(b, n)?;
+            }
+            b.embed(n, self.queries, self.q)?;
+            b.attention(n, 1, self.q, self.a, self.out.buffer)
+        })?;
+        read(b, &self.out, n, self.a.heads * self.a.head_dim).await
+    }
 }
 
 /// Takes in positions one by one and in blocks, some again as after a rewind. Layer 0 has other keys and values.

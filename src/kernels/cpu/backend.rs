@@ -1,7 +1,7 @@
 //! The operations, each on slices that it takes out of the backend's memory.
 
 use super::pool;
-use super::{Buffer, Cache, Cpu, Kernels, LayerCache, Stack, ensure, mismatch, zeroed};
+use super::{Buffer, Cpu, Kernels, LayerCache, Stack, ensure, mismatch, reserved, zeroed};
 use crate::error::Result;
 use crate::kernels::{
     Activation, Attention, Backend, BufferId, CacheShape, KvType, MatrixId, PassKey, Rope, Step, VectorId,
@@ -53,17 +53,31 @@ impl<K: Kernels> Backend for Cpu<K> {
 
     fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()> {
         KvType::choose(Some(kv), K::KV_TYPES)?;
-        self.layers =
-            layers.iter().map(|shape| LayerCache::reserve(context, *shape, K::KEY_PANEL)).collect::<Result<_>>()?;
+        let layer = |shape: &CacheShape| {
+            Ok(match *shape {
+                CacheShape::KeysValues { heads, head_dim } => {
+                    LayerCache::KeysValues { heads, head_dim, cache: K::create_cache(context, heads, head_dim, kv)? }
+                }
+                CacheShape::Rows(width) => LayerCache::Rows {
+                    width,
+                    rows: reserved(context as u64 * width as u64, "the rows of a convolution")?,
+                },
+            })
+        };
+        self.layers = layers.iter().map(layer).collect::<Result<_>>()?;
         self.context = context;
         Ok(())
     }
 
     fn bytes(&self) -> u64 {
         let floats = self.vectors.iter().map(Vec::capacity).sum::<usize>()
-            + self.buffers.iter().map(|b| b.data.capacity()).sum::<usize>()
-            + self.layers.iter().map(|l| l.keys.capacity() + l.values.capacity()).sum::<usize>();
-        self.matrices.iter().flat_map(|s| &s.each).map(K::bytes).sum::<u64>() + floats as u64 * 4
+            + self.buffers.iter().map(|b| b.data.capacity()).sum::<usize>();
+        let cached = |layer: &LayerCache<K::Cache>| match layer {
+            LayerCache::KeysValues { cache, .. } => K::cache_bytes(cache),
+            LayerCache::Rows { rows, .. } => rows.capacity() as u64 * 4,
+        };
+        let matrices = self.matrices.iter().flat_map(|s| &s.each).map(K::bytes);
+        matrices.chain(self.layers.iter().map(cached)).sum::<u64>() + floats as u64 * 4
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -148,22 +162,31 @@ impl<K: Kernels> Backend for Cpu<K> {
     }
 
     fn store_kv(&mut self, n: usize, layer: usize, k: BufferId, v: BufferId) -> Result<()> {
-        self.store_keys(n, layer, k)?;
-        self.store(n, layer, v, |cache| &mut cache.values)
+        let position = self.position;
+        let mut layers = std::mem::take(&mut self.layers);
+        let rows = self.rows(k, 0, n).and_then(|k| Ok((k, self.rows(v, 0, n)?)));
+        let stored = rows.and_then(|(k, v)| {
+            let Some(LayerCache::KeysValues { heads, head_dim, cache }) = layers.get_mut(layer) else {
+                return Err(mismatch("layer"));
+            };
+            let len = n * *heads * *head_dim;
+            ensure(k.len() == len && v.len() == len && K::positions(cache) >= position, "store")?;
+            K::store_kv(cache, position, k, v);
+            Ok(())
+        });
+        self.layers = layers;
+        stored
     }
 
     fn attention(&mut self, n: usize, layer: usize, q: BufferId, a: Attention, out: BufferId) -> Result<()> {
         self.write(out, n, |this, width, out| {
             let (q, layer) = (this.rows(q, 0, n)?, this.layer(layer)?);
-            let end = (this.position + n) * layer.width;
+            let LayerCache::KeysValues { heads, head_dim, cache } = layer else { return Err(mismatch("layer")) };
             ensure(q.len() == out.len() && width == a.heads * a.head_dim, "attention")?;
-            ensure(
-                layer.width == a.kv_heads * a.head_dim && layer.keys.len().min(layer.values.len()) >= end,
-                "attention cache",
-            )?;
+            ensure((*heads, *head_dim) == (a.kv_heads, a.head_dim), "attention cache")?;
+            ensure(K::positions(cache) >= this.position + n, "attention position")?;
             ensure(a.heads.is_multiple_of(a.kv_heads) && a.window != Some(0), "attention heads")?;
-            let cache = Cache { keys: &layer.keys, values: &layer.values[..end], position: this.position };
-            pool::attention::<K>(&this.pool, n, q, cache, a, out);
+            pool::attention::<K>(&this.pool, n, q, (cache, this.position), a, out);
             Ok(())
         })
     }
@@ -212,12 +235,13 @@ impl<K: Kernels> Backend for Cpu<K> {
     }
 
     fn short_conv(&mut self, n: usize, layer: usize, x: BufferId, taps: VectorId, out: BufferId) -> Result<()> {
-        self.store(n, layer, x, |cache| &mut cache.keys)?;
+        self.store_rows(n, layer, x)?;
         self.write(out, n, |this, width, out| {
             let (cache, taps) = (this.layer(layer)?, this.vector(taps)?);
-            ensure(cache.width == width && !taps.is_empty() && taps.len().is_multiple_of(width), "short_conv")?;
+            let LayerCache::Rows { width: cached, rows } = cache else { return Err(mismatch("layer")) };
+            ensure(*cached == width && !taps.is_empty() && taps.len().is_multiple_of(width), "short_conv")?;
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
-                K::short_conv(&cache.keys[..(this.position + i + 1) * width], taps, out);
+                K::short_conv(&rows[..(this.position + i + 1) * width], taps, out);
             }
             Ok(())
         })

@@ -55,10 +55,10 @@ impl<K: Kernels> Footprint for CpuFootprint<K> {
         K::KV_TYPES
     }
 
-    fn cache(&self, context: usize, layers: &[CacheShape], _kv: KvType) -> Size {
-        let layer = |shape: &CacheShape| {
-            let (_, keys, values) = super::lengths(context, *shape, K::KEY_PANEL);
-            Size::floats(1, keys) + Size::floats(1, values)
+    fn cache(&self, context: usize, layers: &[CacheShape], kv: KvType) -> Size {
+        let layer = |shape: &CacheShape| match *shape {
+            CacheShape::KeysValues { heads, head_dim } => K::cache_size(context, heads, head_dim, kv),
+            CacheShape::Rows(width) => Size::floats(context as u64, width as u64),
         };
         layers.iter().map(layer).sum()
     }

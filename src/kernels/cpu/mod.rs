@@ -3,29 +3,21 @@
 //! [`Kernels`] is implemented twice, by [`super::reference`] (scalar, the specification) and `super::simd128`.
 
 mod backend;
+mod floats;
 mod footprint;
 mod output;
 pub mod pool;
 
+pub use floats::Floats;
 pub use footprint::CpuFootprint;
 pub use output::Output;
 use pool::Pool;
 
-use super::{Activation, Attention, BufferId, CacheShape, KvType, MatrixId, RopeKind, VectorId};
+use super::{Activation, Attention, BufferId, KvType, MatrixId, RopeKind, VectorId};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::footprint::Size;
 use crate::quant::TensorType;
 use std::ops::Range;
-
-/// Where a row of queries stands, for [`Kernels::attention`].
-#[derive(Clone, Copy, Debug)]
-pub struct Cache<'a> {
-    /// Keys (positions / [`Kernels::KEY_PANEL`], kv_heads * head_dim, [`Kernels::KEY_PANEL`]).
-    pub keys: &'a [f32],
-    /// Values (positions, kv_heads * head_dim).
-    pub values: &'a [f32],
-    /// The position of the first query row; row i sees positions 0 ..= position + i.
-    pub position: usize,
-}
 
 /// One operation a function, on slices whose lengths [`Cpu`] has checked.
 pub trait Kernels {
@@ -33,14 +25,14 @@ pub trait Kernels {
     type Matrix: Sync;
     /// What `matmul` wants of its input beside the numbers: made once for all matrices that read it.
     type Input: Default + Sync;
+    /// Keys and values of a layer.
+    type Cache: Sync;
     /// See [`Backend::PANEL_ROWS`].
     const PANEL_ROWS: usize;
     /// See [`Backend::max_rows`].
     const MAX_ROWS: usize;
     /// See [`Backend::KV_TYPES`].
-    const KV_TYPES: &'static [KvType] = &[KvType::F32];
-    /// How many positions keys are interleaved by in the cache: element i of all of them lies together.
-    const KEY_PANEL: usize = 1;
+    const KV_TYPES: &'static [KvType];
 
     /// An empty matrix (rows, cols).
     fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Self::Matrix>;
@@ -68,9 +60,28 @@ pub trait Kernels {
     fn matmul(w: &Self::Matrix, n: usize, x: &[f32], input: &Self::Input, panels: Range<usize>, out: &mut Output<'_>);
     /// Rotates one head by `angles` (dims / 2, 2): cosine, sine.
     fn rope(head: &mut [f32], kind: RopeKind, angles: &[f32]);
-    /// out (n, heads * head_dim): causal attention of q (same shape) over the cache, for those `groups` of query heads that
-    /// share a key/value head: group g is row g % n of key/value head g / n. They may be divided among threads as panels may.
-    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>);
+    /// A cache of `heads` key/value heads of `head_dim` elements with room for `context` positions, in type `kv`, one of
+    /// `KV_TYPES`.
+    fn create_cache(context: usize, heads: usize, head_dim: usize, kv: KvType) -> Result<Self::Cache>;
+    /// What `create_cache` allocates.
+    fn cache_size(context: usize, heads: usize, head_dim: usize, kv: KvType) -> Size;
+    /// Bytes held.
+    fn cache_bytes(cache: &Self::Cache) -> u64;
+    /// How many positions there is something stored at.
+    fn positions(cache: &Self::Cache) -> usize;
+    /// Stores k and v (n, heads * head_dim) from `position` on, which is at most `positions`.
+    fn store_kv(cache: &mut Self::Cache, position: usize, k: &[f32], v: &[f32]);
+    /// out (n, heads * head_dim): causal attention of q (same shape), whose first row is at `position`, over the cache, for those
+    /// `groups` of query heads that share a key/value head: group g is row g % n of key/value head g / n. They may be divided
+    /// among threads as panels may.
+    fn attention(
+        q: &[f32],
+        cache: &Self::Cache,
+        position: usize,
+        a: Attention,
+        groups: Range<usize>,
+        out: &mut Output<'_>,
+    );
     /// Each run of `weight`'s length in x, in place, divided by sqrt(mean(x²) + eps) and multiplied by `weight`.
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32);
     /// gate = activation(gate) * up.
@@ -96,36 +107,12 @@ struct Buffer {
     data: Vec<f32>, // (rows, width)
 }
 
-struct LayerCache {
-    width: usize,
-    keys: Vec<f32>, // (panels of positions so far, width, positions of a panel); the rows of a short convolution
-    values: Vec<f32>, // (positions so far, width)
-}
-
-impl LayerCache {
-    fn empty(width: usize) -> Self {
-        Self { width, keys: Vec::new(), values: Vec::new() }
-    }
-
-    /// With room for `context` positions. Growing with the conversation would leave holes behind, and might fail in the middle of
-    /// one; and a page of memory that nothing was written to is none of the system's.
-    fn reserve(context: usize, shape: CacheShape, panel: usize) -> Result<Self> {
-        let (width, keys, values) = lengths(context, shape, panel);
-        let what = "the key/value cache";
-        Ok(Self { width, keys: reserved(keys, what)?, values: reserved(values, what)? })
-    }
-}
-
-/// Width of a layer's cache, and elements of its keys and of its values for `context` positions; keys come in whole panels.
-fn lengths(context: usize, shape: CacheShape, panel: usize) -> (usize, u64, u64) {
-    let (context, panel) = (context as u64, panel as u64);
-    match shape {
-        CacheShape::KeysValues { heads, head_dim } => {
-            let width = heads * head_dim;
-            (width, context.next_multiple_of(panel) * width as u64, context * width as u64)
-        }
-        CacheShape::Rows(width) => (width, context * width as u64, 0),
-    }
+/// What is cached of a layer.
+enum LayerCache<C> {
+    /// For attention of this shape.
+    KeysValues { heads: usize, head_dim: usize, cache: C },
+    /// The rows of a short convolution: (positions so far, width), with room for the whole context as [`Floats`] has.
+    Rows { width: usize, rows: Vec<f32> },
 }
 
 /// A weight matrix, or experts below each other.
@@ -139,7 +126,7 @@ pub struct Cpu<K: Kernels> {
     matrices: Vec<Stack<K::Matrix>>,
     vectors: Vec<Vec<f32>>,
     buffers: Vec<Buffer>,
-    layers: Vec<LayerCache>,
+    layers: Vec<LayerCache<K::Cache>>,
     context: usize,
     tokens: Vec<u32>,
     position: usize,
@@ -173,7 +160,7 @@ pub(crate) fn zeroed<T: Clone + Default>(len: u64, what: &str) -> Result<Vec<T>>
 }
 
 /// An empty vector with room for `len` elements; errors as in [`zeroed`].
-fn reserved<T>(len: u64, what: &str) -> Result<Vec<T>> {
+pub(crate) fn reserved<T>(len: u64, what: &str) -> Result<Vec<T>> {
     let mib = len.saturating_mul(size_of::<T>() as u64) >> 20;
     let refused = || {
         Error::new(ErrorKind::OutOfMemory, format!("no room for {mib} MiB of {what}; try a smaller model or context"))
@@ -212,7 +199,7 @@ impl<K: Kernels> Cpu<K> {
         if let [only] = stack.each.as_slice() { Ok(only) } else { Err(mismatch("one matrix")) }
     }
 
-    fn layer(&self, layer: usize) -> Result<&LayerCache> {
+    fn layer(&self, layer: usize) -> Result<&LayerCache<K::Cache>> {
         self.layers.get(layer).ok_or_else(|| mismatch("layer"))
     }
 
@@ -254,45 +241,21 @@ impl<K: Kernels> Cpu<K> {
         self.buffers[id.0] = buffer;
     }
 
-    /// Writes rows to the keys or values of a layer at the step's positions.
-    fn store(
-        &mut self,
-        n: usize,
-        layer: usize,
-        from: BufferId,
-        part: fn(&mut LayerCache) -> &mut Vec<f32>,
-    ) -> Result<()> {
-        let empty = LayerCache::empty(self.layer(layer)?.width);
-        let mut cache = std::mem::replace(&mut self.layers[layer], empty);
-        let (start, end) = (self.position * cache.width, (self.position + n) * cache.width);
-        let to = part(&mut cache);
+    /// Writes rows to the cache of a layer at the step's positions.
+    fn store_rows(&mut self, n: usize, layer: usize, from: BufferId) -> Result<()> {
+        let position = self.position;
+        let mut layers = std::mem::take(&mut self.layers);
         let stored = self.rows(from, 0, n).and_then(|from| {
-            ensure(from.len() == end - start && to.len() >= start, "store")?;
-            if to.len() < end {
-                to.resize(end, 0.0); // within what is reserved
+            let Some(LayerCache::Rows { width, rows }) = layers.get_mut(layer) else { return Err(mismatch("layer")) };
+            let (start, end) = (position * *width, (position + n) * *width);
+            ensure(from.len() == end - start && rows.len() >= start, "store")?;
+            if rows.len() < end {
+                rows.resize(end, 0.0); // within what is reserved
             }
-            to[start..end].copy_from_slice(from);
+            rows[start..end].copy_from_slice(from);
             Ok(())
         });
-        self.layers[layer] = cache;
-        stored
-    }
-
-    /// Writes keys at the step's positions.
-    fn store_keys(&mut self, n: usize, layer: usize, from: BufferId) -> Result<()> {
-        let empty = LayerCache::empty(self.layer(layer)?.width);
-        let mut cache = std::mem::replace(&mut self.layers[layer], empty);
-        let panels = |positions: usize| positions.next_multiple_of(K::KEY_PANEL) * cache.width;
-        let stored = self.rows(from, 0, n).and_then(|from| {
-            ensure(from.len() == n * cache.width && cache.keys.len() >= self.position * cache.width, "store")?;
-            let end = panels(self.position + n);
-            if cache.keys.len() < end {
-                cache.keys.resize(end, 0.0); // within what is reserved
-            }
-            interleave(&mut cache.keys, cache.width, K::KEY_PANEL, self.position, from);
-            Ok(())
-        });
-        self.layers[layer] = cache;
+        self.layers = layers;
         stored
     }
 
@@ -306,19 +269,10 @@ impl<K: Kernels> Cpu<K> {
     }
 }
 
-/// Writes the rows of `from` (n, width) at `position` of keys interleaved by `panel` positions.
-fn interleave(keys: &mut [f32], width: usize, panel: usize, position: usize, from: &[f32]) {
-    for (row, from) in from.chunks_exact(width).enumerate() {
-        let (whole, lane) = ((position + row) / panel, (position + row) % panel);
-        let to = keys[whole * width * panel..][..width * panel].iter_mut().skip(lane).step_by(panel);
-        to.zip(from).for_each(|(to, from)| *to = *from);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{Backend, Head, PassKey, Step, reference::Scalar};
+    use crate::kernels::{Backend, CacheShape, Head, PassKey, Step, reference::Scalar};
 
     #[test]
     fn a_changed_input_is_prepared_again() {

@@ -19,8 +19,9 @@ mod short_conv;
 mod soft_cap;
 
 use super::cpu::pool::Pool;
-use super::cpu::{Cache, Cpu, Kernels, Output, zeroed};
-use super::{Activation, Attention, RopeKind};
+use super::cpu::{Cpu, Floats, Kernels, Output, zeroed};
+use super::footprint::Size;
+use super::{Activation, Attention, KvType, RopeKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::TensorType;
 use std::ops::Range;
@@ -42,6 +43,14 @@ pub struct Matrix {
     bytes: Vec<u8>,
 }
 
+/// Keys and values of a layer, rounded as their type does it; all types take the memory of f32.
+#[derive(Debug)]
+pub struct Cache {
+    kv: KvType,
+    head_dim: usize,
+    floats: Floats,
+}
+
 impl Matrix {
     fn row(&self, row: usize, out: &mut [f32]) {
         let bytes = &self.bytes[row * self.row_bytes..(row + 1) * self.row_bytes];
@@ -53,8 +62,10 @@ impl Matrix {
 impl Kernels for Scalar {
     type Matrix = Matrix;
     type Input = ();
+    type Cache = Cache;
     const PANEL_ROWS: usize = 1;
     const MAX_ROWS: usize = 64;
+    const KV_TYPES: &'static [KvType] = &[KvType::F32, KvType::F16, KvType::Q8_0];
 
     fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Matrix> {
         let row_bytes = ty.bytes_of(cols as u64).ok_or_else(|| {
@@ -98,8 +109,34 @@ impl Kernels for Scalar {
         rope::rope(head, kind, angles);
     }
 
-    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
-        attention::attention(q, cache, a, groups, out);
+    fn create_cache(context: usize, heads: usize, head_dim: usize, kv: KvType) -> Result<Cache> {
+        Ok(Cache { kv, head_dim, floats: Floats::reserve(context, heads * head_dim, 1)? })
+    }
+
+    fn cache_size(context: usize, heads: usize, head_dim: usize, _kv: KvType) -> Size {
+        Floats::size(context, heads * head_dim, 1)
+    }
+
+    fn cache_bytes(cache: &Cache) -> u64 {
+        cache.floats.bytes()
+    }
+
+    fn positions(cache: &Cache) -> usize {
+        cache.floats.positions()
+    }
+
+    fn store_kv(cache: &mut Cache, position: usize, k: &[f32], v: &[f32]) {
+        let rounded = |x: &[f32]| {
+            let mut x = x.to_vec();
+            x.chunks_mut(cache.head_dim).for_each(|head| cache.kv.round(head));
+            x
+        };
+        let (k, v) = (rounded(k), rounded(v));
+        cache.floats.store(position, &k, &v);
+    }
+
+    fn attention(q: &[f32], cache: &Cache, position: usize, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
+        attention::attention(q, &cache.floats, position, a, groups, out);
     }
 
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {

@@ -1,39 +1,104 @@
-//! Grouped-query attention over the cache in f32: an online softmax (arXiv 1805.02867) over blocks of keys, which query
-//! heads of one key/value head go through together while they are in the first cache.
+//! Grouped-query attention: an online softmax (arXiv 1805.02867) over blocks of keys, which query heads of one key/value head
+//! go through together while they are in the first cache.
 //!
-//! Keys are interleaved by [`KEY_PANEL`] positions, so that a lane is a key and nothing is summed across lanes. Blocks begin at
-//! multiples of [`BLOCK`], and a block that a query does not see changes nothing: a query alone and among others gives
-//! equal bits.
+//! A lane is a key, so that nothing is summed across lanes. Blocks begin at multiples of [`BLOCK`], and a block that a query
+//! does not see changes nothing: a query alone and among others gives equal bits. How keys and values are read is a
+//! [`Source`]'s: [`floats`] or [`eight`].
+
+mod eight;
+mod floats;
+
+pub(super) use eight::Eight;
+pub(super) use floats::KEY_PANEL;
 
 use super::exp::{exp, tanh};
-use super::lanes::{load, madd, splat, store, sum};
+use super::lanes::{load, store, sum};
 use crate::kernels::Attention;
-use crate::kernels::cpu::{Cache, Output};
+use crate::kernels::cpu::{Floats, Output};
 use core::arch::wasm32::*;
 use std::ops::Range;
 
-/// Positions whose keys are interleaved: one cache line for each element.
-pub(super) const KEY_PANEL: usize = 16;
 /// Positions between two looks at the softmax's maximum.
-const BLOCK: usize = 2 * KEY_PANEL;
+const BLOCK: usize = 32;
 /// Queries that go through the keys together; their state is some KiB.
 const QUERIES: usize = 32;
 /// Queries whose sums are in registers together.
 const TILE: usize = 4;
 
-/// out = softmax(scale * q kᵀ) v, causal; q and out (n, heads * head_dim), those `groups` of heads.
-pub(super) fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
+/// Keys and values of one layer.
+#[derive(Debug)]
+pub enum Cache {
+    /// As they are.
+    Floats(Floats),
+    /// With 8 bits.
+    Eight(Eight),
+}
+
+/// How keys and values of one key/value head are read.
+trait Source: Copy {
+    /// What it makes of queries beside the numbers, once for all blocks.
+    type Queries;
+
+    /// See [`Source::Queries`].
+    fn queries(self, head: &Head<'_, Self>, queries: Range<usize>) -> Self::Queries;
+    /// weights (M, BLOCK) = q · k of `tile`'s queries and the positions of its block; those from its end on mean nothing.
+    fn score<const M: usize>(
+        self,
+        head: &Head<'_, Self>,
+        q: &Self::Queries,
+        tile: Tile,
+        weights: &mut [[f32; BLOCK]; M],
+    );
+    /// out = factor * out + Σ weights\[p\] v\[p\] for `tile`'s queries, over the positions of its block.
+    fn mix<const M: usize>(self, head: &Head<'_, Self>, tile: Tile, weights: &Weights<M>, out: &mut Output<'_>);
+}
+
+/// Queries and a block of positions that meet.
+#[derive(Clone, Copy)]
+struct Tile {
+    /// The first query of the head.
+    first: usize,
+    /// Where it is among those that go through the keys together.
+    i: usize,
+    /// The block's first position.
+    block: usize,
+    /// The first position that nothing is stored at.
+    end: usize,
+}
+
+/// What [`Source::mix`] needs of the softmax so far, of M queries.
+struct Weights<'a, const M: usize> {
+    weights: &'a [[f32; BLOCK]; M],
+    factor: &'a [f32; M],
+}
+
+/// out = softmax(scale * q kᵀ) v, causal; q and out (n, heads * head_dim), those `groups` of heads. The first row of q is at
+/// `position`.
+pub(super) fn attention(
+    q: &[f32],
+    cache: &Cache,
+    position: usize,
+    a: Attention,
+    groups: Range<usize>,
+    out: &mut Output<'_>,
+) {
     let rows = q.len() / (a.heads * a.head_dim);
     let per_row = a.heads / a.kv_heads;
     let mut g = groups.start;
     while g < groups.end {
         // consecutive groups are consecutive rows of one key/value head
-        let (kv_head, first) = (g / rows, g % rows);
-        let some = (groups.end - g).min(rows - first);
-        let head = Head { q, cache, a, kv_head, first_row: first };
+        let (kv_head, first_row) = (g / rows, g % rows);
+        let some = (groups.end - g).min(rows - first_row);
         let queries = some * per_row;
-        for start in (0..queries).step_by(QUERIES) {
-            head.attend(start..queries.min(start + QUERIES), out);
+        match cache {
+            Cache::Floats(floats) => {
+                let source = floats::Part { floats, kv_head };
+                Head { q, source, position, a, kv_head, first_row }.attend_all(queries, out);
+            }
+            Cache::Eight(eight) => {
+                let source = eight.part(kv_head);
+                Head { q, source, position, a, kv_head, first_row }.attend_all(queries, out);
+            }
         }
         g += some;
     }
@@ -59,24 +124,23 @@ fn capped(x: v128, cap: f32) -> v128 {
 
 /// One key/value head and the rows from `first_row` on; its query i is head i % (heads / kv_heads) of row
 /// first_row + i / (heads / kv_heads).
-struct Head<'a> {
+struct Head<'a, S> {
     q: &'a [f32],
-    cache: Cache<'a>,
+    source: S,
+    /// Of row 0.
+    position: usize,
     a: Attention,
     kv_head: usize,
     first_row: usize,
 }
 
-/// The softmax so far of each query, and its weights for the current block of keys.
+/// The softmax so far of each query.
 struct State {
     most: [f32; QUERIES],
     total: [f32; QUERIES],
-    /// What sums so far are multiplied by, since the maximum has changed.
-    factor: [f32; QUERIES],
-    weights: [[f32; BLOCK]; QUERIES],
 }
 
-impl Head<'_> {
+impl<S: Source> Head<'_, S> {
     /// The row of a query.
     fn row(&self, query: usize) -> usize {
         self.first_row + query / (self.a.heads / self.a.kv_heads)
@@ -95,107 +159,73 @@ impl Head<'_> {
 
     /// The positions that a query sees.
     fn sees(&self, query: usize) -> Range<usize> {
-        let end = self.cache.position + self.row(query) + 1;
+        let end = self.position + self.row(query) + 1;
         end.saturating_sub(self.a.window.unwrap_or(end))..end
+    }
+
+    /// Attention of the first `queries` queries.
+    fn attend_all(&self, queries: usize, out: &mut Output<'_>) {
+        for start in (0..queries).step_by(QUERIES) {
+            self.attend(start..queries.min(start + QUERIES), out);
+        }
     }
 
     /// Attention of at most [`QUERIES`] queries.
     fn attend(&self, queries: Range<usize>, out: &mut Output<'_>) {
-        let mut state = State {
-            most: [f32::NEG_INFINITY; QUERIES],
-            total: [0.0; QUERIES],
-            factor: [1.0; QUERIES],
-            weights: [[0.0; BLOCK]; QUERIES],
-        };
+        let mut state = State { most: [f32::NEG_INFINITY; QUERIES], total: [0.0; QUERIES] };
         for query in queries.clone() {
             out.part(self.row(query), self.columns(query)).fill(0.0);
         }
+        let quantized = self.source.queries(self, queries.clone());
         let end = self.sees(queries.end - 1).end;
         for block in (self.sees(queries.start).start / BLOCK * BLOCK..end).step_by(BLOCK) {
-            self.in_tiles(&queries, block, end, &mut state, out);
+            self.in_tiles(&queries, &quantized, block..end, &mut state, out);
         }
         for (i, query) in queries.enumerate() {
             scale(out.part(self.row(query), self.columns(query)), 1.0 / state.total[i]);
         }
     }
 
-    /// Takes a block of keys and values into account.
-    fn in_tiles(&self, queries: &Range<usize>, block: usize, end: usize, state: &mut State, out: &mut Output<'_>) {
-        let mut i = 0;
-        while i < queries.len() {
-            let first = queries.start + i;
-            match queries.len() - i {
-                1 => self.tile::<1>(first, i, block, end, state, out),
-                2 => self.tile::<2>(first, i, block, end, state, out),
-                3 => self.tile::<3>(first, i, block, end, state, out),
-                _ => self.tile::<TILE>(first, i, block, end, state, out),
-            }
-            i += TILE;
-        }
-    }
-
-    /// The same for queries `first` .. `first + M`, whose state is at `i`.
-    #[inline(never)]
-    fn tile<const M: usize>(
+    /// Takes the block of keys and values at the beginning of `positions` into account.
+    fn in_tiles(
         &self,
-        first: usize,
-        i: usize,
-        block: usize,
-        end: usize,
+        queries: &Range<usize>,
+        quantized: &S::Queries,
+        positions: Range<usize>,
         state: &mut State,
         out: &mut Output<'_>,
     ) {
-        let q: [&[f32]; M] = std::array::from_fn(|m| self.query(first + m));
-        for panel in (block..end.min(block + BLOCK)).step_by(KEY_PANEL) {
-            self.score(q, panel, panel - block, &mut state.weights[i..i + M]);
+        for i in (0..queries.len()).step_by(TILE) {
+            let tile = Tile { first: queries.start + i, i, block: positions.start, end: positions.end };
+            match queries.len() - i {
+                1 => self.tile::<1>(quantized, tile, state, out),
+                2 => self.tile::<2>(quantized, tile, state, out),
+                3 => self.tile::<3>(quantized, tile, state, out),
+                _ => self.tile::<TILE>(quantized, tile, state, out),
+            }
         }
+    }
+
+    /// The same for the M queries of a tile.
+    #[inline(never)]
+    fn tile<const M: usize>(&self, quantized: &S::Queries, tile: Tile, state: &mut State, out: &mut Output<'_>) {
+        let mut weights = [[0.0; BLOCK]; M];
+        let mut factor = [1.0; M];
+        self.source.score(self, quantized, tile, &mut weights);
         for m in 0..M {
-            self.weigh(first + m, block, i + m, state);
+            factor[m] = self.weigh(tile.first + m, tile.block, &mut weights[m], tile.i + m, state);
         }
-        let mut d = 0;
-        while d + 8 <= self.a.head_dim {
-            self.mix::<M, 2>(first, i, d, block, end, state, out);
-            d += 8;
-        }
-        while d < self.a.head_dim {
-            self.mix_one::<M>(first, i, d, block, end, state, out);
-            d += 1;
-        }
+        self.source.mix(self, tile, &Weights { weights: &weights, factor: &factor }, out);
     }
 
-    /// weights (M, BLOCK) from `at` on = q · k for the positions of a panel.
-    #[inline(always)]
-    fn score<const M: usize>(&self, q: [&[f32]; M], panel: usize, at: usize, weights: &mut [[f32; BLOCK]]) {
-        let width = self.a.kv_heads * self.a.head_dim;
-        let keys = &self.cache.keys[panel * width + self.kv_head * self.a.head_dim * KEY_PANEL..];
-        let keys = &keys.as_chunks::<KEY_PANEL>().0[..self.a.head_dim];
-        let q = q.map(|q| &q[..keys.len()]);
-        for half in [0, KEY_PANEL / 2] {
-            let mut acc = [[f32x4_splat(0.0); 2]; M];
-            for (d, k) in keys.iter().enumerate() {
-                let k = [load(k, half), load(k, half + 4)];
-                for (acc, q) in acc.iter_mut().zip(q) {
-                    let a = splat(q, d);
-                    acc[0] = madd(a, k[0], acc[0]);
-                    acc[1] = madd(a, k[1], acc[1]);
-                }
-            }
-            for (weights, acc) in weights.iter_mut().zip(&acc) {
-                store(weights, at + half, acc[0]);
-                store(weights, at + half + 4, acc[1]);
-            }
-        }
-    }
-
-    /// Turns the scores of one query into weights of its softmax so far; 0 where it does not see.
-    fn weigh(&self, query: usize, block: usize, i: usize, state: &mut State) {
+    /// Turns the scores of one query, whose state is at `i`, into weights of its softmax so far; 0 where it does not see. Gives
+    /// what sums so far are to be multiplied by, since the maximum has changed.
+    fn weigh(&self, query: usize, block: usize, weights: &mut [f32; BLOCK], i: usize, state: &mut State) -> f32 {
         let seen = self.sees(query);
         let seen = seen.start.saturating_sub(block)..seen.end.saturating_sub(block).min(BLOCK);
-        let weights = &mut state.weights[i];
-        state.factor[i] = 1.0;
         if seen.start >= seen.end {
             weights.fill(0.0);
-            return;
+            return 1.0;
         }
         let bounds = [i32x4_splat(seen.start as i32), i32x4_splat(seen.end as i32)];
         let visible = |at: usize| {
@@ -219,78 +249,13 @@ impl Head<'_> {
         }
         let factor = f32x4_extract_lane::<0>(exp(f32x4_sub(f32x4_splat(state.most[i]), most)));
         state.total[i] = state.total[i] * factor + sum(total);
-        (state.factor[i], state.most[i]) = (factor, f32x4_extract_lane::<0>(most));
-    }
-
-    /// out = factor * out + Σ weights[p] v[p], in elements d .. d + 4 N of M queries.
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments)] // a part of one loop nest
-    fn mix<const M: usize, const N: usize>(
-        &self,
-        first: usize,
-        i: usize,
-        d: usize,
-        block: usize,
-        end: usize,
-        state: &State,
-        out: &mut Output<'_>,
-    ) {
-        let mut acc = [[f32x4_splat(0.0); N]; M];
-        for (m, acc) in acc.iter_mut().enumerate() {
-            let out = self.part(first + m, d..d + 4 * N, out);
-            for (n, acc) in acc.iter_mut().enumerate() {
-                *acc = f32x4_mul(load(out, 4 * n), f32x4_splat(state.factor[i + m]));
-            }
-        }
-        let weights: [&[f32; BLOCK]; M] = std::array::from_fn(|m| &state.weights[i + m]);
-        for (j, values) in self.values(block, end).enumerate().take(BLOCK) {
-            let v: [v128; N] = std::array::from_fn(|n| load(values, d + 4 * n));
-            for (acc, weights) in acc.iter_mut().zip(weights) {
-                let w = splat(weights, j);
-                for (acc, v) in acc.iter_mut().zip(v) {
-                    *acc = madd(w, v, *acc);
-                }
-            }
-        }
-        for (m, acc) in acc.iter().enumerate() {
-            let out = self.part(first + m, d..d + 4 * N, out);
-            for (n, acc) in acc.iter().enumerate() {
-                store(out, 4 * n, *acc);
-            }
-        }
-    }
-
-    /// The same in element d, for heads that are not whole vectors.
-    #[allow(clippy::too_many_arguments)]
-    fn mix_one<const M: usize>(
-        &self,
-        first: usize,
-        i: usize,
-        d: usize,
-        block: usize,
-        end: usize,
-        state: &State,
-        out: &mut Output<'_>,
-    ) {
-        for m in 0..M {
-            let weighted = self.values(block, end).zip(&state.weights[i + m]).map(|(v, w)| v[d] * w);
-            let sum: f32 = weighted.sum();
-            let out = self.part(first + m, d..d + 1, out);
-            out[0] = out[0] * state.factor[i + m] + sum;
-        }
+        state.most[i] = f32x4_extract_lane::<0>(most);
+        factor
     }
 
     fn part<'b>(&self, query: usize, elements: Range<usize>, out: &'b mut Output<'_>) -> &'b mut [f32] {
         let start = self.columns(query).start;
         out.part(self.row(query), start + elements.start..start + elements.end)
-    }
-
-    /// The values of this head at the positions from `block` on, to `end`.
-    #[inline(always)]
-    fn values(&self, block: usize, end: usize) -> impl Iterator<Item = &[f32]> {
-        let width = self.a.kv_heads * self.a.head_dim;
-        let rows = self.cache.values[block * width..end * width].chunks_exact(width);
-        rows.map(|row| &row[self.kv_head * self.a.head_dim..][..self.a.head_dim])
     }
 }
 

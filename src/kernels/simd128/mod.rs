@@ -21,14 +21,17 @@ mod norm_heads;
 pub mod relaxed;
 mod rms_norm;
 mod rope;
+mod sixteen;
 
 use super::cpu::pool::Pool;
-use super::cpu::{Cache, Cpu, Kernels, Output};
-use super::{Activation, Attention, RopeKind, reference::Scalar};
+use super::cpu::{Cpu, Floats, Kernels, Output};
+use super::footprint::Size;
+use super::{Activation, Attention, KvType, RopeKind, reference::Scalar};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::{Form, TensorType};
 #[cfg(not(target_feature = "relaxed-simd"))]
 use activation::Quantized;
+use attention::{Cache, Eight, KEY_PANEL};
 use lanes::Line;
 #[cfg(target_feature = "relaxed-simd")]
 use relaxed::{self as codes, Quantized};
@@ -64,9 +67,10 @@ pub enum Matrix {
 impl Kernels for Simd128 {
     type Matrix = Matrix;
     type Input = Quantized;
+    type Cache = Cache;
     const PANEL_ROWS: usize = PANEL;
     const MAX_ROWS: usize = MAX_ROWS;
-    const KEY_PANEL: usize = attention::KEY_PANEL;
+    const KV_TYPES: &'static [KvType] = &[KvType::F32, KvType::Q8_0];
 
     fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Matrix> {
         Ok(match ty.form {
@@ -128,8 +132,43 @@ impl Kernels for Simd128 {
         rope::rope(head, kind, angles);
     }
 
-    fn attention(q: &[f32], cache: Cache<'_>, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
-        attention::attention(q, cache, a, groups, out);
+    fn create_cache(context: usize, heads: usize, head_dim: usize, kv: KvType) -> Result<Cache> {
+        Ok(match kv {
+            KvType::Q8_0 => Cache::Eight(Eight::reserve(context, heads, head_dim)?),
+            _ => Cache::Floats(Floats::reserve(context, heads * head_dim, KEY_PANEL)?),
+        })
+    }
+
+    fn cache_size(context: usize, heads: usize, head_dim: usize, kv: KvType) -> Size {
+        match kv {
+            KvType::Q8_0 => Eight::size(context, heads, head_dim),
+            _ => Floats::size(context, heads * head_dim, KEY_PANEL),
+        }
+    }
+
+    fn cache_bytes(cache: &Cache) -> u64 {
+        match cache {
+            Cache::Floats(floats) => floats.bytes(),
+            Cache::Eight(eight) => eight.bytes(),
+        }
+    }
+
+    fn positions(cache: &Cache) -> usize {
+        match cache {
+            Cache::Floats(floats) => floats.positions(),
+            Cache::Eight(eight) => eight.positions(),
+        }
+    }
+
+    fn store_kv(cache: &mut Cache, position: usize, k: &[f32], v: &[f32]) {
+        match cache {
+            Cache::Floats(floats) => floats.store(position, k, v),
+            Cache::Eight(eight) => eight.store(position, k, v),
+        }
+    }
+
+    fn attention(q: &[f32], cache: &Cache, position: usize, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
+        attention::attention(q, cache, position, a, groups, out);
     }
 
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {

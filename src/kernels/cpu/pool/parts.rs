@@ -3,7 +3,7 @@
 //! Kernels promise to write nothing but what belongs to the panels or groups that they are given (see
 //! [`Kernels::matmul`]); that is what makes handles to one output in several threads sound.
 
-use super::super::{Cache, Kernels, Output};
+use super::super::{Kernels, Output};
 use super::Pool;
 use crate::kernels::Attention;
 
@@ -49,20 +49,20 @@ pub(in super::super) fn attention<K: Kernels>(
     pool: &Pool,
     n: usize,
     q: &[f32],
-    cache: Cache<'_>,
+    (cache, position): (&K::Cache, usize),
     a: Attention,
     out: &mut [f32],
 ) {
     let groups = n * a.kv_heads;
     let mut whole = Output::new(out, a.heads * a.head_dim);
-    if q.len() * (cache.position + n) < LEAST_WORK {
-        return K::attention(q, cache, a, 0..groups, &mut whole);
+    if q.len() * (position + n) < LEAST_WORK {
+        return K::attention(q, cache, position, a, 0..groups, &mut whole);
     }
     let whole = Shared(whole);
     pool.run(n, groups, &|groups| {
         // SAFETY: a kernel asks for the heads of its own groups, and no group is given to two threads
         let mut out = unsafe { whole.get().share() };
-        K::attention(q, cache, a, groups, &mut out);
+        K::attention(q, cache, position, a, groups, &mut out);
     });
 }
 
