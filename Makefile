@@ -17,7 +17,7 @@ js := pkg/dist/index.js
 wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
 js_sources := $(wildcard pkg/*.json) pkg/bundle.mjs $(shell find pkg/src)
 
-.PHONY: help setup build model defaultmodel demo site ask check test test-all crash bench shapes docs size clean distclean
+.PHONY: help setup build model defaultmodel demo site ask check test test-all crash bench lighthouse shapes docs size clean distclean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -76,6 +76,10 @@ bench: build defaultmodel ## measure speed
 	@scripts/setup.sh browser
 	@node tests/bench/bench.mjs
 
+lighthouse: build ## hold the chat app against Lighthouse, as a phone and as a desktop; fails below 95
+	@scripts/setup.sh browser
+	@node tests/lighthouse/run.mjs
+
 shapes: build ## models of whole sizes with random weights: memory, or why they are refused; SHAPES="qwen3-4b:Q8_0 --backends=cpu"
 	@scripts/setup.sh browser
 	@node tests/shapes/run.mjs $$SHAPES
@@ -91,4 +95,4 @@ clean: ## remove what was built; keep the model and the tools
 	rm -rf pkg/build pkg/dist site docs/api tests/out tests/bundlers/out $(or $(CARGO_TARGET_DIR),target/{release,debug,tmp,relaxed,threads,wasm32-unknown-unknown,x86_64-unknown-linux-gnu})
 
 distclean: clean ## remove everything that was downloaded or installed here as well
-	rm -rf target models node_modules pkg/node_modules tests/bundlers/node_modules docs/reference/node_modules
+	rm -rf target models node_modules pkg/node_modules tests/{bundlers,lighthouse}/node_modules docs/reference/node_modules

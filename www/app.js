@@ -22,10 +22,15 @@ const drawer = setUpDrawer();
 const loading = new Loading();
 const store = new Conversations(() => history.draw());
 const history = new History(store, openConversation);
-const chat = new Chat((conversation) => {
-  store.keep(conversation).catch((error) => showError('The conversation is not stored.', error));
-  // an answer that was left for another chat is stored when it has ended, and changes nothing else
-  if (conversation === chat.conversation) showAddress(conversation.id);
+const chat = new Chat({
+  save(conversation) {
+    store.keep(conversation).catch((error) => showError('The conversation is not stored.', error));
+    // an answer that was left for another chat is stored when it has ended, and changes nothing else
+    if (conversation === chat.conversation) showAddress(conversation.id);
+  },
+  saveDraft(conversation, leaving) {
+    store.keep(conversation, { quietly: true, leaving }).catch(() => {}); // what hinders it, the end of the answer tells
+  },
 });
 const library = new Library(start, startAgain);
 openAddress();

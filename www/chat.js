@@ -1,5 +1,6 @@
 // The conversation that is open: what was said, the answer that is being written, and the keys that drive it.
 import { newConversation } from './conversations.js';
+import { Draft } from './draft.js';
 import { formatRate } from './format.js';
 import { Pulse, describeFinish, showContext, showSpeed } from './gauges.js';
 import { announce, clearError, element, showError } from './page.js';
@@ -11,6 +12,9 @@ import { ModelTurn, UserTurn } from './turn.js';
 /** @typedef {import('./pagelm.js').ChatOptions} ChatOptions */
 /** @typedef {import('./conversations.js').Conversation} Conversation */
 /** @typedef {import('./conversations.js').UsedModel} UsedModel */
+
+/** Below an answer whose page was left before its end: only a stored one ever shows it. */
+const unfinishedNote = 'unfinished: the page was left';
 
 /** Another answer than the one before needs chance, which the engine does without unless it is asked. */
 const regenerateTemperature = 0.8;
@@ -31,10 +35,16 @@ export class Chat {
   #log = element('log', HTMLElement);
   #prompt = element('prompt', HTMLTextAreaElement);
   #save;
+  #saveDraft;
 
-  /** @param {(conversation: Conversation) => void} save */
-  constructor(save) {
+  /**
+   * @param {object} keepers
+   * @param {(conversation: Conversation) => void} keepers.save
+   * @param {(conversation: Conversation, leaving: boolean) => void} keepers.saveDraft  one whose last answer is still being written
+   */
+  constructor({ save, saveDraft }) {
     this.#save = save;
+    this.#saveDraft = saveDraft;
     element('ask', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
       this.#send(this.#prompt.value);
@@ -119,13 +129,14 @@ export class Chat {
     scrollToEnd();
     this.#setAnswering(new AbortController());
     this.#keep(conversation);
+    const draft = new Draft((leaving) => this.#saveDraft({ ...conversation, messages: [...conversation.messages, answer.message(unfinishedNote)] }, leaving));
     try {
-      const note = await this.#stream(model, answer, conversation, overrides);
-      const { content: said, reasoning } = answer;
-      conversation.messages.push({ role: 'assistant', content: said, ...(reasoning && { reasoning }), note });
+      const note = await this.#stream(model, answer, conversation, draft, overrides);
+      conversation.messages.push(answer.message(note));
     } catch (error) {
       this.#takeBack(conversation, [question, answer], content, error);
     } finally {
+      draft.end();
       this.#setAnswering(undefined);
       this.#keep(conversation);
     }
@@ -146,19 +157,21 @@ export class Chat {
   }
 
   /**
-   * @param {Model} model @param {ModelTurn} answer @param {Conversation} conversation @param {ChatOptions} [overrides]
+   * @param {Model} model @param {ModelTurn} answer @param {Conversation} conversation @param {Draft} draft @param {ChatOptions} [overrides]
    * @returns {Promise<string>} the line of figures
    */
-  async #stream(model, answer, conversation, overrides) {
+  async #stream(model, answer, conversation, draft, overrides) {
     const { messages, options } = this.#request(model, conversation);
     let note = '';
     for await (const part of model.chat(messages, { ...options, ...overrides, signal: this.#answering?.signal })) {
       if (part.type === 'text-delta') {
         this.#pulse.tick();
         answer.addText(part.text);
+        draft.changed();
       } else if (part.type === 'reasoning-delta') {
         this.#pulse.tick();
         answer.addThought(part.text);
+        draft.changed();
       } else if (part.type === 'finish') {
         note = describeFinish(part);
         answer.finish(note);

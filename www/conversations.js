@@ -44,6 +44,8 @@ export class Conversations {
   #memory = new Map();
   /** Ids: an answer that was being written must not bring its conversation back. @type {Set<string>} */
   #removed = new Set();
+  /** Names as they were stored last, by ids. @type {Map<string, string>} */
+  #titles = new Map();
   /** Other tabs show the same list. */
   #channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel(databaseName) : undefined;
 
@@ -77,23 +79,39 @@ export class Conversations {
       // a copy: what is stored does not change until it is put again
       const copy = structuredClone(conversation);
       this.#removed.delete(copy.id);
+      this.#titles.set(copy.id, copy.title);
       if (!(await this.persistent())) this.#memory.set(copy.id, copy);
       await this.#run('readwrite', (store) => store.put(copy));
     }
     this.#changed();
   }
 
-  /** What was said since: the name that the list gave it, in this tab or another, stays. @param {Conversation} conversation */
-  async keep(conversation) {
+  /**
+   * What was said since: the name that the list gave it, in this tab or another, stays.
+   * @param {Conversation} conversation
+   * @param {object} [options]
+   * @param {boolean} [options.quietly]  without a word to the lists, in which nothing has changed
+   * @param {boolean} [options.leaving]  a page that goes away sees no answer any more: one request, and the name of the last time
+   */
+  async keep(conversation, { quietly = false, leaving = false } = {}) {
     if (this.#removed.has(conversation.id)) return;
     const copy = structuredClone(conversation);
     if (!(await this.persistent())) this.#memory.set(copy.id, { ...copy, title: this.#memory.get(copy.id)?.title ?? copy.title });
     await this.#run('readwrite', (store) => {
+      const put = (title = copy.title) => {
+        this.#titles.set(copy.id, title);
+        return store.put({ ...copy, title });
+      };
+      if (leaving) {
+        const last = put(this.#titles.get(copy.id));
+        store.transaction.commit(); // by itself it waits for the answer, and is undone if there is nobody to get it
+        return last;
+      }
       const request = store.get(copy.id);
-      request.onsuccess = () => store.put({ ...copy, title: request.result?.title ?? copy.title });
+      request.onsuccess = () => put(request.result?.title);
       return request;
     });
-    this.#changed();
+    if (!quietly) this.#changed();
   }
 
   /** @param {string} id */

@@ -2,6 +2,7 @@
 // costs one reload of a page that nobody has used yet.
 import { showNotice } from './page.js';
 
+const restMs = 1000; // after the page has loaded: what it draws then is drawn
 const reloadedKey = 'pagelm-reloaded'; // once a tab: a browser that isolates nothing must not reload for ever
 
 export async function setUpOffline() {
@@ -15,6 +16,7 @@ export async function setUpOffline() {
     else if (!first) showNotice('Another tab has brought this page up to date.', { label: 'Reload', act: () => location.reload() }, { stays: true });
     else if (!crossOriginIsolated && !used() && mayReload()) location.reload();
   });
+  await pageIsUp();
   const registration = await serviceWorker.register('./sw.js', { updateViaCache: 'none' }).catch(() => undefined);
   if (!registration) return;
   /** @param {ServiceWorker | null} worker */
@@ -37,6 +39,12 @@ export async function setUpOffline() {
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') registration.update().catch(() => {}); // offline: next time
   });
+}
+
+/** The worker fetches and hashes all files of the app: on two cores that doubled the time for which a first visit could not be used. */
+async function pageIsUp() {
+  if (document.readyState !== 'complete') await new Promise((resolve) => { addEventListener('load', resolve, { once: true }); });
+  await new Promise((resolve) => { setTimeout(resolve, restMs); });
 }
 
 /** @returns {() => boolean} whether anything was pressed or typed since */

@@ -3,6 +3,8 @@ import { copyButton } from './copy.js';
 import { MarkdownView } from './markdown.js';
 import { formatSeconds } from './format.js';
 
+/** @typedef {import('./conversations.js').Message} Message */
+
 /** The frame that both kinds of turns share. */
 class Turn {
   element = document.createElement('article');
@@ -129,6 +131,12 @@ export class ModelTurn extends Turn {
     this.#view.finish();
     this.#note.textContent = note;
     this.actions.hidden = false;
+  }
+
+  /** What there is of it, to be stored. @param {string} note @returns {Message} */
+  message(note) {
+    const { content, reasoning } = this;
+    return { role: 'assistant', content, ...(reasoning && { reasoning }), note };
   }
 
   /** An answer of earlier. @param {{ content: string, reasoning?: string, note?: string }} message */

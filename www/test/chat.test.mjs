@@ -158,6 +158,43 @@ describe('the chat page', () => {
     assert.deepEqual(opened.complaints, []);
   });
 
+  test('an answer that is being written is there after a reload and in another tab, and can be asked for again', async () => {
+    await loadDefault(page);
+    await page.fill('#prompt', 'Write a very long story about a lighthouse.');
+    await page.keyboard.press('Enter');
+    const text = () => answers().evaluate(({ textContent }) => textContent ?? '');
+    await page.waitForFunction(() => (document.querySelector('.turn.model .body')?.textContent?.length ?? 0) > 20, undefined, { timeout: patience });
+    const seen = (await text()).trim();
+    await page.waitForTimeout(1000); // it is stored a few times a second
+    assert.equal(await page.innerText('.turn.model .note'), '', 'it is still being written');
+
+    const other = await opened.context.newPage();
+    await other.goto(page.url());
+    await other.waitForSelector('.turn.model');
+    assert.ok((await other.innerText('.turn.model .body')).startsWith(seen), 'another tab shows what there is');
+    await other.close();
+
+    await page.reload();
+    await page.waitForSelector('.turn.model');
+    assert.match(await page.innerText('.turn.model .note'), /^unfinished/);
+    const kept = (await text()).trim();
+    assert.ok(kept.startsWith(seen), `"${seen}" is not how "${kept}" begins`);
+    assert.equal(await page.locator('.turn').count(), 2);
+    assert.ok(await page.isHidden('#ask'), 'no model is loaded');
+
+    await page.click('#load-again');
+    await page.waitForSelector('#prompt:visible', { timeout: patience });
+    assert.equal((await text()).trim(), kept, 'loading the model changes nothing');
+    await set(page, { 'max-tokens': '8' });
+    await page.locator('.turn.model').getByRole('button', { name: 'Regenerate' }).click();
+    await page.waitForFunction(() => /^8 tokens/.test(document.querySelector('.turn.model .note')?.textContent ?? ''), undefined, { timeout: patience });
+    await page.reload();
+    await page.waitForSelector('.turn.model');
+    assert.match(await page.innerText('.turn.model .note'), /^8 tokens/, 'the whole answer has taken its place');
+    assert.equal(await page.locator('.turn').count(), 2);
+    assert.deepEqual(opened.complaints, []);
+  });
+
   test('text of a person is never markup', async () => {
     await loadDefault(page);
     await set(page, { 'max-tokens': '4' });

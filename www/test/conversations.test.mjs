@@ -90,6 +90,29 @@ describe('conversations', () => {
     assert.deepEqual(titles, ['Named', 2]);
   });
 
+  test('what is kept while the page goes away is there afterwards, under the name that it was given', async () => {
+    const id = await page.evaluate(async () => {
+      const { Conversations, newConversation } = await import(/** @type {any} */ ('/conversations.js'));
+      const store = new Conversations(() => {});
+      const open = newConversation();
+      open.messages.push({ role: 'user', content: 'Hello' });
+      await store.keep(open);
+      await store.put({ ...open, title: 'Named' });
+      addEventListener('pagehide', () => {
+        open.messages.push({ role: 'assistant', content: 'Hi' });
+        store.keep(open, { leaving: true });
+      });
+      return open.id;
+    });
+    await page.reload();
+    const kept = await page.evaluate(async (wanted) => {
+      const { Conversations } = await import(/** @type {any} */ ('/conversations.js'));
+      const { title, messages } = await new Conversations(() => {}).get(wanted);
+      return [title, messages.map((/** @type {any} */ { content }) => content)];
+    }, id);
+    assert.deepEqual(kept, ['Named', ['Hello', 'Hi']]);
+  });
+
   test('an export is imported elsewhere as it was; another tab sees it', async () => {
     const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);
     assert.match(download.suggestedFilename(), /^pagelm-chats-\d{4}-\d\d-\d\d\.json$/);
