@@ -47,12 +47,13 @@ export function buildSite(folder = join(projectRoot, 'site'), change) {
   return folder;
 }
 
+/** What the service worker keeps, paths from the folder. @param {string} folder */
+export const keptFiles = (folder) => filesOf(folder).filter((path) => path !== 'sw.js' && !path.endsWith('.txt'));
+
 /** Tells the service worker what there is. @param {string} folder */
 function listFiles(folder) {
   const script = join(folder, 'sw.js');
-  const list = Object.fromEntries(filesOf(folder)
-    .filter((path) => path !== 'sw.js' && !path.endsWith('.txt'))
-    .map((path) => [path, sha256(join(folder, path))]));
+  const list = Object.fromEntries(keptFiles(folder).map((path) => [path, sha256(join(folder, path))]));
   const source = readFileSync(script, 'utf8');
   const place = 'const files = {};';
   if (!source.includes(place)) throw new Error(`www/sw.js has no "${place}" to write the list into`);

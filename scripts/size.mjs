@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { projectRoot } from '../tests/server/serve.mjs';
 import { countOthers } from './size-others.mjs';
+import { countSite } from './size-site.mjs';
 
 const budget = JSON.parse(readFileSync(new URL('size-budget.json', import.meta.url), 'utf8'));
 
@@ -59,7 +60,7 @@ export function brotliSize(bytes) {
 const known = new Map();
 
 /** @param {string} file */
-function sizes(file) {
+export function sizes(file) {
   const bytes = readFileSync(file);
   const found = known.get(file) ?? { raw: bytes.length, brotli: brotliSize(bytes) };
   known.set(file, found);
@@ -92,6 +93,7 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
     builds.forEach(count);
     countOthers();
+    countSite();
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
     console.error(`error: ${code === 'ENOENT' ? `${message}; run 'make build' first` : message}`);

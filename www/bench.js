@@ -133,7 +133,7 @@ function drawTable(all) {
     .sort((a, b) => a - b).map((tokens) => ({ kind, tokens })));
   const table = document.createElement('table');
   const head = table.createTHead().insertRow();
-  for (const text of ['Tokens a second', ...columns.map(({ kind, tokens }) => `${kind === 'prefill' ? 'prompt' : 'answer at'} ${tokens}`), 'first token', 'open', 'read', 'ready', 'prompt of 16']) {
+  for (const text of ['Tokens a second', ...columns.map(({ kind, tokens }) => `${kind === 'prefill' ? 'prompt' : 'answer at'} ${tokens}`), 'first token', 'open', 'compile', 'read', 'upload', 'prompt of 16']) {
     const cell = document.createElement('th');
     cell.scope = 'col';
     cell.textContent = text;
@@ -147,9 +147,10 @@ function drawTable(all) {
     rowHead.textContent = name;
     row.append(rowHead);
     for (const { kind, tokens } of columns) row.insertCell().textContent = one[kind].find((point) => point.tokens === tokens)?.rate.toFixed(1) ?? '–';
-    const { stored, openMs, readMs, readyMs, promptMs } = one.start;
-    row.insertCell().textContent = `${milliseconds(openMs + readMs + readyMs + promptMs)}${stored ? '' : ', downloaded'}`;
-    for (const part of [openMs, readMs, readyMs, promptMs]) row.insertCell().textContent = milliseconds(part);
+    const { stored, openMs, compileMs, readMs, uploadMs, promptMs } = one.start;
+    const parts = [openMs, compileMs, readMs, uploadMs, promptMs];
+    row.insertCell().textContent = `${milliseconds(parts.reduce((sum, part) => sum + part, 0))}${stored ? '' : ', downloaded'}`;
+    for (const part of parts) row.insertCell().textContent = milliseconds(part);
   }
   element('table', HTMLElement).hidden = all.length === 0;
   element('table', HTMLElement).replaceChildren(table);

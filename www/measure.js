@@ -7,9 +7,9 @@ import { load } from './store.js';
 /** @typedef {{ source: ModelSource, backend: 'cpu' | 'webgpu', threads: number | undefined, prefill: number[], decode: number[], repetitions: number, signal: AbortSignal }} Plan */
 /** @typedef {{ tokens: number, rate: number }} Point  tokens: of the prompt, or in the context; rate: tokens a second */
 /**
- * Of the way to the first token, in ms: until the first bytes reach the engine (worker, WebAssembly, header), until the last
- * ones do, until the model is ready, and a prompt of 16 tokens.
- * @typedef {{ stored: boolean, openMs: number, readMs: number, readyMs: number, promptMs: number }} Start
+ * Of the way to the first token, in ms: the package's own clocks for compiling, reading and uploading (see `LoadTimings`), a prompt
+ * of 16 tokens, and what is left: worker, header, tokenizer, device.
+ * @typedef {{ stored: boolean, openMs: number, compileMs: number, readMs: number, uploadMs: number, promptMs: number }} Start
  */
 /** @typedef {{ backend: string, threads: number, device: string, model: string, start: Start, prefill: Point[], decode: Point[] }} Run */
 
@@ -17,30 +17,16 @@ import { load } from './store.js';
 const answerTokens = 32;
 const startTokens = 16;
 
-/** Times the way from nothing to a first token. */
-class StartWatch {
-  #begun = performance.now();
-  #first = 0;
-  #last = 0;
-  #stored = false;
-
-  /** @param {import('./pagelm.js').LoadEvent} event */
-  hear(event) {
-    const now = performance.now();
-    if (event.type === 'ready') this.#stored = event.fromCache;
-    if (event.type !== 'upload') return;
-    this.#first ||= now;
-    this.#last = now;
-  }
-
-  /** @param {Model} model @param {AbortSignal} signal @returns {Promise<Start>} */
-  async firstToken(model, signal) {
-    const ready = performance.now();
-    const { timings } = await model.generate(tokenIds(model, startTokens, 1), { maxTokens: 1, ignoreEos: true, signal }).result();
-    signal.throwIfAborted();
-    const [first, last] = [this.#first || ready, this.#last || ready];
-    return { stored: this.#stored, openMs: first - this.#begun, readMs: last - first, readyMs: ready - last, promptMs: timings.promptMs };
-  }
+/**
+ * The way from nothing to a first token.
+ * @param {Model} model  that was just loaded @param {import('./pagelm.js').LoadReady} ready @param {number} loadMs  as the page saw it
+ * @param {AbortSignal} signal @returns {Promise<Start>}
+ */
+async function measureStart(model, { fromCache, timings }, loadMs, signal) {
+  const { compileMs, readMs, uploadMs } = timings;
+  const first = await model.generate(tokenIds(model, startTokens, 1), { maxTokens: 1, ignoreEos: true, signal }).result();
+  signal.throwIfAborted();
+  return { stored: fromCache, openMs: loadMs - compileMs - readMs - uploadMs, compileMs, readMs, uploadMs, promptMs: first.timings.promptMs };
 }
 
 /**
@@ -52,11 +38,15 @@ export async function measure(plan, onStep) {
   const { source, backend, threads, signal } = plan;
   onStep('loading');
   const contextLength = Math.max(startTokens, ...plan.prefill, ...plan.decode) + answerTokens + 1;
-  const watch = new StartWatch();
-  const model = await load(source, { backend, signal, contextLength, ...(threads && { threads }), onProgress: (event) => watch.hear(event) });
+  const begun = performance.now();
+  /** @type {import('./pagelm.js').LoadReady | undefined} */
+  let ready;
+  const model = await load(source, { backend, signal, contextLength, ...(threads && { threads }), onProgress: (event) => { if (event.type === 'ready') ready = event; } });
+  const loadMs = performance.now() - begun;
   try {
     const { info } = model;
-    const start = await watch.firstToken(model, signal);
+    if (!ready) throw new Error('The model came without a word about its loading.');
+    const start = await measureStart(model, ready, loadMs, signal);
     const run = { backend: info.backend, threads: info.threads, device: info.device, model: `${info.name || 'unnamed'} ${info.quantisation}`, start };
     const prefill = await eachPoint(plan.prefill, plan, (tokens, seed) => {
       onStep(`prompt of ${tokens}, ${seed + 1} of ${plan.repetitions}`);

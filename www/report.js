@@ -63,7 +63,7 @@ const isRun = (run) => ['backend', 'device', 'model'].every((key) => typeof run?
   && Number.isInteger(run.threads) && isStart(run.start) && [run.prefill, run.decode].every(isPoints);
 
 /** @param {any} start */
-const isStart = (start) => typeof start?.stored === 'boolean' && ['openMs', 'readMs', 'readyMs', 'promptMs'].every((key) => Number.isFinite(start[key]));
+const isStart = (start) => typeof start?.stored === 'boolean' && ['openMs', 'compileMs', 'readMs', 'uploadMs', 'promptMs'].every((key) => Number.isFinite(start[key]));
 
 /** @param {any} points */
 const isPoints = (points) => Array.isArray(points) && points.length <= 20

@@ -8,6 +8,7 @@ import { type ErrorCode, toPagelmError } from './errors.js';
 import type { Progress } from './progress.js';
 import type { LoadSettings } from './protocol.js';
 import { nextTask } from './queue.js';
+import type { LoadTimings } from './types.js';
 
 /** How much may be on its way to the GPU before it is waited for: it bounds the browser's staging memory. */
 const FLUSH_BYTES = 32 * 1024 * 1024;
@@ -23,6 +24,8 @@ export interface Ingested {
   engine: Engine;
   /** What it became, after a possible fall back to the CPU. */
   choice: BackendChoice;
+  /** Its own parts of {@link LoadTimings}. */
+  timings: LoadTimings;
 }
 
 export async function ingest(
@@ -34,14 +37,20 @@ export async function ingest(
     await intake.addParts();
     let pushed = 0;
     let flushed = 0;
+    let [readMs, uploadMs] = [0, 0];
     let breath = performance.now();
+    let lap = breath;
     for await (const piece of stream.pieces(intake.room)) {
+      const arrived = performance.now();
+      readMs += arrived - lap;
       await intake.push(piece);
       pushed += piece.byteLength;
       if (pushed - flushed >= FLUSH_BYTES) {
         await intake.loader.flush();
         flushed = pushed;
       }
+      lap = performance.now();
+      uploadMs += lap - arrived;
       progress.report('upload', pushed, stream.total);
       if (performance.now() - breath > BREATH_MS) {
         await nextTask();
@@ -50,9 +59,11 @@ export async function ingest(
       signal.throwIfAborted();
     }
     progress.report('compile', 0, 1);
+    const complete = performance.now();
     const engine = await intake.finish();
     progress.report('compile', 1, 1);
-    return { engine, choice: intake.choice };
+    const timings = { compileMs: performance.now() - complete, readMs, uploadMs: uploadMs - intake.prepareMs };
+    return { engine, choice: intake.choice, timings };
   } catch (error) {
     try {
       intake.free();
@@ -70,6 +81,8 @@ export async function ingest(
 class Intake {
   loader: Loader;
   choice: BackendChoice;
+  /** Of all that was pushed: what the end of the header set off. */
+  prepareMs = 0;
   readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
   readonly #forBackend: ModuleFor;
   readonly #later: readonly OpenFile[];
@@ -112,6 +125,7 @@ class Intake {
   async push(piece: Uint8Array): Promise<void> {
     this.#replay?.push(piece.slice());
     if (!this.#pushOnce(piece)) return;
+    const begun = performance.now();
     const choice = fitting(this.choice, this.loader.fits(this.choice.adapter));
     try {
       if (choice === this.choice) await this.loader.prepare();
@@ -122,6 +136,7 @@ class Intake {
       await this.#startAgain(other, this.#replay);
     }
     this.#replay = undefined;
+    this.prepareMs = performance.now() - begun;
   }
 
   #pushOnce(piece: Uint8Array): boolean {

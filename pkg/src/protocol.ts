@@ -5,7 +5,7 @@
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
 import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo, UnfinishedDownload } from './store-types.js';
-import type { FinishReason, GpuCounters, Inspection, KvCacheType, LoadProgress, ModelInfo, Timings, TokenLogprob, ToolCall, Usage } from './types.js';
+import type { FinishReason, GpuCounters, Inspection, KvCacheType, LoadProgress, LoadTimings, ModelInfo, Timings, TokenLogprob, ToolCall, Usage } from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =
@@ -107,6 +107,7 @@ export interface LoadResult {
   info: ModelInfo;
   fromCache: boolean;
   loadMs: number;
+  timings: LoadTimings;
 }
 
 /** The engine adds the time of day; the worker takes it when the template runs. */

@@ -126,6 +126,21 @@ export interface LoadReady {
   fromCache: boolean;
   /** Milliseconds in the worker, from its first message until the model can generate. */
   loadMs: number;
+  /** Parts of `loadMs`; the rest is opening the source, the model's header, its tokenizer, the device and its buffers. */
+  timings: LoadTimings;
+}
+
+/** In milliseconds. Nothing is in two of them. */
+export interface LoadTimings {
+  /**
+   * The engine's WebAssembly, fetched, compiled and started, while the source is being opened; and the kernels at the end. A worker
+   * after the first of a page may find the WebAssembly compiled.
+   */
+  compileMs: number;
+  /** Waiting for the model's bytes, wherever they come from. */
+  readMs: number;
+  /** The engine taking them in: packed for the CPU, or on their way to the GPU. */
+  uploadMs: number;
 }
 
 export interface InspectOptions {

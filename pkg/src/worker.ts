@@ -22,13 +22,17 @@ const loadModel: Jobs['loadModel'] = async ({ source, settings }, emit, signal) 
   const engines = enginesFor(settings);
   const choice = await chooseBackend(settings.backend, navigator.gpu as Gpu | undefined);
   // the engine is fetched and compiled while the model's header is
+  const chosen = performance.now();
   const starting = engines.start(choice.backend);
+  let engineMs = 0;
+  starting.then(() => { engineMs = performance.now() - chosen; }, () => {});
   const [wasm, stream] = await Promise.all([starting, openSource(source, settings, { wasm: starting, progress, emit, signal })]);
   const ingested = await ingest(wasm, stream, settings, choice, progress, signal, (backend) => engines.start(backend));
   await engines.join(ingested.engine);
+  const timings = { ...ingested.timings, compileMs: engineMs + ingested.timings.compileMs };
   const info = { ...ingested.engine.info(), backendReason: ingested.choice.reason, threadsReason: engines.threadsReason };
   stream.describe?.(info).catch(() => {}); // the model is ready, whatever the store has to say
-  return { engine: ingested.engine, result: { info, fromCache: stream.fromCache, loadMs: performance.now() - started } };
+  return { engine: ingested.engine, result: { info, fromCache: stream.fromCache, loadMs: performance.now() - started, timings } };
 };
 
 const inspectModel: Jobs['inspectModel'] = async ({ source, settings }, signal) =>

@@ -29,7 +29,7 @@ class Port extends EventTarget {
 }
 
 const info = { architecture: 'fake', vocabularySize: 65536, backend: 'cpu', backendReason: '' };
-const instant = async () => ({ engine: new Engine({ backend: 'cpu', fileBytes: 0 }, 0), result: { info, fromCache: false, loadMs: 1 } });
+const instant = async () => ({ engine: new Engine({ backend: 'cpu', fileBytes: 0 }, 0), result: { info, fromCache: false, loadMs: 1, timings: { compileMs: 0, readMs: 1, uploadMs: 0 } } });
 const ports = [];
 
 async function connect(loadModel = instant, options = {}) {
@@ -261,7 +261,7 @@ test('load: progress, then ready; a callback that throws does not stop it', asyn
   globalThis.queueMicrotask = (job) => { try { job(); } catch (error) { uncaught.push(error.message); } };
   await connect(telling, { onProgress: (event) => { events.push(event); if (event.type === 'upload') throw new Error('mine'); } });
   globalThis.queueMicrotask = queueMicrotask;
-  assert.deepEqual(events, [{ type: 'upload', loaded: 1, total: 1 }, { type: 'ready', info, fromCache: false, loadMs: 1 }]);
+  assert.deepEqual(events, [{ type: 'upload', loaded: 1, total: 1 }, { type: 'ready', info, fromCache: false, loadMs: 1, timings: { compileMs: 0, readMs: 1, uploadMs: 0 } }]);
   assert.deepEqual(uncaught, ['mine']);
 });
 

@@ -80,6 +80,8 @@ for (const { engine, isolated, webgpu } of settings) {
       assert.equal(events.at(-1), ready[0]);
       assert.deepEqual(ready[0].info, info);
       assert.ok(ready[0].loadMs > 0);
+      const { compileMs, readMs, uploadMs } = ready[0].timings;
+      assert.ok(compileMs > 0 && [readMs, uploadMs].every((part) => part >= 0) && compileMs + readMs + uploadMs <= ready[0].loadMs, JSON.stringify(ready[0]));
     });
 
     test('the engine is fetched once for a page', async () => {

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * @property {RegExp} [range]          only requests with such a Range header
  * @property {number} [after]          not the first so many of them
  * @property {number} [times]          how many requests it hits; every one without it
+ * @property {string} [bearer]         answer with 401 to who does not send this token; a preflight never does
  * @property {number} [status]         answer with this status and no body
  * @property {Record<string, string | null>} [headers]  headers to set, or to leave out, whatever the answer
  * @property {boolean} [noRanges]      take no notice of Range

@@ -85,6 +85,7 @@ export async function serve({
     if (fault?.headers) forceHeaders(response, fault.headers);
     if (fault?.drop) return void request.socket.destroy();
     if (fault?.redirect) return void response.writeHead(302, { Location: fault.redirect }).end();
+    if (fault?.bearer && request.method !== 'OPTIONS' && request.headers.authorization !== `Bearer ${fault.bearer}`) return void finish(response, 401);
     if (fault?.status) return void finish(response, fault.status);
     if (fault?.noRanges) delete request.headers.range;
     if (fault) injectFault(response, fault);

@@ -19,10 +19,12 @@ test('the benchmark measures, draws, exports and imports', async (t) => {
   await page.waitForFunction(() => document.querySelectorAll('#table tbody tr').length === 1 || !document.querySelector('#error')?.hasAttribute('hidden'), undefined, { timeout: patience });
   assert.ok(await page.isHidden('#error'), await page.innerText('#error'));
   const cells = await page.locator('#table tbody td').allInnerTexts();
-  assert.equal(cells.length, 7, 'a prompt, an answer, the first token and its four parts');
+  assert.equal(cells.length, 8, 'a prompt, an answer, the first token and its five parts');
   const [total, ...parts] = cells.slice(2).map((cell) => Number.parseInt(cell.replace(',', ''), 10));
   assert.ok(total > 0 && Math.abs(total - parts.reduce((sum, part) => sum + part, 0)) <= 4, cells.join(' | '));
+  assert.ok(parts.every((part) => part > 0), `a part took no time: ${cells.join(' | ')}`);
   for (const cell of cells.slice(0, 2)) assert.ok(Number(cell) > 0, `"${cell}" tokens a second`);
+  console.log(`  ${(await page.locator('#table thead th').allInnerTexts()).join(' | ')}\n  ${cells.join(' | ')}`);
   assert.equal(await page.locator('.chart').count(), 2);
 
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('#export')]);

@@ -5,6 +5,7 @@ import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildSite } from '../../scripts/site.mjs';
+import { firstVisitFiles } from '../../scripts/size-site.mjs';
 import { answered, desktop, loadDefault, openPage, openSite, patience, set } from './open.mjs';
 
 /** @param {import('./open.mjs').Page} page */
@@ -41,6 +42,19 @@ describe('offline', () => {
       assert.match(await page.innerText('#facts'), /from the copy on this device/);
       // a browser may say so itself when it looks for an update of the service worker
       assert.deepEqual(complaints.filter((text) => !/ERR_(?:INTERNET_DISCONNECTED|CONNECTION_REFUSED)/.test(text)), []);
+    } finally {
+      await close();
+      await site.close();
+    }
+  });
+
+  test('a first visit downloads what `make size` counts, and nothing else', async () => {
+    const site = await openSite();
+    const { page, close } = await openPage(site, { serviceWorkers: 'allow' });
+    try {
+      await controlled(page);
+      const requested = new Set(site.server.requests.map(({ path }) => path.replace(/^\/$/, '/index.html')));
+      assert.deepEqual([...requested].sort(), firstVisitFiles(site.folder).map((path) => `/${path}`).sort());
     } finally {
       await close();
       await site.close();

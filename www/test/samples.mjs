@@ -41,7 +41,7 @@ export const conversations = exportFile([
   },
 ]);
 
-const start = { stored: true, openMs: 180, readMs: 420, readyMs: 35, promptMs: 96 };
+const start = { stored: true, openMs: 120, compileMs: 95, readMs: 140, uploadMs: 280, promptMs: 96 };
 const run = { device: 'SIMD128', model: 'SmolLM2 135M Q4_1', start };
 const points = (/** @type {number[]} */ ...rates) => [16, 128, 512, 2048].map((tokens, index) => ({ tokens, rate: rates[index] }));
 
