@@ -109,17 +109,41 @@ export class Engines {
     const { compiled, onCompiled } = this.#context;
     this.#threadsReason = threadsReason;
     const known = compiled.get(file.href);
-    if (known !== undefined) {
-      try {
-        return await init({ module_or_path: known });
-      } catch { /* the site has been updated under an open page: this worker's script is newer */ }
-    }
     try {
-      const started = await init({ module_or_path: file });
+      if (known !== undefined) {
+        try {
+          return await withRoom(() => init({ module_or_path: known }));
+        } catch (error) {
+          // else the site has been updated under an open page: this worker's script is newer
+          if (isOutOfMemory(error)) throw error;
+        }
+      }
+      const started = await withRoom(() => init({ module_or_path: file }));
       onCompiled(file.href, wasm.compiledModule());
       return started;
     } catch (cause) {
+      if (isOutOfMemory(cause)) throw new PagelmError('out-of-memory', `There is no memory for the engine: ${String(cause)}. Close other models or tabs, then try again.`, { cause });
       throw new PagelmError('unsupported-environment', `The engine, ${file.href}, cannot be started: ${String(cause)}. It must be served beside the worker; a content security policy needs script-src 'wasm-unsafe-eval'.`, { cause });
     }
   }
+}
+
+/** Waits between attempts, in milliseconds. */
+const ROOM_MS = [100, 200, 400, 800, 1600];
+
+/** What engines that have just ended had reserved, which is gigabytes of addresses each, the browser gives back with delay. */
+async function withRoom<T>(start: () => Promise<T>): Promise<T> {
+  for (const wait of ROOM_MS) {
+    try {
+      return await start();
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+  return start();
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof RangeError && /memory/i.test(error.message);
 }

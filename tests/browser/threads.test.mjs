@@ -103,6 +103,18 @@ for (const engine of engines) {
       assert.equal(session.server.requests.filter(({ path }) => path.endsWith('.wasm')).length, 2);
     });
 
+    test('an engine for which there is no memory is tried again, and then an error of its own', async (t) => {
+      const start = 'async function __wbg_init(module_or_path) {';
+      const fail = (/** @type {number} */ times) => `${start} globalThis.starts = (globalThis.starts ?? 0) + 1; if (globalThis.starts <= ${times}) throw new RangeError('WebAssembly.instantiate(): Out of memory');`;
+      const soon = await openAltered('wasm/pagelm_relaxed.js', start, fail(3));
+      t.after(() => soon.close());
+      assert.match((await ask(soon, 'infoOf', { options: { threads: 1 } })).info.kernels, /^relaxed/);
+      const never = await openAltered(['wasm/pagelm_relaxed.js', 'wasm/pagelm.js'], start, fail(1000));
+      t.after(() => never.close());
+      const { error } = await ask(never, 'errorOf', { options: { threads: 1 } });
+      assert.equal(error.code, 'out-of-memory');
+    });
+
     test('one that fails while it runs rejects what is pending, and the next load works', async (t) => {
       const session = await openAltered('worker.js', 'wasm.help();', "setTimeout(() => { throw new Error('shot'); }, 1000);");
       t.after(() => session.close());
