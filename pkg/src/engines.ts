@@ -1,7 +1,7 @@
 /** In the worker: the builds of the engine, one of which is fetched and started. */
 import { type Build, type BuildChoice, type BuildSettings, chooseBuild, fewerThreads, withoutThreads } from './builds.js';
 import type { Backend, Engine, EngineModule, InitEngine } from './engine.js';
-import { PagelmError } from './errors.js';
+import { PagelmError, toPagelmError } from './errors.js';
 import type { Features } from './features.js';
 import { pickKernels } from './kernels.js';
 import type { CompiledModules, ThreadsMessage, ThreadsStarted } from './protocol.js';
@@ -75,7 +75,7 @@ export class Engines {
     try {
       return await this.#startAlone(choice, backend);
     } catch (error) {
-      if (choice.build === 'baseline' || this.#kernels !== 'auto') throw error;
+      if (choice.build === 'baseline' || this.#kernels !== 'auto' || toPagelmError(error).code === 'out-of-memory') throw error;
       // relaxed SIMD that is there and computes something else
       return this.#startAlone({ ...choice, build: 'baseline' }, backend);
     }
@@ -129,7 +129,7 @@ export class Engines {
 }
 
 /** Waits between attempts, in milliseconds. */
-const ROOM_MS = [100, 200, 400, 800, 1600];
+const ROOM_MS = [100, 200, 400, 800, 1600, 3200, 6400];
 
 /** What engines that have just ended had reserved, which is gigabytes of addresses each, the browser gives back with delay. */
 async function withRoom<T>(start: () => Promise<T>): Promise<T> {
