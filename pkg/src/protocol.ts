@@ -145,6 +145,15 @@ export type CompiledModules = ReadonlyMap<string, WebAssembly.Module>;
 /** The first message of a worker that is to be another thread of an engine, and the only one. */
 export interface HelpMessage {
   type: 'help';
+  /** Where the engine's worker has left a {@link SharedEngine}. */
+  port: MessagePort;
+}
+
+/**
+ * What threads have in common. It goes from worker to worker and not through messages to the page, which would keep gigabytes of
+ * addresses reserved until it next collects garbage.
+ */
+export interface SharedEngine {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
 }
@@ -155,10 +164,8 @@ export type ThreadMessage = { type: 'ready' } | { type: 'failed'; message: strin
 /** Asks for other threads. */
 export interface ThreadsMessage {
   type: 'threads';
-  module: WebAssembly.Module;
-  memory: WebAssembly.Memory;
-  /** With the one that asks. */
-  count: number;
+  /** One for each. */
+  ports: MessagePort[];
 }
 
 /** What has become of them. */

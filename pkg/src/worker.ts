@@ -54,10 +54,13 @@ function enginesFor(settings: BuildSettings): Engines {
 let compiled: CompiledModules = new Map();
 
 /** Asks the page for the other threads of the engine. */
-const startThreads: StartThreads = (threads) =>
+const startThreads: StartThreads = (shared, count) =>
   new Promise((resolve) => {
     onThreadsStarted = resolve;
-    post({ type: 'threads', ...threads });
+    const channels = Array.from({ length: count - 1 }, () => new MessageChannel());
+    for (const { port1 } of channels) port1.postMessage(shared);
+    const ports = channels.map(({ port2 }) => port2);
+    post({ type: 'threads', ports }, ports);
   });
 let onThreadsStarted: (started: ThreadsStarted) => void = () => {};
 
