@@ -145,15 +145,6 @@ export type CompiledModules = ReadonlyMap<string, WebAssembly.Module>;
 /** The first message of a worker that is to be another thread of an engine, and the only one. */
 export interface HelpMessage {
   type: 'help';
-  /** Where the engine's worker has left a {@link SharedEngine}. */
-  port: MessagePort;
-}
-
-/**
- * What threads have in common. It goes from worker to worker and not through messages to the page, which would keep gigabytes of
- * addresses reserved until it next collects garbage.
- */
-export interface SharedEngine {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
 }
@@ -164,8 +155,10 @@ export type ThreadMessage = { type: 'ready' } | { type: 'failed'; message: strin
 /** Asks for other threads. */
 export interface ThreadsMessage {
   type: 'threads';
-  /** One for each. */
-  ports: MessagePort[];
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  /** With the one that asks. */
+  count: number;
 }
 
 /** What has become of them. */

@@ -21,11 +21,11 @@ export class Threads {
   }
 
   /** Starts all but the first, which is the engine's worker; one that does not start is done without. */
-  async start({ ports }: ThreadsMessage): Promise<ThreadsStarted> {
+  async start({ module, memory, count }: ThreadsMessage): Promise<ThreadsStarted> {
     this.end();
-    const starting = ports.map((port) => this.#startOne({ type: 'help', port }));
+    const starting = Array.from({ length: count - 1 }, () => this.#startOne({ type: 'help', module, memory }));
     const failures = (await Promise.allSettled(starting)).flatMap((one) => (one.status === 'rejected' ? [one.reason as Error] : []));
-    return { threads: 1 + ports.length - failures.length, ...(failures[0] !== undefined && { failure: failures[0].message }) };
+    return { threads: count - failures.length, ...(failures[0] !== undefined && { failure: failures[0].message }) };
   }
 
   /** Ends them, whatever they are doing. */
@@ -61,7 +61,7 @@ export class Threads {
         event.preventDefault();
         fail((event as ErrorEvent).message || 'its script is missing or forbidden');
       });
-      worker.postMessage(start, [start.port]);
+      worker.postMessage(start);
     });
   }
 }

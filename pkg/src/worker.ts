@@ -54,13 +54,10 @@ function enginesFor(settings: BuildSettings): Engines {
 let compiled: CompiledModules = new Map();
 
 /** Asks the page for the other threads of the engine. */
-const startThreads: StartThreads = (shared, count) =>
+const startThreads: StartThreads = (threads) =>
   new Promise((resolve) => {
     onThreadsStarted = resolve;
-    const channels = Array.from({ length: count - 1 }, () => new MessageChannel());
-    for (const { port1 } of channels) port1.postMessage(shared);
-    const ports = channels.map(({ port2 }) => port2);
-    post({ type: 'threads', ports }, ports);
+    post({ type: 'threads', ...threads });
   });
 let onThreadsStarted: (started: ThreadsStarted) => void = () => {};
 
