@@ -4,7 +4,7 @@ import type { Backend, Engine, EngineModule, InitEngine } from './engine.js';
 import { PagelmError, toPagelmError } from './errors.js';
 import type { Features } from './features.js';
 import { pickKernels } from './kernels.js';
-import type { CompiledModules, ThreadsMessage, ThreadsStarted } from './protocol.js';
+import type { CompiledModules, SharedEngine, ThreadsStarted } from './protocol.js';
 import { tune } from './tuning.js';
 import initBaseline, * as baseline from './wasm/pagelm.js';
 import initRelaxed, * as relaxed from './wasm/pagelm_relaxed.js';
@@ -19,7 +19,7 @@ const BUILDS: Record<Build, { init: InitEngine; wasm: EngineModule; file: URL }>
 };
 
 /** Has the other threads started; never fails. */
-export type StartThreads = (threads: Omit<ThreadsMessage, 'type'>) => Promise<ThreadsStarted>;
+export type StartThreads = (shared: SharedEngine, count: number) => Promise<ThreadsStarted>;
 
 /** What an engine is started with, beside what was asked for. */
 export interface EnginesContext {
@@ -98,7 +98,7 @@ export class Engines {
     if (this.#starting !== undefined) return threads; // it was asked for before
     const { memory } = await this.#instantiate(choice);
     pickKernels(threads, this.#kernels);
-    const started = this.#context.startThreads({ module: threads.compiledModule(), memory, count: choice.threads });
+    const started = this.#context.startThreads({ module: threads.compiledModule(), memory }, choice.threads);
     this.#starting = { choice, started };
     threads.setThreads(choice.threads);
     return threads;
@@ -112,13 +112,13 @@ export class Engines {
     try {
       if (known !== undefined) {
         try {
-          return await withRoom(() => init({ module_or_path: known }));
+          return await init({ module_or_path: known });
         } catch (error) {
           // else the site has been updated under an open page: this worker's script is newer
           if (isOutOfMemory(error)) throw error;
         }
       }
-      const started = await withRoom(() => init({ module_or_path: file }));
+      const started = await init({ module_or_path: file });
       onCompiled(file.href, wasm.compiledModule());
       return started;
     } catch (cause) {
@@ -126,22 +126,6 @@ export class Engines {
       throw new PagelmError('unsupported-environment', `The engine, ${file.href}, cannot be started: ${String(cause)}. It must be served beside the worker; a content security policy needs script-src 'wasm-unsafe-eval'.`, { cause });
     }
   }
-}
-
-/** Waits between attempts, in milliseconds. */
-const ROOM_MS = [100, 200, 400, 800, 1600, 3200, 6400];
-
-/** What engines that have just ended had reserved, which is gigabytes of addresses each, the browser gives back with delay. */
-async function withRoom<T>(start: () => Promise<T>): Promise<T> {
-  for (const wait of ROOM_MS) {
-    try {
-      return await start();
-    } catch (error) {
-      if (!isOutOfMemory(error)) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, wait));
-  }
-  return start();
 }
 
 function isOutOfMemory(error: unknown): boolean {

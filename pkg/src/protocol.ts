@@ -137,28 +137,41 @@ export type ToWorker =
   | ({ type: 'threads-started' } & ThreadsStarted)
   /** What other workers of this page have compiled; before any request. */
   | { type: 'compiled'; modules: CompiledModules }
+  | StandByMessage
   | HelpMessage;
 
 /** Builds of the engine, by the addresses of their files. */
 export type CompiledModules = ReadonlyMap<string, WebAssembly.Module>;
 
-/** The first message of a worker that is to be another thread of an engine, and the only one. */
+/** The first message of a worker that is to be another thread of an engine: it answers `up`. */
+export interface StandByMessage {
+  type: 'stand-by';
+}
+
+/** The second one, and the last. */
 export interface HelpMessage {
   type: 'help';
+  /** Where the engine's worker has left a {@link SharedEngine}. */
+  port: MessagePort;
+}
+
+/**
+ * What threads have in common. The page never has it: it would keep the gigabytes of addresses that Chromium reserves for the
+ * memory until it next collects garbage.
+ */
+export interface SharedEngine {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
 }
 
 /** What such a thread tells: `failed` may come after `ready`. */
-export type ThreadMessage = { type: 'ready' } | { type: 'failed'; message: string };
+export type ThreadMessage = { type: 'up' } | { type: 'ready' } | { type: 'failed'; message: string };
 
 /** Asks for other threads. */
 export interface ThreadsMessage {
   type: 'threads';
-  module: WebAssembly.Module;
-  memory: WebAssembly.Memory;
-  /** With the one that asks. */
-  count: number;
+  /** One for each. */
+  ports: MessagePort[];
 }
 
 /** What has become of them. */

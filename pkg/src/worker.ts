@@ -7,7 +7,7 @@ import { detectFeatures } from './features.js';
 import { ingest } from './ingest.js';
 import { inspectSource } from './inspection.js';
 import { Progress } from './progress.js';
-import type { CompiledModules, FromWorker, ThreadsStarted, ToWorker } from './protocol.js';
+import type { CompiledModules, FromWorker, ThreadMessage, ThreadsStarted, ToWorker } from './protocol.js';
 import { type Jobs, Session } from './session.js';
 import { openSource } from './source.js';
 import { answerStore } from './store-calls.js';
@@ -54,16 +54,22 @@ function enginesFor(settings: BuildSettings): Engines {
 let compiled: CompiledModules = new Map();
 
 /** Asks the page for the other threads of the engine. */
-const startThreads: StartThreads = (threads) =>
+const startThreads: StartThreads = (shared, count) =>
   new Promise((resolve) => {
     onThreadsStarted = resolve;
-    post({ type: 'threads', ...threads });
+    const channels = Array.from({ length: count - 1 }, () => new MessageChannel());
+    for (const { port1 } of channels) port1.postMessage(shared);
+    const ports = channels.map(({ port2 }) => port2);
+    post({ type: 'threads', ports }, ports);
   });
 let onThreadsStarted: (started: ThreadsStarted) => void = () => {};
 
+const tellPage = (message: ThreadMessage) => scope.postMessage(message);
+
 const session = new Session(post, { loadModel, inspectModel, askStore });
 scope.onmessage = ({ data }: MessageEvent<ToWorker>) => {
-  if (data.type === 'help') void serveAsThread(data, (message) => scope.postMessage(message));
+  if (data.type === 'stand-by') tellPage({ type: 'up' });
+  else if (data.type === 'help') void serveAsThread(data, tellPage);
   else if (data.type === 'compiled') compiled = data.modules;
   else if (data.type === 'threads-started') onThreadsStarted(data);
   else session.receive(data);

@@ -57,9 +57,7 @@ for (const { engine, flips, every } of /** @type {const} */ ([{ engine: 'chromiu
   describe(`malformed files in ${engine}`, { skip: missing(engine), timeout: 1_200_000 }, () => {
     /** @type {import('./browsers.mjs').Session} */
     let session;
-    // Not isolated, so one thread: some hundred engines with shared memory within seconds exhaust Chromium's addresses, which it
-    // frees when the page next collects garbage; see ARCHITECTURE.md.
-    before(async () => { session = await open({ engine, isolated: false }); });
+    before(async () => { session = await open({ engine }); });
     after(() => session?.close());
 
     for (const group of Object.keys(groups)) {
