@@ -300,20 +300,20 @@ impl Case {
                 let [k, v] = [(0, self.magnitude), (1, 1.0)]
                     .map(|(i, magnitude)| rows(self.seed + i, kv_heads * head_dim, magnitude));
                 let q = rows(self.seed + 2, heads * head_dim, self.magnitude);
-                sequence::attention(b, self.seed + 3, a, kv, (position, n), [&q, &k, &v]).await
+                sequence::attention(b, self.seed + 3, a, kv, (position, n), [&q, &k, &v], false).await
             }
             Op::AttentionLargest { head_dim, position, n, kv } => {
                 let a = Attention { heads: 4, kv_heads: 2, head_dim, scale: 0.1, window: None, soft_cap: None };
                 let rows = |heads: usize, value| vec![value; (position + BUFFER_ROWS) * heads * head_dim];
                 let [q, k, v] = [rows(4, 3.0), rows(2, -5.0), rows(2, -300.0)];
-                sequence::attention(b, self.seed, a, kv, (position, n), [&q, &k, &v]).await
+                sequence::attention(b, self.seed, a, kv, (position, n), [&q, &k, &v], false).await
             }
             Op::AttentionAlone { heads, kv_heads, head_dim, position, n, kv } => {
                 let a = Attention { heads, kv_heads, head_dim, scale: 0.2, window: None, soft_cap: None };
                 let rows =
                     |i, heads| data::values(self.seed + i, position + BUFFER_ROWS, heads * head_dim, self.magnitude);
                 let [q, k, v] = [rows(0, heads), rows(1, kv_heads), rows(2, kv_heads)];
-                sequence::attention_alone(b, self.seed + 3, a, kv, (position, n), [&q, &k, &v]).await
+                sequence::attention(b, self.seed + 3, a, kv, (position, n), [&q, &k, &v], true).await
             }
             Op::Attend { heads, kv_heads, head_dim, norms, rope, window, soft_cap } => {
                 let scale = 1.0 / (head_dim as f32).sqrt();

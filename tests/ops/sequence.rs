@@ -147,6 +147,8 @@ pub(super) async fn argmax<B: Backend>(b: &mut B, case: &Case, width: usize) -> 
 
 /// Fills the cache up to `position` in blocks, then attends with n rows. The rows of queries, keys and values are those of all
 /// positions. Layer 0 holds keys and values the wrong way around: it must not be read.
+///
+/// With `alone`, each row is by itself afterwards: it sees no more than it did among the others and must give equal bits.
 pub(super) async fn attention<B: Backend>(
     b: &mut B,
     seed: u64,
@@ -154,28 +156,16 @@ pub(super) async fn attention<B: Backend>(
     kv: KvType,
     (position, n): (usize, usize),
     rows: [&[f32]; 3],
+    alone: bool,
 ) -> Result<Output> {
     let attending = Attending::new(b, seed, a, kv, position, rows)?;
-    Ok(Output { values: attending.rows(b, position, n, true).await?, width: a.head_dim })
-}
-
-/// The same with each row alone afterwards, which sees no more than it did among the others and must give equal bits.
-pub(super) async fn attention_alone<B: Backend>(
-    b: &mut B,
-    seed: u64,
-    a: Attention,
-    kv: KvType,
-    (position, n): (usize, usize),
-    rows: [&[f32]; 3],
-) -> Result<Output> {
-    let attending = Attending::new(b, seed, a, kv, position, rows)?;
-    let together = attending.rows(b, position, n, true).await?;
-    for (row, together) in together.chunks_exact(a.heads * a.head_dim).enumerate() {
-        let alone = attending.rows(b, position + row, 1, false).await?;
-        let differs = alone.iter().zip(together).position(|(a, t)| a.to_bits() != t.to_bits());
+    let values = attending.rows(b, position, n, true).await?;
+    for (row, among) in values.chunks_exact(a.heads * a.head_dim).enumerate().filter(|_| alone) {
+        let by_itself = attending.rows(b, position + row, 1, false).await?;
+        let differs = by_itself.iter().zip(among).position(|(a, b)| a.to_bits() != b.to_bits());
         assert_eq!(differs, None, "{a:?}, {kv:?}: row {row} of {n} at {position}");
     }
-    Ok(Output { values: together, width: a.head_dim })
+    Ok(Output { values, width: a.head_dim })
 }
 
 /// A cache that is filled up to a position, and queries.

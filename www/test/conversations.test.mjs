@@ -32,6 +32,18 @@ describe('conversations', () => {
 
   const names = () => page.locator('#conversations .open').allInnerTexts();
 
+  /** Keeps a conversation that is renamed in the store while the page has it open, and leaves both in the page; its id. */
+  const openNamed = () => page.evaluate(async () => {
+    const { Conversations, newConversation } = await import(/** @type {any} */ ('/conversations.js'));
+    const store = new Conversations(() => {});
+    const open = newConversation();
+    open.messages.push({ role: 'user', content: 'Hello' });
+    await store.keep(open);
+    await store.put({ ...open, title: 'Named' });
+    Object.assign(globalThis, { named: { store, open } });
+    return open.id;
+  });
+
   test('a reload opens the same conversation; without its model it can be read and its model is named', async () => {
     assert.deepEqual(await names(), ['Sums', 'Write about rain'], 'the latest first');
     await page.getByRole('button', { name: 'Write about rain', exact: true }).click();
@@ -75,13 +87,9 @@ describe('conversations', () => {
   });
 
   test('a new name survives what is said afterwards', async () => {
+    await openNamed();
     const titles = await page.evaluate(async () => {
-      const { Conversations, newConversation } = await import(/** @type {any} */ ('/conversations.js'));
-      const store = new Conversations(() => {});
-      const open = newConversation();
-      open.messages.push({ role: 'user', content: 'Hello' });
-      await store.keep(open);
-      await store.put({ ...open, title: 'Named' });
+      const { store, open } = /** @type {any} */ (globalThis).named;
       open.messages.push({ role: 'assistant', content: 'Hi' });
       await store.keep(open);
       const { title, messages } = await store.get(open.id);
@@ -91,18 +99,13 @@ describe('conversations', () => {
   });
 
   test('what is kept while the page goes away is there afterwards, under the name that it was given', async () => {
-    const id = await page.evaluate(async () => {
-      const { Conversations, newConversation } = await import(/** @type {any} */ ('/conversations.js'));
-      const store = new Conversations(() => {});
-      const open = newConversation();
-      open.messages.push({ role: 'user', content: 'Hello' });
-      await store.keep(open);
-      await store.put({ ...open, title: 'Named' });
+    const id = await openNamed();
+    await page.evaluate(() => {
+      const { store, open } = /** @type {any} */ (globalThis).named;
       addEventListener('pagehide', () => {
         open.messages.push({ role: 'assistant', content: 'Hi' });
         store.keep(open, { leaving: true });
       });
-      return open.id;
     });
     await page.reload();
     const kept = await page.evaluate(async (wanted) => {
