@@ -208,16 +208,18 @@ fn combinations(vocabulary: usize) -> Vec<SamplingOptions> {
         SamplingOptions { top_p: 0.0, ..warm() },
         SamplingOptions { min_p: 0.05, ..warm() },
         SamplingOptions { min_p: 1.0, ..warm() },
+        SamplingOptions { top_k: 3, min_p: 1.0, ..warm() },
         SamplingOptions { top_k: 50, top_p: 0.83, min_p: 0.1, temperature: 1.1, ..warm() },
         SamplingOptions { top_k: 20, ..penalties.clone() },
         SamplingOptions { temperature: 0.0, ..penalties.clone() },
         SamplingOptions { repetition_penalty: f32::MIN_POSITIVE, presence_penalty: -f32::MAX, ..penalties },
         SamplingOptions {
-            logit_bias: vec![(third, 2.0), (0, f32::NEG_INFINITY), (third, 1.5), (1, f32::MAX)],
-            temperature: 20.0,
+            logit_bias: vec![(third, 2.0), (0, f32::NEG_INFINITY), (third, 1.5)],
+            temperature: 2.0,
             top_p: 0.99,
             ..warm()
         },
+        SamplingOptions { logit_bias: vec![(1, f32::MAX), (2, f32::MAX)], ..warm() },
     ]
 }
 
@@ -277,6 +279,31 @@ fn from_the_largest_vocabularies_too() {
         let (all, on_border) = compare(&device, distributions.collect(), combinations(vocabulary), 1);
         // of so many tokens a border is never far
         assert!(all > 50 && on_border * 10 < all, "{on_border} of {all} draws lie on a border");
+    }
+}
+
+/// In f32 a number just below 1 is 1: the last token is drawn, but none that has no weight.
+#[test]
+fn the_least_and_the_largest_number_draw_what_is_kept() {
+    let Some(device) = device() else { return };
+    for vocabulary in [5, 2049] {
+        let (names, logits): (Vec<_>, Vec<_>) = distributions(vocabulary).into_iter().unzip();
+        let mut rows = Rows::new(&device, logits);
+        for options in combinations(vocabulary) {
+            let mut sampler = Sampler::new(options.clone(), vocabulary).unwrap();
+            sampler.accept(1).unwrap();
+            assert!(rows.gpu.begin_sampling(&sampler.on_device().unwrap(), &[1]).unwrap());
+            for (row, name) in names.iter().enumerate() {
+                let mut logits = rows.rows[row].clone();
+                sampler.clone().sample(&mut logits).unwrap(); // applies biases and penalties
+                let expected = Draw::new(&logits, &options, options.top_p as f64);
+                let (first, _) = rows.draw(row, 0.0, 0).unwrap();
+                assert_eq!(first, expected.by(0.0), "{vocabulary} tokens, {name}, {options:?}");
+                let (last, _) = rows.draw(row, 1.0, 0).unwrap();
+                let distance = expected.distance(1.0, last);
+                assert!(distance <= BORDER, "{vocabulary} tokens, {name}, {options:?}: {last} is {distance} off");
+            }
+        }
     }
 }
 

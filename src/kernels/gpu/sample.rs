@@ -43,8 +43,8 @@ fn bytes(vocabulary: usize, context: usize) -> Option<[u64; 5]> {
         return None;
     }
     let padded = (blocks * block) as u64;
-    let words = [padded, 2 * padded, context as u64 + 1, 2 * MAX_BIASES as u64];
-    let [keys, masses, history, biases] = words.map(|words| 4 * words);
+    let words = [padded, 2 * padded, (context as u64).saturating_add(1), 2 * MAX_BIASES as u64];
+    let [keys, masses, history, biases] = words.map(|words| words.saturating_mul(4));
     Some([keys, masses, history, biases, size_of::<params::Sampling>() as u64])
 }
 
@@ -110,7 +110,7 @@ impl Gpu {
 
     pub(super) fn write_sampling(&mut self, how: &Sampling, tokens: &[u32]) -> Result<bool> {
         let Some(sampler) = &self.sampler else { return Ok(false) };
-        if how.biases.len() > MAX_BIASES.min(sampler.vocabulary - 1) || how.window > MAX_WINDOW {
+        if how.biases.len() > MAX_BIASES.min(sampler.vocabulary.saturating_sub(1)) || how.window > MAX_WINDOW {
             return Ok(false);
         }
         if tokens.len() > sampler.context || how.biases.iter().any(|&(id, _)| id as usize >= sampler.vocabulary) {
