@@ -338,7 +338,10 @@ fn what_is_not_finite_is_found_and_named() {
         with(&[(3000, infinity), (2500, nan), (2600, nan)]),
         with(&[(7, -nan), (6, -infinity)]),
     ];
-    let mut rows = Rows::new(&device, cases.iter().cloned().chain([vec![-infinity; vocabulary]]).collect());
+    let none = vec![-infinity; vocabulary];
+    let mut lowest = none.clone();
+    lowest[4321] = f32::MIN;
+    let mut rows = Rows::new(&device, cases.iter().cloned().chain([none, lowest]).collect());
     for options in combinations(vocabulary) {
         let mut sampler = Sampler::new(options.clone(), vocabulary).unwrap();
         sampler.accept(3).unwrap();
@@ -350,6 +353,10 @@ fn what_is_not_finite_is_found_and_named() {
             assert!(!value.is_finite() && error.detail().starts_with(&format!("logit {index} of")), "{index}: {error}");
         }
         assert_eq!(rows.draw(cases.len(), 0.5, 0).unwrap().1, f32::NEG_INFINITY, "{options:?}");
+        // the least that is finite can follow
+        if options.logit_bias.is_empty() {
+            assert_eq!(rows.draw(cases.len() + 1, 0.5, 0).unwrap(), (4321, f32::MIN), "{options:?}");
+        }
     }
 }
 
