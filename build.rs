@@ -61,6 +61,9 @@ const NO_MIN: (&str, &str) = ("HAS_MIN", "false");
 const LOW_2: (&str, &str) = ("LOW_BITS", "2u");
 const LOW_4: (&str, &str) = ("LOW_BITS", "4u");
 
+/// Tokens of a vocabulary that are sorted together.
+const BLOCK: (&str, &str) = ("BLOCK", "2048u");
+
 /// A product of two matrices at once.
 const PAIR: (&str, &str) = ("PAIR", "1u");
 
@@ -98,6 +101,8 @@ const OPS: &[Op] = &[
     Op { name: "matmul_experts", suffix: "", weighted: true, files: &["block"], constants: &[] },
     Op { name: "mix_experts", suffix: "", weighted: false, files: &[], constants: &[] },
     Op { name: "argmax", suffix: "", weighted: false, files: &["rank"], constants: &[("THREADS", "64u")] },
+    Op { name: "sample_blocks", suffix: "", weighted: false, files: &["step", "rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
+    Op { name: "sample", suffix: "", weighted: false, files: &["rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
 ];
 
 /// The WebGPU default limits that a shader alone can break.
@@ -138,8 +143,7 @@ fn generate() -> Result<(), String> {
             source.extend(files.iter().map(|file| texts[file].as_str()));
             let module = validate(&source, &name)?;
             write_variant(&mut table, &name, op, weights, &files, &module)?;
-            // all variants of an op have the same parameters
-            if i == 0 && !params.contains(&format!("struct {} ", camel(op.name))) {
+            if i == 0 {
                 write_params(&mut params, op.name, &module)?;
             }
         }
@@ -148,7 +152,7 @@ fn generate() -> Result<(), String> {
         let _ = writeln!(table_texts, "const {}: &str = {text:?};", text_name(file));
     }
     let text = format!(
-        "{table_texts}\n{table}];\n\n/// Each op's uniform parameters, as its shader declares them.\npub(super) mod params {{\n{params}}}\n"
+        "{table_texts}\n{table}];\n\n/// Each op's uniforms, as its shader declares them.\npub(super) mod params {{\n{params}}}\n"
     );
     fs::write(out.join("variants.rs"), text).map_err(|e| format!("variants.rs: {e}"))
 }
@@ -237,23 +241,31 @@ fn write_variant(
     Ok(())
 }
 
-/// Mirrors the shader's `Params`: only four-byte scalars, so that no layout rule can differ.
+/// Mirrors the shader's uniforms, `Params` by the op's name: only four-byte scalars, so that no layout rule can differ. All
+/// variants of an op have the same parameters, and what several ops share is written once.
 fn write_params(out: &mut String, op: &str, module: &Module) -> Result<(), String> {
-    let found = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Params"));
-    let Some(TypeInner::Struct { members, .. }) = found.map(|(_, t)| &t.inner) else {
-        return Err(format!("{op} has no struct Params"));
-    };
-    let _ = writeln!(out, "    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]\n    #[repr(C)]");
-    let _ = writeln!(out, "    pub(in super::super) struct {} {{", camel(op));
-    for member in members {
-        let ty = match module.types[member.ty].inner {
-            TypeInner::Scalar(s) if s.kind == ScalarKind::Uint && s.width == 4 => "u32",
-            TypeInner::Scalar(s) if s.kind == ScalarKind::Float && s.width == 4 => "f32",
-            _ => return Err(format!("{op}: Params may hold u32 and f32 only")),
+    let uniforms = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::Uniform);
+    for (_, uniform) in uniforms {
+        let ty = &module.types[uniform.ty];
+        let (Some(name), TypeInner::Struct { members, .. }) = (ty.name.as_deref(), &ty.inner) else {
+            return Err(format!("{op} has a uniform that is no struct"));
         };
-        let _ = writeln!(out, "        pub {}: {ty},", member.name.as_deref().unwrap_or_default());
+        let name = if name == "Params" { camel(op) } else { name.to_owned() };
+        if out.contains(&format!("struct {name} ")) {
+            continue;
+        }
+        let _ = writeln!(out, "    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]\n    #[repr(C)]");
+        let _ = writeln!(out, "    pub(in super::super) struct {name} {{");
+        for member in members {
+            let ty = match module.types[member.ty].inner {
+                TypeInner::Scalar(s) if s.kind == ScalarKind::Uint && s.width == 4 => "u32",
+                TypeInner::Scalar(s) if s.kind == ScalarKind::Float && s.width == 4 => "f32",
+                _ => return Err(format!("{op}: {name} may hold u32 and f32 only")),
+            };
+            let _ = writeln!(out, "        pub {}: {ty},", member.name.as_deref().unwrap_or_default());
+        }
+        out.push_str("    }\n");
     }
-    out.push_str("    }\n");
     Ok(())
 }
 

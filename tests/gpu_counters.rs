@@ -8,6 +8,7 @@ use std::fs::read;
 
 use pagelm::engine::{Engine, EngineLoader, Event, GenerateOptions, LoadOptions};
 use pagelm::kernels::gpu::{Counters, Gpu, Options};
+use pagelm::sampling::SamplingOptions;
 use pollster::block_on;
 
 const PROMPT: usize = 40;
@@ -53,9 +54,9 @@ fn load(gpu: Gpu, bytes: &[u8]) -> Engine<Gpu> {
 }
 
 /// A prompt's block with its first token, and a later token.
-fn count(engine: &mut Engine<Gpu>) -> (Counters, Counters) {
+fn count(engine: &mut Engine<Gpu>, sampling: SamplingOptions) -> (Counters, Counters) {
     let prompt: Vec<u32> = (10..10 + PROMPT as u32).collect();
-    let options = GenerateOptions { max_tokens: Some(4), ignore_eos: true, ..Default::default() };
+    let options = GenerateOptions { max_tokens: Some(4), ignore_eos: true, sampling, ..Default::default() };
     engine.start(&prompt, options).unwrap();
     let mut steps = Vec::new();
     while let Event::Token(_) = block_on(engine.step()).unwrap() {
@@ -87,10 +88,22 @@ fn check(name: &str, path: &str) -> bool {
     let (Ok(bytes), Some(gpu)) = (read(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))), gpu()) else { return false };
     let mut engine = load(gpu, &bytes);
     let layers = engine.layers();
-    let counted = count(&mut engine);
+    let counted = count(&mut engine, SamplingOptions::default());
     show(name, layers, &engine, counted);
     let (block, token) = counted;
-    for step in [block, token] {
+    // a draw is one dispatch more, and its number
+    let sampling = SamplingOptions {
+        temperature: 0.8,
+        top_k: 40,
+        top_p: 0.95,
+        presence_penalty: 0.5,
+        logit_bias: vec![(3, 1.0)],
+        ..Default::default()
+    };
+    let (sampled_block, sampled) = count(&mut engine, sampling);
+    assert_eq!(sampled.dispatches, token.dispatches + 1, "{name}");
+    assert_eq!((sampled.bytes_read, sampled.bytes_written), (token.bytes_read, token.bytes_written + 4), "{name}");
+    for step in [block, token, sampled_block, sampled] {
         assert_eq!((step.passes, step.submits), (1, 1), "{name}");
         assert!(step.bytes_read <= 64, "{name}: {} bytes read", step.bytes_read);
     }

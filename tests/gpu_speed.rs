@@ -7,8 +7,8 @@ use std::time::Instant;
 use pagelm::Result;
 use pagelm::kernels::gpu::{Gpu, Options, Tiling};
 use pagelm::kernels::{
-    Activation, Attention, Backend, BufferId, CacheShape, Head, KvType, MatrixId, PassKey, Rope, RopeKind, Step,
-    VectorId,
+    Activation, Attention, Backend, BufferId, CacheShape, Head, KvType, MatrixId, PassKey, Rope, RopeKind, Sampling,
+    Step, VectorId,
 };
 use pagelm::quant::TensorType;
 use pollster::block_on;
@@ -109,7 +109,7 @@ fn seconds(b: &mut Gpu, m: &Model, n: usize, position: usize) -> f64 {
     for _ in 0..4 {
         let start = Instant::now();
         b.pass(Step { tokens: &tokens, position }, key, &mut |b| forward(b, m, n)).expect("a pass");
-        block_on(b.read_argmax()).expect("a readback");
+        block_on(b.read_found()).expect("a readback");
         best = best.min(start.elapsed().as_secs_f64());
     }
     best
@@ -133,5 +133,56 @@ fn smollm2_135m() {
             64.0 / block
         );
         println!("{:?}, {} MB", b.counters(), b.bytes() / 1_000_000);
+    }
+}
+
+/// The likeliest of so many logits, one that is drawn, and all of them read back.
+#[test]
+#[ignore = "a measurement"]
+fn choosing_a_token() {
+    for vocabulary in [49_152, 151_936, 262_144] {
+        let mut b = block_on(Gpu::new(Options::default())).expect("a device");
+        b.create_cache(CONTEXT, &[], KvType::F32).expect("a cache");
+        b.create_sampler(vocabulary, CONTEXT).expect("a sampler");
+        let values: Vec<f32> = (0..vocabulary).map(|i| ((i * 7919) % 10_007) as f32 / 800.0).collect();
+        let values = b.create_vector("values", &values).expect("logits");
+        let logits = b.create_buffer("logits", 1, vocabulary).expect("a buffer");
+        let how = Sampling {
+            biases: Vec::new(),
+            window: 64,
+            repetition_penalty: 1.1,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            top_k: 40,
+            top_p: 0.95,
+            min_p: 0.0,
+            temperature: 0.8,
+        };
+        assert!(b.begin_sampling(&how, &[1; 64]).expect("options"));
+        let mut milliseconds = |head| {
+            let mut best = f64::INFINITY;
+            for _ in 0..8 {
+                b.set_unit(0.5);
+                let start = Instant::now();
+                let record = &mut |b: &mut Gpu| {
+                    b.scale(1, logits, 0.0)?;
+                    b.add_bias(1, logits, values)?;
+                    match head {
+                        Head::Argmax => b.argmax(logits),
+                        Head::Sample => b.sample(1, logits),
+                        _ => Ok(()),
+                    }
+                };
+                b.pass(Step { tokens: &[1], position: 64 }, PassKey { rows: 1, head }, record).expect("a pass");
+                match head {
+                    Head::Last => drop(block_on(b.read(logits, 1)).expect("logits")),
+                    _ => drop(block_on(b.read_found()).expect("a token")),
+                }
+                best = best.min(1e3 * start.elapsed().as_secs_f64());
+            }
+            best
+        };
+        let [argmax, sample, read] = [Head::Argmax, Head::Sample, Head::Last].map(&mut milliseconds);
+        println!("{vocabulary} logits: argmax {argmax:.2} ms, sample {sample:.2} ms, read back {read:.2} ms");
     }
 }

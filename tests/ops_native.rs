@@ -186,7 +186,7 @@ fn a_greedy_token_is_one_submit_and_eight_bytes() {
     let Some(device) = device(Options::default()) else { return };
     let (mut gpu, mut record) = small(&device);
     let y = gpu.create_buffer("logits", 1, 32).expect("a buffer");
-    assert_eq!(block_on(gpu.read_argmax()).map_err(|e| e.kind()), Err(ErrorKind::Internal), "nothing found yet");
+    assert_eq!(block_on(gpu.read_found()).map_err(|e| e.kind()), Err(ErrorKind::Internal), "nothing found yet");
     let mut greedy = |gpu: &mut Gpu| {
         record(gpu)?;
         gpu.argmax(y)
@@ -195,7 +195,7 @@ fn a_greedy_token_is_one_submit_and_eight_bytes() {
         let before = gpu.counters();
         let key = PassKey { rows: 2, head: Head::Argmax };
         gpu.pass(Step { tokens: &[0, 1], position }, key, &mut greedy).expect("a pass");
-        assert_eq!(block_on(gpu.read_argmax()).expect("an argmax"), (0, 0.0));
+        assert_eq!(block_on(gpu.read_found()).expect("an argmax"), (0, 0.0));
         let after = gpu.counters();
         assert_eq!((after.passes - before.passes, after.submits - before.submits), (1, 1));
         assert_eq!(after.bytes_read - before.bytes_read, 8);

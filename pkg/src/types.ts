@@ -426,7 +426,10 @@ export interface GenerateOptions {
   stop?: readonly string[] | undefined;
   /** What to add to the logits of some tokens: an object or pairs from token id to number. */
   logitBias?: Readonly<Record<number, number>> | Iterable<readonly [number, number]> | undefined;
-  /** Report log-probabilities with this many alternatives for each token, 0 to 20. */
+  /**
+   * Report log-probabilities with this many alternatives for each token, 0 to 20. On WebGPU each token then waits until all
+   * logits are read back (4 bytes a token of the vocabulary).
+   */
   logprobs?: number | undefined;
   /** Do not stop at the model's end-of-text token. Default false. */
   ignoreEos?: boolean | undefined;

@@ -90,6 +90,8 @@ pub(super) struct Generation {
     max_tokens: usize,
     ignore_eos: bool,
     sampler: Sampler,
+    /// Whether tokens are drawn on the device.
+    on_device: bool,
     detokenizer: Detokenizer,
     splitter: Option<Splitter>,
     calls: Option<Calls>,
@@ -125,6 +127,8 @@ impl<B: Backend> Engine<B> {
             sampler.accept(id)?;
         }
         let cached_tokens = self.session.rewind(prompt);
+        let how = sampler.on_device().filter(|_| !sampler.is_plain_greedy());
+        let on_device = how.map_or(Ok(false), |how| self.session.begin_sampling(&how, prompt))?;
         self.generation = Some(Generation {
             pending: prompt[cached_tokens..].to_vec(),
             prompt_tokens: prompt.len(),
@@ -132,6 +136,7 @@ impl<B: Backend> Engine<B> {
             max_tokens: options.max_tokens.unwrap_or(room).min(room),
             ignore_eos: options.ignore_eos,
             sampler,
+            on_device,
             detokenizer: Detokenizer::new(false),
             splitter,
             calls,
@@ -237,10 +242,16 @@ impl<B: Backend> Engine<B> {
     }
 
     async fn next_token(&mut self, g: &mut Generation) -> Result<Sampled> {
+        let more = g.max_tokens.saturating_sub(g.generated + 1);
+        let found = |id| Sampled { id, logprob: None, top_logprobs: Vec::new() };
         if g.sampler.is_plain_greedy() {
-            let more = g.max_tokens.saturating_sub(g.generated + 1);
-            let id = self.session.greedy(&g.pending, more).await?;
-            return Ok(Sampled { id, logprob: None, top_logprobs: Vec::new() });
+            return self.session.greedy(&g.pending, more).await.map(found);
+        }
+        if g.on_device {
+            let sampler = &g.sampler;
+            let id = self.session.sample(&g.pending, more, &|ahead| sampler.unit(ahead) as f32).await?;
+            g.sampler.skip();
+            return Ok(found(id));
         }
         self.session.advance(&g.pending, Head::Last)?;
         let mut logits = self.session.logits(1).await?;
@@ -327,6 +338,7 @@ mod tests {
             max_tokens: 0,
             ignore_eos: false,
             sampler: Sampler::new(SamplingOptions::default(), 1).unwrap(),
+            on_device: false,
             detokenizer: Detokenizer::new(false),
             splitter: Tags::named_in("<think>").map(|tags| Splitter::new(tags, prompt)),
             calls: None,

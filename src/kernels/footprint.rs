@@ -91,6 +91,10 @@ pub trait Footprint {
     fn buffers(&self, rows: usize, widths: &[usize]) -> Size {
         widths.iter().map(|width| self.buffer(rows, *width)).sum()
     }
+    /// Of what sampling needs.
+    fn sampler(&self, _vocabulary: usize, _context: usize) -> Size {
+        Size::default()
+    }
     /// As [`super::Backend::KV_TYPES`].
     fn kv_types(&self) -> &'static [KvType];
     /// Of the cache, when it holds the whole context in type `kv`, one of `kv_types`.

@@ -50,6 +50,8 @@ pub enum Head {
     Last,
     /// The id of the last row's largest logit.
     Argmax,
+    /// The id of a token that is drawn from the last row's logits, as [`Backend::begin_sampling`] was told.
+    Sample,
     /// Every row's logits.
     All,
 }
@@ -178,6 +180,31 @@ pub struct Joint {
     pub eps: f32,
 }
 
+/// How [`Backend::sample`] chooses tokens of one generation: steps in the order in which they are done, each as
+/// [`crate::sampling`] does it on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// Added to logits, each id once; negative infinity bans a token.
+    pub biases: Vec<(u32, f32)>,
+    /// The last so many of the tokens before the one to choose are penalised; 0 for none.
+    pub window: usize,
+    /// Divides their logits where these are positive and multiplies them where not; above 0.
+    pub repetition_penalty: f32,
+    /// Subtracted from their logits.
+    pub presence_penalty: f32,
+    /// Subtracted for each time that they are in the window.
+    pub frequency_penalty: f32,
+    /// Most likely tokens that are kept; 0 for all. With neither this nor `top_p` tokens are walked in the order of their ids, and
+    /// otherwise in that of their logits.
+    pub top_k: usize,
+    /// The share of the probability that is kept, 0 to 1.
+    pub top_p: f32,
+    /// The share of the largest probability from which on tokens are kept, 0 to 1.
+    pub min_p: f32,
+    /// Divides logits; above 0.
+    pub temperature: f32,
+}
+
 /// What a backend can do, operation by operation. `n` is always the number of rows processed: 1 ..= `max_rows`.
 ///
 /// Operations with a body are several others in one. A backend that pays for each operation has its own; the body is what
@@ -229,18 +256,30 @@ pub trait Backend {
     fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()>;
     /// Bytes held for weights, vectors, buffers and cache.
     fn bytes(&self) -> u64;
+    /// Makes what [`Self::sample`] needs for a vocabulary and a context. Most backends need nothing.
+    fn create_sampler(&mut self, _vocabulary: usize, _context: usize) -> Result<()> {
+        Ok(())
+    }
     /// Waits until uploads handed over so far are done, to bound what is in flight.
     async fn flush(&mut self) -> Result<()>;
 
     /// Runs one pass. `record` issues the operations; it may be skipped if `key` was recorded before.
     fn pass(&mut self, step: Step<'_>, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()>;
 
-    /// How many passes with an argmax a caller should have handed over beyond the one whose result it waits for: 0 where a pass
-    /// is done when it returns.
+    /// Tells the passes with [`Head::Sample`] from now on how to choose, after `tokens`. Gives whether the backend does that at
+    /// all: where logits are at hand, there is no need for it.
+    fn begin_sampling(&mut self, _how: &Sampling, _tokens: &[u32]) -> Result<bool> {
+        Ok(false)
+    }
+    /// The number in \[0, 1) by which the next pass chooses.
+    fn set_unit(&mut self, _unit: f32) {}
+
+    /// How many passes that find a token a caller should have handed over beyond the one whose result it waits for: 0 where a
+    /// pass is done when it returns.
     fn run_ahead(&self) -> usize {
         0
     }
-    /// Runs the pass of `key`, one row with an argmax, on the token that the pass before it finds, at `position`.
+    /// Runs the pass of `key`, one row that finds a token, on the token that the pass before it finds, at `position`.
     fn pass_on(
         &mut self,
         position: usize,
@@ -346,12 +385,18 @@ pub trait Backend {
             None => Ok(()),
         }
     }
-    /// Finds the largest element of row 0 of x (1, width), the lowest index on a tie, for [`Backend::read_argmax`].
+    /// Finds the largest element of row 0 of x (1, width), the lowest index on a tie, for [`Backend::read_found`].
     fn argmax(&mut self, x: BufferId) -> Result<()>;
+    /// Draws an index from row 0 of x (1, vocabulary), the logits behind n rows, for [`Backend::read_found`]; x is left with biases
+    /// and penalties applied. If an element is NaN or positive infinity, the first of these is found instead, and if none is
+    /// above negative infinity, one of them.
+    fn sample(&mut self, _n: usize, _x: BufferId) -> Result<()> {
+        Err(Error::new(ErrorKind::Internal, "this backend does not sample"))
+    }
 
     /// The first `n` rows of `x` (n, width) after the passes so far.
     async fn read(&mut self, x: BufferId, n: usize) -> Result<Vec<f32>>;
-    /// The index that the first pass found whose argmax was not read yet, and the value there. A [`Backend::pass`] forgets those
+    /// The index that the first pass found whose finding was not read yet, and the value there. A [`Backend::pass`] forgets those
     /// before it.
-    async fn read_argmax(&mut self) -> Result<(u32, f32)>;
+    async fn read_found(&mut self) -> Result<(u32, f32)>;
 }

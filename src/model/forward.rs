@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{Activation, Attend, Backend, BufferId, Head, Joint, VectorId};
 
 /// Runs the step's `n` tokens through the model; afterwards the cache holds what later tokens need of them, and `head` says
-/// what is left in `logits` (row 0 for the last token, or all rows) or for `read_argmax`.
+/// what is left in `logits` (row 0 for the last token, or all rows) or for `read_found`.
 ///
 /// # Errors
 /// Those of the backend's operations.
@@ -19,7 +19,7 @@ pub fn forward<B: Backend>(b: &mut B, m: &Model, n: usize, head: Head) -> Result
     // logits are wanted of these rows only: first, count
     let wanted = match head {
         Head::None => None,
-        Head::Last | Head::Argmax => Some((n - 1, 1)),
+        Head::Last | Head::Argmax | Head::Sample => Some((n - 1, 1)),
         Head::All => Some((0, n)),
     };
     let all = Some((0, n));
@@ -54,7 +54,11 @@ pub fn forward<B: Backend>(b: &mut B, m: &Model, n: usize, head: Head) -> Result
     if let Some(cap) = c.logit_cap {
         b.soft_cap(rows, a.logits, cap)?;
     }
-    if head == Head::Argmax { b.argmax(a.logits) } else { Ok(()) }
+    match head {
+        Head::Argmax => b.argmax(a.logits),
+        Head::Sample => b.sample(n, a.logits),
+        _ => Ok(()),
+    }
 }
 
 /// delta = grouped-query attention of `input` over everything that it may see so far.

@@ -62,6 +62,7 @@ impl<B: Backend> Loader<B> {
         backend.create_cache(context, &config.cache(), kv)?;
         let rows = backend.max_rows();
         let buffers = Activations::create(rows, &config, |rows, parts| backend.create_buffers(rows, parts))?;
+        backend.create_sampler(config.vocabulary, context)?;
         let mut uploaded = Uploaded::default();
         for stack in stacks(tensors.iter().map(|(tensor, role)| (tensor, role))) {
             let parts: Vec<_> = stack.parts.iter().map(|(name, rows)| (name.as_str(), *rows)).collect();

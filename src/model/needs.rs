@@ -16,7 +16,7 @@ pub struct Needs {
     pub weights: Size,
     /// Keys and values of the whole context.
     pub cache: Size,
-    /// Activations, logits and the tables of rotary angles.
+    /// Activations, logits, what sampling needs, and the tables of rotary angles.
     pub work: Size,
 }
 
@@ -56,6 +56,7 @@ impl Needs {
         debug_assert!(counted.is_ok(), "counting cannot fail");
         let angles = |rotary: &Rotary| on.vector(context.saturating_mul(rotary.dims));
         work += angles(&config.rotary) + config.local_rotary.as_ref().map_or_else(Size::default, angles);
+        work += on.sampler(config.vocabulary, context);
         Self { cache: on.cache(context, &config.cache(), kv), work, ..self }
     }
 

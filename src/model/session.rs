@@ -3,7 +3,7 @@
 use super::forward::forward;
 use super::weights::Model;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::{Backend, Head, PassKey, Step};
+use crate::kernels::{Backend, Head, PassKey, Sampling, Step};
 
 /// Rows whose logits leave at once when all are wanted: bounds the logits buffer.
 pub const SCORE_ROWS: usize = 16;
@@ -13,8 +13,18 @@ pub struct Session<B: Backend> {
     backend: B,
     model: Model,
     past: Vec<u32>,
-    /// The token that was found last, while passes that follow it are handed over: how many.
-    ahead: Option<(u32, usize)>,
+    /// The token that was found last, while passes that follow it are handed over.
+    ahead: Option<Ahead>,
+}
+
+/// Passes that are handed over before the tokens that they evaluate are known.
+#[derive(Clone, Copy)]
+struct Ahead {
+    /// How their tokens are found.
+    head: Head,
+    /// What the first of them evaluates.
+    token: u32,
+    count: usize,
 }
 
 impl<B: Backend> Session<B> {
@@ -100,6 +110,16 @@ impl<B: Backend> Session<B> {
         self.forget_on_error(read)
     }
 
+    /// Tells [`Self::sample`] how to choose, after `tokens`, all that it is about to follow. Gives whether the backend does that at
+    /// all; if not, there are [`Self::logits`].
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub fn begin_sampling(&mut self, how: &Sampling, tokens: &[u32]) -> Result<bool> {
+        self.fall_back();
+        self.backend.begin_sampling(how, tokens)
+    }
+
     /// Evaluates `tokens` (1 ..= [`Self::block`]) after what is cached, and gives the most likely next one. If that is what the
     /// next call evaluates, up to `more` calls may be under way already: where reading back takes time, the backend decodes
     /// ahead. Whatever else is done with the session, nothing is seen of those.
@@ -107,23 +127,41 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// As [`Self::advance`]; `NotFinite` if the logit is not a finite number; those of reading back.
     pub async fn greedy(&mut self, tokens: &[u32], more: usize) -> Result<u32> {
-        match (tokens, self.ahead) {
-            (&[token], Some((found, ahead))) if token == found && ahead > 0 => {
+        self.find(tokens, more, Head::Argmax, &|_| 0.0).await
+    }
+
+    /// The same, but the next token is drawn by the number `units(0)`, in \[0, 1), as [`Self::begin_sampling`] was told; the token
+    /// after it by `units(1)`, and so on.
+    ///
+    /// # Errors
+    /// As [`Self::greedy`]; `NotFinite` if any logit is NaN or positive infinity.
+    pub async fn sample(&mut self, tokens: &[u32], more: usize, units: &dyn Fn(usize) -> f32) -> Result<u32> {
+        self.find(tokens, more, Head::Sample, units).await
+    }
+
+    async fn find(&mut self, tokens: &[u32], more: usize, head: Head, units: &dyn Fn(usize) -> f32) -> Result<u32> {
+        let mut count = match (tokens, self.ahead) {
+            (&[token], Some(ahead)) if token == ahead.token && head == ahead.head => {
                 self.past.push(token);
-                self.ahead = Some((found, ahead - 1));
+                let count = ahead.count - 1;
+                self.ahead = Some(Ahead { count, ..ahead });
+                count
             }
-            _ => self.advance(tokens, Head::Argmax)?,
+            _ => {
+                self.backend.set_unit(units(0));
+                self.advance(tokens, head)?;
+                0
+            }
+        };
+        while count < more.min(self.backend.run_ahead()) && self.past.len() + count < self.model.context {
+            let (position, model) = (self.past.len() + count, &self.model);
+            count += 1;
+            self.backend.set_unit(units(count));
+            self.backend.pass_on(position, PassKey { rows: 1, head }, &mut |b| forward(b, model, 1, head))?;
         }
-        let mut ahead = self.ahead.map_or(0, |(_, ahead)| ahead);
-        while ahead < more.min(self.backend.run_ahead()) && self.past.len() + ahead < self.model.context {
-            let (position, model) = (self.past.len() + ahead, &self.model);
-            let key = PassKey { rows: 1, head: Head::Argmax };
-            self.backend.pass_on(position, key, &mut |b| forward(b, model, 1, Head::Argmax))?;
-            ahead += 1;
-        }
-        let id = self.argmax().await?;
-        self.ahead = Some((id, ahead)).filter(|_| ahead > 0);
-        Ok(id)
+        let token = self.found().await?;
+        self.ahead = Some(Ahead { head, token, count }).filter(|_| count > 0);
+        Ok(token)
     }
 
     /// Forgets what was decoded ahead: its keys and values are behind the past, and written over.
@@ -133,14 +171,16 @@ impl<B: Backend> Session<B> {
         }
     }
 
-    async fn argmax(&mut self) -> Result<u32> {
-        let read = self.backend.read_argmax().await;
+    async fn found(&mut self) -> Result<u32> {
+        let read = self.backend.read_found().await;
         let (id, value) = self.forget_on_error(read)?;
         if value.is_finite() {
             return Ok(id);
         }
         self.forget();
-        Err(Error::new(ErrorKind::NotFinite, format!("the largest logit is {value}: the file or the device is faulty")))
+        let count = self.model.config.vocabulary;
+        let detail = format!("logit {id} of {count} is {value}: the model, its weights or the device are damaged");
+        Err(Error::new(ErrorKind::NotFinite, detail))
     }
 
     /// Forgets everything cached: for numbers that turned out not to be finite.

@@ -83,7 +83,8 @@ pub fn top_logprobs(logits: &[f32], n: usize) -> Result<Vec<TokenLogprob>> {
 
 /// Most likely first, then the lower id: a total order, so that no result depends on how a sort breaks ties.
 pub(super) fn most_likely_first(a: &(u32, f32), b: &(u32, f32)) -> Ordering {
-    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
+    // -0 + 0 is 0: the two are equally likely
+    (b.1 + 0.0).total_cmp(&(a.1 + 0.0)).then(a.0.cmp(&b.0))
 }
 
 /// Keeps the `k` most likely candidates, sorted; linear in the vocabulary apart from sorting what is kept.
@@ -131,6 +132,7 @@ mod tests {
         let ids: Vec<u32> =
             top_logprobs(&[1.0, 5.0, f32::NEG_INFINITY, 5.0, 2.0], 3).unwrap().iter().map(|t| t.id).collect();
         assert_eq!(ids, [1, 3, 4]);
+        assert_eq!(top_logprobs(&[-0.0, 0.0], 1).unwrap()[0].id, 0);
         assert_eq!(top_logprobs(&[1.0], 9).unwrap().len(), 1);
         assert!(top_logprobs(&[1.0], 0).unwrap().is_empty());
     }

@@ -25,6 +25,7 @@ pub use options::{DEFAULT_PENALTY_LAST_N, MAX_PENALTY_LAST_N, SamplingOptions};
 pub use random::SplitMix64;
 pub use stop::{MAX_STOP_BYTES, MAX_STOPS, StopMatcher};
 
+use crate::kernels::Sampling;
 use crate::{Error, ErrorKind, Result};
 use logprobs::{Normalizer, keep_top, largest};
 
@@ -78,6 +79,47 @@ impl Sampler {
             && options.logit_bias.is_empty()
             && !options.has_penalties()
             && options.top_logprobs.is_none()
+    }
+
+    /// How a backend chooses the same tokens where the logits are, by the numbers of [`Self::unit`]; `None` if log-probabilities are
+    /// asked for, which need the logits here.
+    pub fn on_device(&self) -> Option<Sampling> {
+        let options = &self.options;
+        if options.top_logprobs.is_some() {
+            return None;
+        }
+        let mut biases = BTreeMap::new();
+        for &(id, bias) in &options.logit_bias {
+            *biases.entry(id).or_insert(0.0) += bias as f64;
+        }
+        let is_greedy = options.temperature == 0.0;
+        Some(Sampling {
+            biases: biases.into_iter().map(|(id, bias)| (id, bounded(bias))).collect(),
+            window: if options.has_penalties() { options.penalty_last_n } else { 0 },
+            repetition_penalty: options.repetition_penalty,
+            presence_penalty: options.presence_penalty,
+            frequency_penalty: options.frequency_penalty,
+            top_k: match options.top_k {
+                _ if is_greedy => 1,
+                k if k < self.vocabulary_size => k,
+                _ => 0,
+            },
+            top_p: options.top_p,
+            min_p: options.min_p,
+            temperature: if is_greedy { 1.0 } else { options.temperature },
+        })
+    }
+
+    /// The number that chooses the token `ahead` tokens after the next one.
+    pub fn unit(&self, ahead: usize) -> f64 {
+        let mut random = self.random.clone();
+        random.skip(ahead as u64);
+        random.next_unit()
+    }
+
+    /// Goes on to the next token's number: what [`Self::sample`] does by itself.
+    pub fn skip(&mut self) {
+        self.random.skip(1);
     }
 
     /// Records a token of the prompt or a generated one for the penalties.

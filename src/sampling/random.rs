@@ -9,6 +9,9 @@ pub struct SplitMix64 {
     state: u64,
 }
 
+/// What the state grows by.
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
 impl SplitMix64 {
     /// A generator whose whole sequence is determined by `seed`; every seed is valid, 0 too.
     pub fn new(seed: u64) -> Self {
@@ -17,11 +20,16 @@ impl SplitMix64 {
 
     /// The next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.state = self.state.wrapping_add(GAMMA);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// Goes on as after `n` more calls.
+    pub fn skip(&mut self, n: u64) {
+        self.state = self.state.wrapping_add(n.wrapping_mul(GAMMA));
     }
 
     /// The next number in [0, 1), a multiple of 2^-53.
@@ -39,6 +47,14 @@ mod tests {
         let mut random = SplitMix64::new(1_234_567);
         let first: Vec<u64> = (0..3).map(|_| random.next_u64()).collect();
         assert_eq!(first, [6457827717110365317, 3203168211198807973, 9817491932198370423]);
+    }
+
+    #[test]
+    fn skipping_is_drawing() {
+        let (mut drawn, mut skipped) = (SplitMix64::new(5), SplitMix64::new(5));
+        (0..3).for_each(|_| _ = drawn.next_u64());
+        skipped.skip(3);
+        assert_eq!(skipped.next_u64(), drawn.next_u64());
     }
 
     #[test]

@@ -106,6 +106,23 @@ const cases = {
     holds(new Set(all.map(String)).size === 4, 'four seeds give four texts');
   },
 
+  async 'where tokens are drawn does not matter: log-probabilities take the logits to the host'() {
+    const bytesRead = async () => (await model.counters())?.total.bytesRead ?? 0;
+    for (const options of [{ temperature: 0.8, topK: 40, topP: 0.95 }, { temperature: 1, minP: 0.02, frequencyPenalty: 0.5 }]) {
+      const draw = async (/** @type {{ logprobs?: number }} */ more) => {
+        const before = await bytesRead();
+        const { tokens } = await model.generate(prompt, { ...options, ...more, seed: 11, maxTokens: 16, ignoreEos: true }).result();
+        return { tokens, read: (await bytesRead()) - before };
+      };
+      const [plain, onHost] = [await draw({}), await draw({ logprobs: 0 })];
+      equal(plain.tokens, onHost.tokens, JSON.stringify(options));
+      equal(plain.tokens.length, 16);
+      if (model.info.backend !== 'webgpu') continue;
+      equal(plain.read, 8 * 16, 'bytes that were read for tokens drawn on the device');
+      holds(onHost.read >= 16 * 4 * model.info.vocabularySize, 'all logits were read for those drawn on the host');
+    }
+  },
+
   async 'one candidate is greedy, whatever the temperature'() {
     const plain = await model.generate(prompt, { ...greedy, maxTokens: 8 }).result();
     const one = await model.generate(prompt, { temperature: 2, topK: 1, seed: 3, maxTokens: 8, ignoreEos: true }).result();

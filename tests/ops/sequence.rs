@@ -139,7 +139,7 @@ pub(super) async fn argmax<B: Backend>(b: &mut B, case: &Case, width: usize) -> 
             b.embed(1, table, buffer)?;
             b.argmax(buffer)
         })?;
-        let (index, value) = b.read_argmax().await?;
+        let (index, value) = b.read_found().await?;
         values.extend([index as f32, value]);
     }
     Ok(Output { values, width: 1 })

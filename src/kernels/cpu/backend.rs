@@ -311,7 +311,7 @@ impl<K: Kernels> Backend for Cpu<K> {
         Ok(self.rows(x, 0, n)?.to_vec())
     }
 
-    async fn read_argmax(&mut self) -> Result<(u32, f32)> {
+    async fn read_found(&mut self) -> Result<(u32, f32)> {
         Ok(self.best)
     }
 }

@@ -12,7 +12,7 @@ pub struct Counters {
     pub passes: u64,
     /// Dispatches in those passes.
     pub dispatches: u64,
-    /// Submits: one a pass, one a readback of rows, and one a wait for uploads; an argmax is copied in its pass's own.
+    /// Submits: one a pass, one a readback of rows, and one a wait for uploads; a token that a pass finds is copied in its own.
     pub submits: u64,
     /// Bytes written from the host: weights, parameters and steps.
     pub bytes_written: u64,

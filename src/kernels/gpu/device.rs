@@ -44,7 +44,7 @@ pub struct Options {
     pub max_grid: u32,
     /// How matrix products are divided.
     pub tiling: Tiling,
-    /// Greedy tokens that are decoded at most before it is known what the first of them is; 0 for none.
+    /// Tokens that are decoded at most before it is known what the first of them is; 0 for none.
     pub max_ahead: usize,
 }
 

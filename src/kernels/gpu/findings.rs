@@ -1,5 +1,5 @@
-//! What passes with an argmax found, on its way to the host. A pass copies it to a buffer of its own, which is mapped at once,
-//! so that several can be on their way.
+//! Tokens that passes found, the likeliest or drawn, on their way to the host. A pass copies its own to a buffer of its
+//! own, which is mapped at once, so that several can be on their way.
 
 use std::collections::VecDeque;
 
@@ -53,7 +53,7 @@ impl Findings {
 }
 
 impl Gpu {
-    /// A buffer to copy an argmax to.
+    /// A buffer to copy what a pass finds to.
     pub(super) fn found_buffer(&mut self) -> Result<wgpu::Buffer> {
         match self.found.free.pop() {
             Some(free) => Ok(free),
@@ -75,7 +75,7 @@ impl Gpu {
     /// Firefox looks for mapped buffers every 100 ms. If everything that is on its way arrives together with what is waited
     /// for, the device has had nothing to do, and more is handed over from then on.
     pub(super) async fn read_best(&mut self) -> Result<(u32, f32)> {
-        let mut finding = self.found.pending.pop_front().ok_or_else(|| internal("no pass has left an argmax"))?;
+        let mut finding = self.found.pending.pop_front().ok_or_else(|| internal("no pass has found a token"))?;
         let waited = !finding.is_ready();
         let outcome = match finding.outcome.take() {
             Some(outcome) => outcome,
@@ -95,7 +95,7 @@ impl Gpu {
         self.found.free.push(finding.buffer);
         match words.as_slice() {
             &[index, value] => Ok((index, f32::from_bits(value))),
-            other => Err(internal(format!("{} words of argmax", other.len()))),
+            other => Err(internal(format!("{} words of a token", other.len()))),
         }
     }
 }

@@ -58,6 +58,10 @@ impl Footprint for GpuFootprint {
         buffer(rows, widths.iter().map(|width| width.next_multiple_of(PART_ALIGN)).sum())
     }
 
+    fn sampler(&self, vocabulary: usize, context: usize) -> Size {
+        super::sample::footprint(vocabulary, context)
+    }
+
     fn kv_types(&self) -> &'static [KvType] {
         super::Gpu::KV_TYPES
     }

@@ -20,6 +20,7 @@ mod ops;
 mod packing;
 mod program;
 mod readback;
+mod sample;
 mod variants;
 mod weights;
 
@@ -27,8 +28,8 @@ use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{
-    Activation as Gate, Attend, Attention, Backend, BufferId, CacheShape, Joint, KvType, MatrixId, PassKey, Rope, Step,
-    VectorId,
+    Activation as Gate, Attend, Attention, Backend, BufferId, CacheShape, Joint, KvType, MatrixId, PassKey, Rope,
+    Sampling, Step, VectorId,
 };
 use crate::quant::TensorType;
 
@@ -38,6 +39,7 @@ use findings::Findings;
 pub use footprint::GpuFootprint;
 use memory::{Activation, Cache, Vector};
 use program::{Programs, Recording};
+use sample::Sampler;
 use weights::Matrix;
 
 /// Elements that a row of an activation is padded to: one block of weights.
@@ -47,7 +49,7 @@ const ROW_ALIGN: usize = 32;
 /// bindings, and as many as a panel has rows.
 const PART_ALIGN: usize = 64;
 
-/// Bytes of an argmax: an index and the bits of a value.
+/// Bytes of what a pass finds: an index and the bits of a value.
 const BEST_BYTES: u64 = 8;
 
 /// The WGSL backend.
@@ -59,8 +61,11 @@ pub struct Gpu {
     cache: Option<Cache>,
     /// (position, tokens): see `shaders/shared/step.wgsl`.
     step: wgpu::Buffer,
-    /// (index, value bits): see `shaders/argmax.wgsl`.
+    /// (index, value bits): see `shaders/argmax.wgsl` and `shaders/sample.wgsl`.
     best: wgpu::Buffer,
+    sampler: Option<Sampler>,
+    /// The number by which the next pass draws.
+    unit: Option<f32>,
     /// Copies of `best` on their way to the host.
     found: Findings,
     recording: Option<Recording>,
@@ -100,6 +105,8 @@ impl Gpu {
             cache: None,
             step,
             best,
+            sampler: None,
+            unit: None,
             found: Findings::new(max_ahead),
             recording: None,
             programs: Programs::default(),
@@ -142,10 +149,12 @@ impl Drop for Gpu {
         let vectors = self.vectors.iter().map(|v| &v.buffer).chain(self.buffers.iter().filter_map(Activation::owned));
         let cache = self.cache.iter().flat_map(Cache::buffers);
         let found = self.found.free.iter();
+        let sampler = self.sampler.iter().flat_map(Sampler::buffers);
         weights
             .chain(vectors)
             .chain(cache)
             .chain(found)
+            .chain(sampler)
             .chain(own.into_iter().flatten())
             .for_each(|b| self.device.destroy(b));
     }
@@ -241,6 +250,10 @@ impl Backend for Gpu {
         Ok(())
     }
 
+    fn create_sampler(&mut self, vocabulary: usize, context: usize) -> Result<()> {
+        self.make_sampler(vocabulary, context)
+    }
+
     fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -252,6 +265,14 @@ impl Backend for Gpu {
 
     fn pass(&mut self, step: Step<'_>, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.run_pass(step, key, record)
+    }
+
+    fn begin_sampling(&mut self, how: &Sampling, tokens: &[u32]) -> Result<bool> {
+        self.write_sampling(how, tokens)
+    }
+
+    fn set_unit(&mut self, unit: f32) {
+        self.unit = Some(unit);
     }
 
     fn run_ahead(&self) -> usize {
@@ -381,11 +402,15 @@ impl Backend for Gpu {
         self.record_argmax(x)
     }
 
+    fn sample(&mut self, n: usize, x: BufferId) -> Result<()> {
+        self.record_sample(n, x)
+    }
+
     async fn read(&mut self, x: BufferId, n: usize) -> Result<Vec<f32>> {
         self.read_rows(x, n).await
     }
 
-    async fn read_argmax(&mut self) -> Result<(u32, f32)> {
+    async fn read_found(&mut self) -> Result<(u32, f32)> {
         self.read_best().await
     }
 }

@@ -61,8 +61,10 @@ pub(super) struct Recording {
     vocabulary: Option<usize>,
     /// Positions must be below this.
     context: Option<usize>,
-    /// Whether an argmax is left, to be copied for the host.
+    /// Whether a token is found, to be copied for the host.
     finds_best: bool,
+    /// Whether it is drawn.
+    draws: bool,
     /// Bytes of weights that the dispatches read.
     weight_bytes: u64,
 }
@@ -78,7 +80,12 @@ impl Recording {
         self.weight_bytes += bytes;
     }
 
-    /// Notes that the pass leaves an argmax.
+    /// Notes that the pass takes a random number.
+    pub(super) fn draws(&mut self) {
+        self.draws = true;
+    }
+
+    /// Notes that the pass finds a token.
     pub(super) fn leaves_best(&mut self) {
         self.finds_best = true;
     }
@@ -103,6 +110,7 @@ struct Program {
     vocabulary: Option<usize>,
     context: Option<usize>,
     finds_best: bool,
+    draws: bool,
 }
 
 impl Program {
@@ -199,11 +207,12 @@ impl Gpu {
         program.check(step)?;
         self.forget_found();
         self.write_step(step)?;
+        self.write_unit(program.draws)?;
         self.submit(&program)?;
         self.device.check()
     }
 
-    /// The pass on the token that the one before it leaves in the step buffer: only the position is written.
+    /// The pass on the token that the one before it leaves in the step buffer: that is not written.
     pub(super) fn run_pass_on(
         &mut self,
         position: usize,
@@ -224,6 +233,7 @@ impl Gpu {
         let word = super::to_u32(position, "position")?;
         let buffer = self.step.clone();
         self.write(&buffer, 0, bytemuck::bytes_of(&word));
+        self.write_unit(program.draws)?;
         self.submit(&program)?;
         self.device.check()
     }
@@ -258,10 +268,10 @@ impl Gpu {
         let params = self.device.create_buffer("params", arena.len() as u64, usage)?;
         self.write(&params, 0, &arena);
         let device = self.device.clone();
-        let Recording { vocabulary, context, finds_best, weight_bytes, .. } = recording;
+        let Recording { vocabulary, context, finds_best, draws, weight_bytes, .. } = recording;
         // one error scope for all of them: a browser makes a promise of each
         let dispatches = device.scoped(|_| self.build_dispatches(recording.planned, &params))??;
-        Ok(Program { dispatches, params, weight_bytes, vocabulary, context, finds_best })
+        Ok(Program { dispatches, params, weight_bytes, vocabulary, context, finds_best, draws })
     }
 
     fn build_dispatches(&self, planned: Vec<Planned>, params: &wgpu::Buffer) -> Result<Vec<Dispatch>> {
@@ -315,8 +325,8 @@ impl Gpu {
         Ok(())
     }
 
-    /// One command encoder, one compute pass, one submit. Dispatches of a pass see each other's writes in order. An
-    /// argmax is copied for the host in the same submit.
+    /// One command encoder, one compute pass, one submit. Dispatches of a pass see each other's writes in order. What
+    /// it finds is copied for the host in the same submit.
     fn submit(&mut self, program: &Program) -> Result<()> {
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         {
