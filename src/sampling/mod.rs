@@ -101,6 +101,18 @@ impl Sampler {
         Ok(())
     }
 
+    /// Takes a token that another sampler with these options chose in this place: draws what choosing took, and
+    /// [`Self::accept`]s it.
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    pub fn replay(&mut self, id: u32) -> Result<()> {
+        if self.options.temperature != 0.0 && !self.is_plain_greedy() {
+            self.random.next_u64();
+        }
+        self.accept(id)
+    }
+
     fn forget(&mut self, id: u32) {
         if let Some(count) = self.counts.get_mut(&id) {
             *count -= 1;

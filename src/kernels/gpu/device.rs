@@ -241,7 +241,7 @@ impl Device {
 
     /// The error for a callback that never came: what is known, or that the device is gone.
     pub(super) fn lost(&self) -> Error {
-        let unknown = || Error::new(ErrorKind::GpuFailure, "the device dropped a request; load the model again");
+        let unknown = || Error::new(ErrorKind::DeviceLost, "the device dropped a request; load the model again");
         self.check().err().unwrap_or_else(unknown)
     }
 }
@@ -294,7 +294,7 @@ fn watch(device: &wgpu::Device) -> Failure {
     let on_loss = failure.clone();
     device.set_device_lost_callback(move |reason, message| {
         let detail = format!("the device was lost ({reason:?}): {message}; load the model again");
-        keep_first(&on_loss, ErrorKind::GpuFailure, detail);
+        keep_first(&on_loss, ErrorKind::DeviceLost, detail);
     });
     failure
 }
