@@ -62,7 +62,7 @@ export async function chooseAfterLoss(wanted: LoadSettings['backend'], gpu: Gpu 
 /** The choice after `error` in preparing WebGPU, or undefined when the CPU would fail just so. */
 export function fallBack(choice: BackendChoice, error: unknown): BackendChoice | undefined {
   const { code, message } = toPagelmError(error);
-  const isDevice = code === 'gpu-unavailable' || code === 'gpu-failure' || code === 'device-lost' || code === 'out-of-memory';
+  const isDevice = code === 'gpu-unavailable' || code === 'gpu-failure' || code === 'out-of-memory';
   if (!choice.mayFallBack || !isDevice) return undefined;
   return cpu(`The CPU is used because WebGPU did not take the model (${code}: ${message.replace(/\.$/, '')}).`);
 }

@@ -166,7 +166,7 @@ export interface Engine {
    * takes the tokens that it gave, whose text is not given again.
    */
   replay(generated: Uint32Array): void;
-  /** A failure ends the generation; after `device-lost`, `stop` still gives what was held back. */
+  /** A failure ends the generation; after `device-lost` and `gpu-failure`, `stop` still gives what was held back. */
   step(): Promise<Step>;
   /** Ends the running generation; returns what was still held back. */
   stop(): Pieces;

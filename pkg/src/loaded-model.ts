@@ -56,7 +56,7 @@ export class LoadedModel {
       } catch (error) {
         // whoever wants WebGPU and nothing else decides alone how often it is tried
         const mayTryAgain = this.#info !== undefined || this.#message.settings.backend === 'auto';
-        if (!isDeviceLost(error) || !mayTryAgain) throw error;
+        if (!isDeviceGone(error) || !mayTryAgain) throw error;
         this.#losses += 1;
       }
     }
@@ -69,7 +69,7 @@ export class LoadedModel {
         try {
           return await next(engine);
         } catch (error) {
-          if (!isDeviceLost(error)) throw error;
+          if (!isDeviceGone(error)) throw error;
           this.#lose(engine, error);
           if (afterLoss === undefined) throw error;
           next = afterLoss;
@@ -112,9 +112,12 @@ export class LoadedModel {
   }
 }
 
-/** Whether it is the engine that says so: what {@link LoadedModel} throws is the end of its attempts. */
-function isDeviceLost(error: unknown): boolean {
-  return !PagelmError.isInstance(error) && toPagelmError(error).code === 'device-lost';
+/**
+ * Whether the engine's device is beyond use, by the engine's own error: what {@link LoadedModel} throws is the end of its attempts.
+ * Firefox refuses commands before it tells that a device is lost, and nothing comes of a device that refuses the engine's commands.
+ */
+function isDeviceGone(error: unknown): boolean {
+  return !PagelmError.isInstance(error) && ['device-lost', 'gpu-failure'].includes(toPagelmError(error).code);
 }
 
 /**

@@ -4,7 +4,7 @@
 // In a browser the page must have a chance to stop a generation, however busy the machine is.
 const IN_WORKER = typeof WorkerGlobalScope !== 'undefined';
 
-export const state = { loaders: [], prepare: undefined, fits: undefined, stepError: undefined, stepMs: IN_WORKER ? 1 : 0, starts: [], stops: 0, uses: Infinity };
+export const state = { loaders: [], prepare: undefined, fits: undefined, stepError: undefined, stepMs: IN_WORKER ? 1 : 0, starts: [], stops: 0, uses: Infinity, lossCode: 'device-lost' };
 
 function failure(code, message) {
   return Object.assign(new Error(`${code}: ${message}`), { code });
@@ -79,7 +79,7 @@ export class Engine {
   /** Of the device, which is lost once `state.uses` of it are over. */
   #use() {
     this.#isLost ||= this.options.backend === 'webgpu' && state.uses-- <= 0;
-    if (this.#isLost) throw failure('device-lost', 'it was pulled out');
+    if (this.#isLost) throw failure(state.lossCode, 'it was pulled out');
   }
   info() {
     this.#alone();

@@ -32,7 +32,7 @@ const types = (events) => events.map(([type]) => type);
 
 afterEach(() => {
   for (const port of ports.splice(0)) port.terminate();
-  Object.assign(state, { stepMs: 0, starts: [], stops: 0, uses: Infinity });
+  Object.assign(state, { stepMs: 0, starts: [], stops: 0, uses: Infinity, lossCode: 'device-lost' });
 });
 
 const PROMPT = 'gf~ed~~cba';
@@ -58,6 +58,16 @@ for (let uses = 0; uses <= PROMPT.length + 2; uses += 1) {
     assert.equal(await model.generate('ok').text(), 'ko\x01');
   });
 }
+
+test('a device that refuses a command is as good as lost; other errors are none of the device', async () => {
+  const { model, events } = await connect();
+  Object.assign(state, { uses: 3, lossCode: 'gpu-failure' });
+  assert.equal(await model.generate(PROMPT).text(), WHOLE);
+  assert.deepEqual(types(events), ['lost', 'recovered']);
+  Object.assign(state, { uses: 3, lossCode: 'not-finite' });
+  await assert.rejects(model.generate(PROMPT).text(), { code: 'not-finite' });
+  assert.deepEqual(types(events), ['lost', 'recovered']);
+});
 
 test('a chat goes on: its prompt is not rendered again, and reasoning stays apart', async () => {
   const { model } = await connect();

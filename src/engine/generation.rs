@@ -167,13 +167,13 @@ impl<B: Backend> Engine<B> {
     ///
     /// # Errors
     /// `InvalidArgument` if nothing was started; `NotFinite`; those of the backend. An error ends the generation, except
-    /// that after `DeviceLost` [`Self::stop`] still gives what was held back.
+    /// that [`Self::stop`] still gives what was held back when it is the device that failed (`DeviceLost`, `GpuFailure`).
     pub async fn step(&mut self) -> Result<Event> {
         let mut g = self.running()?;
         let event = self.advance(&mut g).await;
         let is_kept = match &event {
             Ok(event) => !matches!(event, Event::Finish { .. }),
-            Err(error) => error.kind() == ErrorKind::DeviceLost,
+            Err(error) => matches!(error.kind(), ErrorKind::DeviceLost | ErrorKind::GpuFailure),
         };
         if is_kept {
             self.generation = Some(g);

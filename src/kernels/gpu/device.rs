@@ -76,7 +76,7 @@ pub struct AdapterDescription {
     pub is_software: bool,
 }
 
-/// The first failure that no call could return; everything after it is in doubt, so it stays.
+/// The first failure that no call could return, or the loss of the device; everything after it is in doubt, so it stays.
 type Failure = Arc<Mutex<Option<(ErrorKind, String)>>>;
 
 /// By variant and the bits of its overrides.
@@ -294,7 +294,8 @@ fn watch(device: &wgpu::Device) -> Failure {
     let on_loss = failure.clone();
     device.set_device_lost_callback(move |reason, message| {
         let detail = format!("the device was lost ({reason:?}): {message}; load the model again");
-        keep_first(&on_loss, ErrorKind::DeviceLost, detail);
+        // it is the cause of what may have been noticed before it
+        *on_loss.lock().unwrap_or_else(PoisonError::into_inner) = Some((ErrorKind::DeviceLost, detail));
     });
     failure
 }
