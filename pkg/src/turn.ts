@@ -33,7 +33,7 @@ export class Turn {
   /** Ends the turn after the step that is running; at once if it waits for its turn, or for a model that is loaded again. */
   cancel(): void {
     this.#cancelled = true;
-    if (this.#held === undefined) return;
+    if (this.#held === undefined || this.#finished) return;
     this.#rest(this.#held);
     this.#finish('aborted');
   }
@@ -68,6 +68,7 @@ export class Turn {
     } catch (error) {
       try {
         this.#held = engine.stop(); // it must be ready for the next turn, too
+        if (this.#cancelled) this.cancel();
       } catch {
         // that it cannot stop either is less interesting than `error`
       }

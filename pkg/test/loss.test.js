@@ -179,6 +179,16 @@ test('cancelled while the model is loaded again: at once, held text included', {
   assert.equal(state.starts.length, 2); // nothing was begun for the one that had ended
 });
 
+test('cancelled in the step that finds the device gone: it waits for nothing', { timeout: 5000 }, async () => {
+  const { model } = await connect({ after: () => new Promise(() => {}) });
+  Object.assign(state, { uses: 1 + 4, stepMs: 20 });
+  const generation = model.generate(PROMPT);
+  let deltas = 0;
+  for await (const part of generation) if (part.type === 'text-delta' && (deltas += 1) === 3) setTimeout(() => generation.stop(), 30);
+  const { text, reason } = await generation.result();
+  assert.deepEqual([text, reason], ['abc~', 'aborted']);
+});
+
 test('closed while the model is loaded again', { timeout: 5000 }, async () => {
   let isLoading = false;
   const { model } = await connect({ after: () => { isLoading = true; return new Promise(() => {}); } });

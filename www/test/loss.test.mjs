@@ -12,13 +12,13 @@ test('a lost graphics device is told of in a sentence, and the answer goes on', 
   t.after(() => site.close());
   const { page, complaints, close } = await openPage(site);
   t.after(close);
-  const prelude = readFileSync(join(projectRoot, 'tests/browser/lose-webgpu.js'), 'utf8');
+  const prelude = readFileSync(join(projectRoot, 'tests/browser/faulty-webgpu.js'), 'utf8');
   await page.route('**/pkg/dist/worker.js', async (route) => {
     const response = await route.fetch();
     await route.fulfill({ response, body: `${prelude}\n${await response.text()}` });
   });
-  const plan = (/** @type {import('../../tests/browser/lose-webgpu.js').Plan} */ plan) => page.evaluate((plan) => new Promise((resolve) => {
-    const channel = new BroadcastChannel('webgpu-loss');
+  const plan = (/** @type {import('../../tests/browser/faulty-webgpu.js').Plan} */ plan) => page.evaluate((plan) => new Promise((resolve) => {
+    const channel = new BroadcastChannel('webgpu-faults');
     channel.onmessage = () => resolve(channel.close());
     channel.postMessage(plan);
   }), plan);

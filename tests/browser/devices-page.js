@@ -1,21 +1,21 @@
-// Runs in the page: a model in a worker whose GPU devices are lost when the test wants it.
+// Runs in the page: a model in a worker whose GPU devices have the faults that the test wants.
 import { load } from '/pkg/dist/index.js';
 import { asData } from './in-page.js';
 
-/** @typedef {import('./lose-webgpu.js').Plan} Plan */
+/** @typedef {import('./faulty-webgpu.js').Plan} Plan */
 
 /** @type {import('../../pkg/dist/types.d.ts').Model} */
 let model;
 /** @type {any[]} */
 let events = [];
 
-/** Loads it, with a first plan of losses. @param {{ url: string, options: any, plan?: Plan }} wanted */
+/** Loads it, with faults from the start. @param {{ url: string, options: any, plan?: Plan }} wanted */
 export async function start({ url, options, plan = {} }) {
   const PlainWorker = globalThis.Worker;
   globalThis.Worker = class extends PlainWorker {
     /** @param {URL | string} _address @param {WorkerOptions} [settings] */
     constructor(_address, settings) {
-      super(`/browser/losing-worker.js#${encodeURIComponent(JSON.stringify(plan))}`, settings);
+      super(`/browser/faulty-worker.js#${encodeURIComponent(JSON.stringify(plan))}`, settings);
     }
   };
   events = [];
@@ -33,7 +33,7 @@ export const stop = () => model.close();
 
 /** @param {Plan} plan */
 export function plan(plan) {
-  const channel = new BroadcastChannel('webgpu-loss');
+  const channel = new BroadcastChannel('webgpu-faults');
   return new Promise((resolve) => {
     channel.onmessage = () => resolve(channel.close());
     channel.postMessage(plan);

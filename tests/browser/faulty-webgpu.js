@@ -1,7 +1,13 @@
-// Keeps the devices that a worker asks for and destroys the latest at a given submit, or at once. `loss-page.js` says when, in the
-// worker's address and over a BroadcastChannel. `losses`: for each device to come, after how many submits.
+// WebGPU with faults, which `devices-page.js` asks for in the worker's address and over a BroadcastChannel.
 
-/** @typedef {{ losses?: number[], now?: boolean, noAdapter?: boolean, asHardware?: boolean }} Plan */
+/**
+ * @typedef {object} Plan
+ * @property {number[]} [losses]     after how many submits the latest device, and each after it, is destroyed
+ * @property {boolean} [now]         destroy the latest
+ * @property {boolean} [noAdapter]   there is none any more
+ * @property {boolean} [asHardware]  the adapter says that it is no emulation
+ * @property {[string, string]} [shader]  what becomes of a piece of the shaders
+ */
 
 /** @type {any[]} */
 const devices = [];
@@ -25,6 +31,10 @@ replace('GPUAdapter', 'requestDevice', async (original, self, args) => {
   left = plan.losses?.shift() ?? Infinity;
   return device;
 });
+replace('GPUDevice', 'createShaderModule', (original, self, [descriptor]) => {
+  const [from, to] = plan.shader ?? ['', ''];
+  return original.call(self, from === '' ? descriptor : { ...descriptor, code: descriptor.code.replaceAll(from, to) });
+});
 replace('GPUQueue', 'submit', (original, self, args) => {
   original.apply(self, args);
   left -= 1;
@@ -35,7 +45,7 @@ if (plan.asHardware) {
   Object.defineProperty(/** @type {any} */ (globalThis).GPUAdapter.prototype, 'info', { get: () => info });
 }
 
-const channel = new BroadcastChannel('webgpu-loss');
+const channel = new BroadcastChannel('webgpu-faults');
 channel.onmessage = ({ data }) => {
   if (data === 'done') return;
   const { now, losses, ...rest } = /** @type {Plan} */ (data);
