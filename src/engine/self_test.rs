@@ -46,8 +46,8 @@ pub async fn self_test<B: Backend>(backend: &mut B, embedding: TensorType, matri
 /// (TOKENS, ROWS): the first row is of a token alone, the others are of tokens together.
 async fn products<B: Backend>(b: &mut B, embedding: TensorType, matrix: TensorType) -> Result<Vec<f32>> {
     let mut random = SplitMix64::new(1);
-    let table = upload(b, "table", embedding, TOKENS + 1, &mut random)?;
-    let matrix = upload(b, "matrix", matrix, ROWS, &mut random)?;
+    let table = upload(b, "table.weight", embedding, TOKENS + 1, &mut random)?;
+    let matrix = upload(b, "matrix.weight", matrix, ROWS, &mut random)?;
     let weights: Vec<f32> = (0..COLS).map(|_| 0.5 + random.next_unit() as f32).collect();
     let norm = b.create_vector("norm", &weights)?;
     let x = b.create_buffer("x", TOKENS, COLS)?;

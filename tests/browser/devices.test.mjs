@@ -96,11 +96,12 @@ for (const { engine, isolated } of settings) {
 
     test('lost while it is loaded', async () => {
       const info = await start({ backend: 'auto' }, { losses: [1], asHardware: true });
-      assert.equal(info.backend, 'webgpu', JSON.stringify(info));
-      assert.match(info.backendReason, /another device.*acme rocket/);
+      assert.equal(info.error, undefined, info.error?.message);
+      // Firefox may refuse a command before it tells of the loss, which then is a reason for the CPU
+      assert.match(info.backendReason, engine === 'chromium' ? /another device.*acme rocket/ : /another device.*acme rocket|\(gpu-failure: /);
       await call('stop');
       const { error } = await start({}, { losses: [1] });
-      assert.ok(['device-lost', 'gpu-failure'].includes(error?.code), JSON.stringify(error)); // Firefox may refuse a command first
+      assert.ok(['device-lost', 'gpu-failure'].includes(error?.code), JSON.stringify(error));
     });
 
     // the norm's mean is off by 0.4 %; in products of single tokens or of several, one of 32 weights meets its neighbour's input

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { projectRoot } from '../../tests/server/serve.mjs';
 import { tinyModel } from '../../tests/browser/paths.mjs';
-import { answered, openPage, openSite, patience, set } from './open.mjs';
+import { answered, desktop, openPage, openSite, patience, set } from './open.mjs';
 
 test('a lost graphics device is told of in a sentence, and the answer goes on', { timeout: 180_000 }, async (t) => {
   const site = await openSite({ webgpu: true });
   t.after(() => site.close());
-  const { page, complaints, close } = await openPage(site);
+  const { page, complaints, close } = await openPage(site, { viewport: desktop });
   t.after(close);
   const prelude = readFileSync(join(projectRoot, 'tests/browser/faulty-webgpu.js'), 'utf8');
   await page.route('**/pkg/dist/worker.js', async (route) => {
