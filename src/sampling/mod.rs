@@ -107,9 +107,7 @@ impl Sampler {
     /// # Errors
     /// As [`Self::accept`].
     pub fn replay(&mut self, id: u32) -> Result<()> {
-        if self.options.temperature != 0.0 && !self.is_plain_greedy() {
-            self.random.next_u64();
-        }
+        self.random.next_u64(); // one a token, where numbers are drawn at all
         self.accept(id)
     }
 
