@@ -33,7 +33,7 @@ pub enum ErrorKind {
     OutOfMemory,
     /// There is no usable WebGPU adapter or device.
     GpuUnavailable,
-    /// The GPU device refused a command.
+    /// The GPU device refused a command, or computes wrong numbers.
     GpuFailure,
     /// The GPU device is gone, and with it all that it held. The same model can be loaded on another one.
     DeviceLost,
