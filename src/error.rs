@@ -33,8 +33,10 @@ pub enum ErrorKind {
     OutOfMemory,
     /// There is no usable WebGPU adapter or device.
     GpuUnavailable,
-    /// The GPU device was lost, or refused a command.
+    /// The GPU device refused a command, or computes wrong numbers.
     GpuFailure,
+    /// The GPU device is gone, and with it all that it held. The same model can be loaded on another one.
+    DeviceLost,
     /// The model produced numbers that are not finite.
     NotFinite,
     /// The bytes do not have the hash that was asked for.
@@ -60,6 +62,7 @@ impl ErrorKind {
             Self::OutOfMemory => "out-of-memory",
             Self::GpuUnavailable => "gpu-unavailable",
             Self::GpuFailure => "gpu-failure",
+            Self::DeviceLost => "device-lost",
             Self::NotFinite => "not-finite",
             Self::HashMismatch => "hash-mismatch",
             Self::Internal => "internal",

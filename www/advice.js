@@ -12,6 +12,7 @@ const advice = {
   'context-overflow': 'Start a new chat, or load the model again with a longer context, which is in the settings.',
   'out-of-memory': 'Choose a smaller model or a shorter context in the settings, or close other tabs.',
   'gpu-unavailable': 'Choose CPU or Auto above, or open the page in a browser with WebGPU.',
+  'device-lost': 'The graphics device went away, and the model could not be loaded again. Ask again; if that does not help, load the model again.',
   'gpu-failure': 'Load the model again; if it happens again, choose CPU.',
   'not-finite': 'Load the model again, or choose the other backend.',
   'hash-mismatch': 'What came is not the file that was meant. Nothing of it was kept: try again later.',

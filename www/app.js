@@ -19,7 +19,7 @@ import { modelStore } from './store.js';
 
 setUpSettings();
 const drawer = setUpDrawer();
-const loading = new Loading();
+const loading = new Loading(showInfo);
 const store = new Conversations(() => history.draw());
 const history = new History(store, openConversation);
 const chat = new Chat({

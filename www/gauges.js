@@ -30,7 +30,6 @@ export function showInfo(info, name, ready) {
   ];
   if (ready) rows.push(['Loaded', `in ${formatSeconds(ready.loadMs)}${ready.fromCache ? ', from the copy on this device' : ''}`]);
   fillFacts(element('facts', HTMLElement), rows);
-  showContext(0, info.contextLength);
 }
 
 /** @param {number} used @param {number} length  both in tokens */

@@ -7,6 +7,7 @@ import { load } from './store.js';
 /** @typedef {import('./pagelm.js').Model} Model */
 /** @typedef {import('./pagelm.js').ModelSource} ModelSource */
 /** @typedef {import('./pagelm.js').LoadProgress} LoadProgress */
+/** @typedef {import('./pagelm.js').ModelInfo} ModelInfo */
 /** @typedef {{ fromCache: boolean, loadMs: number }} Ready */
 
 const stages = { download: 'Download', verify: 'Check', upload: 'Into the engine', compile: 'Compile' };
@@ -73,10 +74,14 @@ class ProgressList {
 
 export class Loading {
   #progress = new ProgressList();
+  /** @type {(info: ModelInfo, name: string, ready: Ready | undefined) => void} */
+  #onRecovered;
   /** @type {AbortController | undefined} */
   #current;
 
-  constructor() {
+  /** @param {(info: ModelInfo, name: string, ready: Ready | undefined) => void} onRecovered  is told where a model runs now that its device was lost */
+  constructor(onRecovered) {
+    this.#onRecovered = onRecovered;
     element('cancel', HTMLButtonElement).addEventListener('click', () => this.#current?.abort());
   }
 
@@ -101,6 +106,13 @@ export class Loading {
           if (event.type === 'ready') ready = event;
           else this.#progress.update(event);
         },
+        onRecover: (event) => {
+          if (event.type === 'lost') showNotice('The graphics device stopped. The model is loaded again, and then goes on.');
+          else if (event.type === 'recovered') {
+            sayWhereItIs(event.info);
+            this.#onRecovered(event.info, name, ready);
+          }
+        },
       });
       return { model, ready };
     } catch (error) {
@@ -123,6 +135,11 @@ export class Loading {
     element('loading-title', HTMLElement).focus();
     announce(`Loading ${name}`);
   }
+}
+
+/** @param {ModelInfo} info */
+function sayWhereItIs({ backend }) {
+  showNotice(backend === 'webgpu' ? 'The model is back, on the graphics device.' : 'The model is back. The graphics device is not: the model runs on the CPU now.');
 }
 
 /** @param {ModelSource} source */

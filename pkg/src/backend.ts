@@ -44,6 +44,21 @@ export async function chooseBackend(wanted: LoadSettings['backend'], gpu: Gpu | 
   return { backend: 'webgpu', reason: `WebGPU is used because there is a hardware adapter (${found.name}).`, mayFallBack: true, ...auto };
 }
 
+/** So many devices in a row are replaced; after one more the CPU is used. */
+const REPLACED_DEVICES = 2;
+
+/**
+ * The choice for a model whose device was lost, the last of `losses` in a row: another device, or the CPU where none comes back.
+ * That is so for a model that was loaded with WebGPU by name, too: what has been said is gone on with.
+ */
+export async function chooseAfterLoss(wanted: LoadSettings['backend'], gpu: Gpu | undefined, losses: number): Promise<BackendChoice> {
+  if (losses > REPLACED_DEVICES) return cpu(`The CPU is used because ${losses} WebGPU devices in a row were lost.`);
+  const found = await findAdapter(gpu);
+  if ('missing' in found) return cpu(`The CPU is used because the WebGPU device was lost and ${found.missing}.`);
+  if (found.software && wanted === 'auto') return cpu(`The CPU is used because the WebGPU device was lost and what is left is a software emulation (${found.name}).`);
+  return { backend: 'webgpu', reason: `WebGPU is used, on another device after the loss of one (${found.name}).`, mayFallBack: true, isAuto: true, ...found.limits };
+}
+
 /** The choice after `error` in preparing WebGPU, or undefined when the CPU would fail just so. */
 export function fallBack(choice: BackendChoice, error: unknown): BackendChoice | undefined {
   const { code, message } = toPagelmError(error);

@@ -1,6 +1,6 @@
 /** On the page: the calls that wait for the worker's answer. */
 import { type ErrorCode, PagelmError, errorFromData } from './errors.js';
-import type { CallMessage, Calls, FromWorker, GenerateMessage, ThreadsMessage, ToWorker, WorkerEvent } from './protocol.js';
+import type { CallMessage, Calls, FromWorker, GenerateMessage, RecoveryEvent, ThreadsMessage, ToWorker, WorkerEvent } from './protocol.js';
 import type { GenerationStream } from './stream.js';
 import { Threads } from './threads.js';
 
@@ -30,6 +30,8 @@ export class Connection {
   readonly #generations = new Map<number, GenerationStream>();
   #nextId = 1;
   #ended: PagelmError | undefined;
+  /** Hears what becomes of a loaded model whose device was lost. */
+  onRecovery: (event: RecoveryEvent) => void = () => {};
 
   /** @param spawn gives workers: one now, others when it asks for threads */
   constructor(spawn: () => WorkerPort) {
@@ -101,6 +103,9 @@ export class Connection {
       }
       case 'progress':
         this.#calls.get(message.id)?.progress?.(message.event);
+        break;
+      case 'recovery':
+        this.onRecovery(message.event);
         break;
       case 'delta':
         this.#generations.get(message.id)?.delta(message);

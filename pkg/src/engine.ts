@@ -161,6 +161,12 @@ export interface Engine {
   applyChatTemplate(messagesJson: string, optionsJson: string): string;
   /** Begins a generation; there is at most one at a time. */
   start(prompt: Uint32Array, options: StartOptions): { promptTokens: number; cachedTokens: number };
+  /**
+   * Goes on with a generation that another engine with the same model began, after `start` with the same prompt and options:
+   * takes the tokens that it gave, whose text is not given again.
+   */
+  replay(generated: Uint32Array): void;
+  /** A failure ends the generation; after `device-lost` and `gpu-failure`, `stop` still gives what was held back. */
   step(): Promise<Step>;
   /** Ends the running generation; returns what was still held back. */
   stop(): Pieces;

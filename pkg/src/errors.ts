@@ -11,7 +11,8 @@ export const ERROR_CODES = [
   'context-overflow', // the prompt does not fit the context
   'out-of-memory', // not enough memory on the host or the device
   'gpu-unavailable', // no usable WebGPU adapter or device
-  'gpu-failure', // the GPU device was lost, or refused a command
+  'gpu-failure', // the GPU device refused a command, or computes wrong numbers
+  'device-lost', // the GPU device is gone, and the model could not be loaded again
   'not-finite', // the model produced numbers that are not finite
   'internal', // a bug in pagelm
   // from the engine or from JavaScript

@@ -28,7 +28,7 @@ const CLEANUP_MS = 2000;
  *   `network`, `storage`, `hash-mismatch`: getting the bytes;
  *   `invalid-gguf`, `invalid-model`, `limit-exceeded`, `unsupported-type`, `unsupported-architecture`:
  *   what the bytes say; `chat-template`: a `chatTemplate` that does not parse (one in the file fails when it is used);
- *   `gpu-unavailable`, `gpu-failure`, `out-of-memory`: this device; a model that is known to be too large is refused when
+ *   `gpu-unavailable`, `gpu-failure`, `device-lost`, `out-of-memory`: this device; a model that is known to be too large is refused when
  *   its header is there, before the rest is fetched;
  *   `unsupported-environment`, `worker-failed`: this page; `aborted`: the signal.
  */
@@ -38,7 +38,7 @@ export async function load(source: ModelSource, options?: LoadOptions): Promise<
 
 /** {@link load} with the worker that `spawn` gives. */
 export async function loadInto(spawn: () => WorkerPort, source: ModelSource, options?: LoadOptions): Promise<Model> {
-  const { settings, hub, signal, onProgress, onEvict } = checkLoadOptions(options);
+  const { settings, hub, signal, onProgress, onEvict, onRecover } = checkLoadOptions(options);
   const data = describeSource(source, settings.cache, baseAddress(), hub);
   if (signal?.aborted) throw aborted(signal);
   const report = (event: LoadEvent) => callBack(onProgress, event);
@@ -48,8 +48,14 @@ export async function loadInto(spawn: () => WorkerPort, source: ModelSource, opt
   try {
     const loaded = await orAborted(signal, connection, id, answer);
     if (settings.cache !== 'none' && isDownload(data)) askToPersist();
+    const model = new WorkerModel(loaded.info, connection);
+    connection.onRecovery = (event) => {
+      if (event.type === 'recovered') model.recovered(event.info);
+      if (event.type === 'evicted') hear(event);
+      else callBack(onRecover, event);
+    };
     report({ type: 'ready', ...loaded });
-    return new WorkerModel(loaded.info, connection);
+    return model;
   } catch (error) {
     connection.end(new PagelmError('closed', 'Loading the model failed.'));
     throw error;

@@ -9,12 +9,21 @@ import { GenerationStream } from './stream.js';
 import type { ChatMessage, ChatOptions, GenerateOptions, Generation, GpuCounters, Model, ModelInfo, TemplateOptions, TokenizeOptions } from './types.js';
 
 export class WorkerModel implements Model {
-  readonly info: Readonly<ModelInfo>;
+  #info: Readonly<ModelInfo>;
   readonly #connection: Connection;
 
   constructor(info: ModelInfo, connection: Connection) {
-    this.info = Object.freeze(info);
+    this.#info = Object.freeze(info);
     this.#connection = connection;
+  }
+
+  get info(): Readonly<ModelInfo> {
+    return this.#info;
+  }
+
+  /** It was loaded again, and may be elsewhere. */
+  recovered(info: ModelInfo): void {
+    this.#info = Object.freeze(info);
   }
 
   generate(prompt: string | readonly number[], options?: GenerateOptions): Generation {

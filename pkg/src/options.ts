@@ -5,7 +5,7 @@ import { DOWNLOAD_DEFAULTS, type InspectSettings, type LoadSettings, type Templa
 import type { Evicted } from './store-types.js';
 import type {
   ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions, InspectOptions, KvCacheType,
-  LoadEvent, LoadOptions, TemplateOptions, TextPart, TokenizeOptions,
+  LoadEvent, LoadOptions, RecoverEvent, TemplateOptions, TextPart, TokenizeOptions,
 } from './types.js';
 
 /** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
@@ -13,7 +13,7 @@ type Keys<T> = Record<keyof T, true>;
 
 const LOAD_KEYS = {
   backend: true, contextLength: true, kvCacheType: true, kernels: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
-  hub: true, download: true, onEvict: true,
+  hub: true, download: true, onEvict: true, onRecover: true,
 } satisfies Keys<LoadOptions>;
 const INSPECT_KEYS = { contextLength: true, kvCacheType: true, chatTemplate: true, hub: true, signal: true } satisfies Keys<InspectOptions>;
 const HUB_KEYS = { baseUrl: true, token: true } satisfies Keys<HubOptions>;
@@ -59,15 +59,17 @@ export interface CheckedLoadOptions {
   signal: AbortSignal | undefined;
   onProgress: ((event: LoadEvent) => void) | undefined;
   onEvict: ((evicted: Evicted) => void) | undefined;
+  onRecover: ((event: RecoverEvent) => void) | undefined;
 }
 
 /** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
 export function checkLoadOptions(options: unknown): CheckedLoadOptions {
   const given = record('load options', options, LOAD_KEYS);
-  const onEvict = given['onEvict'];
-  if (onEvict !== undefined && typeof onEvict !== 'function') invalid('onEvict', onEvict, 'a function');
-  const onProgress = given['onProgress'];
-  if (onProgress !== undefined && typeof onProgress !== 'function') invalid('onProgress', onProgress, 'a function');
+  const listener = (key: 'onEvict' | 'onProgress' | 'onRecover') => {
+    const value = given[key];
+    return value === undefined || typeof value === 'function' ? value : invalid(key, value, 'a function');
+  };
+  const onEvict = listener('onEvict');
   return {
     settings: present<LoadSettings>({
       backend: oneOf('backend', given['backend'], ['auto', 'webgpu', 'cpu']) ?? 'auto',
@@ -82,8 +84,9 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
     }),
     hub: checkHub(given['hub']),
     signal: abortSignal(given['signal']),
-    onProgress: onProgress as CheckedLoadOptions['onProgress'],
+    onProgress: listener('onProgress') as CheckedLoadOptions['onProgress'],
     onEvict: onEvict as CheckedLoadOptions['onEvict'],
+    onRecover: listener('onRecover') as CheckedLoadOptions['onRecover'],
   };
 }
 

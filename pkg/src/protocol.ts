@@ -5,7 +5,9 @@
 import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
 import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo, UnfinishedDownload } from './store-types.js';
-import type { FinishReason, GpuCounters, Inspection, KvCacheType, LoadProgress, LoadTimings, ModelInfo, Timings, TokenLogprob, ToolCall, Usage } from './types.js';
+import type {
+  FinishReason, GpuCounters, Inspection, KvCacheType, LoadProgress, LoadTimings, ModelInfo, RecoverEvent, Timings, TokenLogprob, ToolCall, Usage,
+} from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
 export type SourceData =
@@ -205,10 +207,15 @@ export interface FinishMessage {
 /** What a call tells before its answer. */
 export type WorkerEvent = LoadProgress | ({ type: 'evicted' } & Evicted);
 
+/** What becomes of a loaded model whose device was lost. */
+export type RecoveryEvent = WorkerEvent | RecoverEvent;
+
 export type FromWorker =
   | { type: 'result'; id: number; value: Calls[keyof Calls]['result'] }
   | { type: 'error'; id: number; error: ErrorData }
   | { type: 'progress'; id: number; event: WorkerEvent }
+  /** No call has asked for it. */
+  | { type: 'recovery'; event: RecoveryEvent }
   | DeltaMessage
   | FinishMessage
   | ThreadsMessage

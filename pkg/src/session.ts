@@ -1,22 +1,16 @@
 /** In the worker: answers the page's messages. There is one model in a worker. */
 import type { Engine } from './engine.js';
 import { PagelmError, errorToData, toPagelmError } from './errors.js';
+import { type LoadMessage, type LoadModel, LoadedModel, type WithEngine, isTrap } from './loaded-model.js';
 import type { CallMessage, Calls, FromWorker, GenerateMessage, LoadResult, RequestMessage, WorkerEvent } from './protocol.js';
 import { Queue } from './queue.js';
-import { Turn, type WithEngine, renderTemplate } from './turn.js';
+import { Turn, renderTemplate } from './turn.js';
 import type { GpuCounters, Inspection, LoadProgress } from './types.js';
 
-export type LoadMessage = Extract<CallMessage, { type: 'load' }>;
 export type StoreMessage = Extract<CallMessage, { type: 'store' }>;
-
-/** Gets a model; `session.ts` does not care how. */
-export type LoadModel = (
-  message: LoadMessage, emit: (event: WorkerEvent) => void, signal: AbortSignal,
-) => Promise<{ engine: Engine; result: LoadResult }>;
-
 export type InspectMessage = Extract<CallMessage, { type: 'inspect' }>;
 
-/** Looks at a model; as for {@link LoadModel}. */
+/** Looks at a model; `session.ts` does not care how. */
 export type InspectModel = (message: InspectMessage, signal: AbortSignal) => Promise<Inspection>;
 
 /** Asks the store of models, which needs no engine. */
@@ -34,9 +28,7 @@ export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 export class Session {
   readonly #post: Post;
   readonly #jobs: Jobs;
-  #engine: Engine | undefined;
-  /** The engine's methods must not overlap. */
-  readonly #engineCalls = new Queue();
+  #model: LoadedModel | undefined;
   /** What changes the engine's state from one call to the next: generations, logits and scores. */
   readonly #turns = new Queue();
   /** How to stop what has this id. */
@@ -87,9 +79,9 @@ export class Session {
       case 'applyChatTemplate':
         return this.#withEngine((engine) => renderTemplate(engine, message.messages, message.options));
       case 'logits':
-        return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.logits(message.tokens))));
+        return this.#compute(async (engine) => owned(await engine.logits(message.tokens)));
       case 'score':
-        return this.#turns.run(() => this.#withEngine(async (engine) => owned(await engine.score(message.tokens))));
+        return this.#compute(async (engine) => owned(await engine.score(message.tokens)));
       case 'counters':
         return this.#withEngine((engine) => engine.counters());
     }
@@ -97,8 +89,9 @@ export class Session {
 
   async #load(message: LoadMessage, signal: AbortSignal): Promise<LoadResult> {
     const emit = (event: WorkerEvent) => this.#post({ type: 'progress', id: message.id, event });
-    const { engine, result } = await this.#jobs.loadModel(message, emit, signal);
-    this.#engine = engine;
+    const model = new LoadedModel(message, this.#jobs.loadModel, (event) => this.#post({ type: 'recovery', event }));
+    const result = await model.load(emit, signal);
+    this.#model = model;
     return result;
   }
 
@@ -116,14 +109,26 @@ export class Session {
   #generate({ id, prompt, options }: GenerateMessage): Promise<void> {
     const turn = new Turn((message) => this.#post({ ...message, id }));
     this.#cancels.set(id, () => turn.cancel());
-    return this.#turns.run(() => turn.run(this.#withEngine, prompt, options));
+    return this.#inTurn(() => turn.run(this.#withEngine, prompt, options));
   }
 
-  readonly #withEngine: WithEngine = (job) =>
-    this.#engineCalls.run(() => {
-      if (this.#engine === undefined) throw new PagelmError('internal', 'The worker was asked before a model was loaded.');
-      return job(this.#engine);
+  /** What needs the device, and is done once more where that is lost. */
+  #compute<T>(job: (engine: Engine) => Promise<T>): Promise<T> {
+    return this.#inTurn(() => this.#withEngine(job, job));
+  }
+
+  #inTurn<T>(job: () => Promise<T>): Promise<T> {
+    return this.#turns.run(async () => {
+      const value = await job();
+      this.#model?.settle();
+      return value;
     });
+  }
+
+  readonly #withEngine: WithEngine = async (job, afterLoss) => {
+    if (this.#model === undefined) throw new PagelmError('internal', 'The worker was asked before a model was loaded.');
+    return this.#model.withEngine(job, afterLoss);
+  };
 
   #fail(id: number, error: unknown): void {
     if (isTrap(error)) {
@@ -133,15 +138,6 @@ export class Session {
       this.#post({ type: 'error', id, error: errorToData(toPagelmError(error)) });
     }
   }
-}
-
-/**
- * Whether the engine was left in the middle of something: a trap, or a stack overflow, which browsers report as a
- * `RangeError` or an `InternalError`. Its memory is then in no known state, and nothing may be asked of it again.
- */
-function isTrap(error: unknown): error is Error {
-  if (error instanceof WebAssembly.RuntimeError) return true;
-  return error instanceof Error && !('code' in error) && ['RangeError', 'InternalError'].includes(error.name);
 }
 
 /** `numbers`, in a buffer of their own that can be handed over; one that is larger is the engine's memory. */

@@ -1,19 +1,23 @@
 /** In the worker: one generation, from its prompt to its end. */
 import type { Engine, EngineCall, Pieces, SamplingOptions, StartOptions, Step } from './engine.js';
+import type { WithEngine } from './loaded-model.js';
 import type { DeltaMessage, FinishMessage, Prompt } from './protocol.js';
 import { nextTask } from './queue.js';
 import type { FinishReason, ToolCall } from './types.js';
 
-/** Runs `job` with the engine when no other call is running in it. */
-export type WithEngine = <T>(job: (engine: Engine) => T | Promise<T>) => Promise<T>;
-
 export type Emit = (message: Omit<DeltaMessage, 'id'> | Omit<FinishMessage, 'id'>) => void;
+
+const NOTHING: Pieces = { reasoning: '', text: '', calls: [] };
 
 export class Turn {
   readonly #emit: Emit;
   readonly #received = performance.now();
+  /** How the generation began, and what it gave, for an engine that is to go on with it. */
+  #begin: { tokens: Uint32Array; options: StartOptions } | undefined;
+  readonly #generated: number[] = [];
+  /** What is still to be shown, while no engine has the generation: it has not begun, or the device was lost. */
+  #held: Pieces | undefined = NOTHING;
   #cancelled = false;
-  #started = false;
   #finished = false;
   #hasCalls = false;
   // when things happened, as `performance.now()`; undefined until they have
@@ -26,42 +30,62 @@ export class Turn {
     this.#emit = emit;
   }
 
-  /** Ends the turn after the step that is running; at once if it still waits for its turn. */
+  /** Ends the turn after the step that is running; at once if it waits for its turn, or for a model that is loaded again. */
   cancel(): void {
     this.#cancelled = true;
-    if (!this.#started) this.#finish('aborted');
+    if (this.#held === undefined || this.#finished) return;
+    this.#rest(this.#held);
+    this.#finish('aborted');
   }
 
   async run(withEngine: WithEngine, prompt: Prompt, options: SamplingOptions): Promise<void> {
-    if (this.#cancelled) return;
-    this.#started = true;
+    if (this.#finished) return;
     await withEngine((engine) => this.#start(engine, prompt, options));
-    try {
-      while (!this.#finished) {
-        if (this.#cancelled) {
-          this.#rest(await withEngine((engine) => engine.stop()));
-          this.#finish('aborted');
-        } else {
-          this.#take(await withEngine((engine) => engine.step()));
-        }
-        await nextTask(); // a cancel may have come
+    while (!this.#finished) {
+      if (this.#cancelled) {
+        this.#rest(await withEngine((engine) => engine.stop()));
+        this.#finish('aborted');
+      } else {
+        this.#take(await withEngine((engine) => this.#step(engine), (engine) => this.#goOn(engine)));
       }
-    } catch (error) {
-      // The engine must be ready for the next turn; that it cannot stop either is less interesting than `error`.
-      await withEngine((engine) => engine.stop()).catch(() => {});
-      throw error;
+      await nextTask(); // a cancel may have come
     }
   }
 
   #start(engine: Engine, prompt: Prompt, options: SamplingOptions): void {
+    if (this.#finished) return;
     const { tokens, ...chat } = prepare(engine, prompt);
+    this.#begin = { tokens, options: { ...options, seed: options.seed ?? randomSeed(), ...chat } };
     this.#begun = performance.now();
-    const counts = engine.start(tokens, { ...options, seed: options.seed ?? randomSeed(), ...chat });
+    const counts = engine.start(tokens, this.#begin.options);
+    this.#held = undefined;
     this.#usage = { promptTokens: counts.promptTokens, cachedTokens: counts.cachedTokens, generatedTokens: 0 };
   }
 
-  #take(step: Step): void {
-    switch (step.type) {
+  async #step(engine: Engine): Promise<Step | undefined> {
+    try {
+      return await engine.step();
+    } catch (error) {
+      try {
+        this.#held = engine.stop(); // it must be ready for the next turn, too
+        if (this.#cancelled) this.cancel();
+      } catch {
+        // that it cannot stop either is less interesting than `error`
+      }
+      throw error;
+    }
+  }
+
+  /** Takes the generation to a new engine, which then is where the old one was. */
+  #goOn(engine: Engine): undefined {
+    if (this.#finished || this.#begin === undefined) return;
+    engine.start(this.#begin.tokens, this.#begin.options);
+    engine.replay(Uint32Array.from(this.#generated));
+    this.#held = undefined;
+  }
+
+  #take(step: Step | undefined): void {
+    switch (step?.type) {
       case 'prefill':
         if (step.done >= step.total) this.#promptDone ??= performance.now();
         break;
@@ -79,6 +103,7 @@ export class Turn {
     this.#firstToken ??= performance.now();
     this.#promptDone ??= this.#firstToken;
     this.#usage.generatedTokens += 1;
+    this.#generated.push(token);
     this.#emit({ type: 'delta', reasoning, text, tokens: [token], ...this.#named(calls), ...(logprob && { logprobs: [{ token, ...logprob }] }) });
   }
 

@@ -32,9 +32,10 @@ export type KvCacheType = 'f32' | 'f16' | 'q8_0';
 
 export interface LoadOptions {
   /**
-   * What runs the model. Default `'auto'`: WebGPU when there is an adapter that is no software emulation and that
-   * takes the model, otherwise the CPU; `ModelInfo.backendReason` says why. `'webgpu'` takes any adapter and fails with
-   * `gpu-unavailable` without one.
+   * What runs the model. Default `'auto'`: WebGPU when there is an adapter that is no software emulation, computes right numbers
+   * and takes the model, otherwise the CPU; `ModelInfo.backendReason` says why. `'webgpu'` takes any adapter; it fails with
+   * `gpu-unavailable` without one, and with `gpu-failure` if its numbers are wrong. A model whose GPU device is lost is loaded again, as {@link LoadOptions.onRecover} is told:
+   * on another device, or on the CPU where none comes back.
    */
   backend?: 'auto' | 'webgpu' | 'cpu' | undefined;
   /** In tokens, for prompt and answer together. Default: 2048, or what the model was made for if that is less. */
@@ -77,10 +78,35 @@ export interface LoadOptions {
   signal?: AbortSignal | undefined;
   /** Called about 20 times a second at most; the last event of each type always comes. */
   onProgress?: ((event: LoadEvent) => void) | undefined;
+  /**
+   * Called when the GPU device under the loaded model is lost (a driver's reset, a device that was taken away), and with what
+   * follows. The model is loaded again from its source or its stored copy, at once if something is running, else with the next
+   * call. A generation that was running goes on with the same text, calls that wait are answered, and `Model.info` says where it
+   * runs now. What cannot be loaded again (an address that does not answer, a file that has changed) fails what was running with
+   * `device-lost`; the next call tries again.
+   */
+  onRecover?: ((event: RecoverEvent) => void) | undefined;
   /** For `hf:` addresses. */
   hub?: HubOptions | undefined;
   /** How files are fetched. */
   download?: DownloadOptions | undefined;
+}
+
+/** What {@link LoadOptions.onRecover} is told, in this order; a device that is lost while the model is being loaded again is not told of. */
+export type RecoverEvent = DeviceLost | LoadProgress | Recovered;
+
+export interface DeviceLost {
+  type: 'lost';
+  /** What is known of the loss. */
+  reason: string;
+}
+
+export interface Recovered {
+  type: 'recovered';
+  /** What `Model.info` is from now on. */
+  info: ModelInfo;
+  /** Milliseconds that loading again took. */
+  recoverMs: number;
 }
 
 /** Where `hf:` addresses lead. */
@@ -268,10 +294,11 @@ export interface ModelInfo {
  * A loaded model. Calls may overlap: generations, `logits` and `score` run one after another in the order of the
  * calls, everything else between a generation's tokens.
  *
- * Every method can fail with `closed` (after {@link Model.close}), `worker-failed` (the worker died) and
- * `invalid-argument`.
+ * Every method can fail with `closed` (after {@link Model.close}), `worker-failed` (the worker died), `device-lost` (the GPU's
+ * device is gone and the model could not be loaded again, see {@link LoadOptions.onRecover}) and `invalid-argument`.
  */
 export interface Model {
+  /** Another object once the model was loaded again, see {@link LoadOptions.onRecover}. */
   readonly info: Readonly<ModelInfo>;
   /**
    * Continues `prompt`. A string is tokenised with the model's own first token added and special tokens recognised;

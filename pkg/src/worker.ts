@@ -1,11 +1,12 @@
 /** The worker's entry: wires the engine, the sources and the session together, or serves as another thread of a worker. */
-import { type Gpu, chooseBackend } from './backend.js';
+import { type Gpu, chooseAfterLoss, chooseBackend } from './backend.js';
 import type { BuildSettings } from './builds.js';
 import type { EngineModule } from './engine.js';
 import { Engines, type StartThreads } from './engines.js';
 import { detectFeatures } from './features.js';
 import { ingest } from './ingest.js';
 import { inspectSource } from './inspection.js';
+import type { LoadModel } from './loaded-model.js';
 import { Progress } from './progress.js';
 import type { CompiledModules, FromWorker, ThreadMessage, ThreadsStarted, ToWorker } from './protocol.js';
 import { type Jobs, Session } from './session.js';
@@ -16,11 +17,12 @@ import { serveAsThread } from './thread.js';
 const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
 const post = (message: FromWorker, transfer: Transferable[] = []) => scope.postMessage(message, transfer);
 
-const loadModel: Jobs['loadModel'] = async ({ source, settings }, emit, signal) => {
+const loadModel: LoadModel = async ({ source, settings }, emit, signal, losses) => {
   const started = performance.now();
   const progress = new Progress(emit);
   const engines = enginesFor(settings);
-  const choice = await chooseBackend(settings.backend, navigator.gpu as Gpu | undefined);
+  const gpu = navigator.gpu as Gpu | undefined;
+  const choice = await (losses === 0 ? chooseBackend(settings.backend, gpu) : chooseAfterLoss(settings.backend, gpu, losses));
   // the engine is fetched and compiled while the model's header is
   const chosen = performance.now();
   const starting = engines.start(choice.backend);

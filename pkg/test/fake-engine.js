@@ -4,7 +4,7 @@
 // In a browser the page must have a chance to stop a generation, however busy the machine is.
 const IN_WORKER = typeof WorkerGlobalScope !== 'undefined';
 
-export const state = { loaders: [], prepare: undefined, fits: undefined, stepError: undefined, stepMs: IN_WORKER ? 1 : 0, starts: [], stops: 0 };
+export const state = { loaders: [], prepare: undefined, fits: undefined, stepError: undefined, stepMs: IN_WORKER ? 1 : 0, starts: [], stops: 0, uses: Infinity, lossCode: 'device-lost' };
 
 function failure(code, message) {
   return Object.assign(new Error(`${code}: ${message}`), { code });
@@ -68,12 +68,18 @@ export class Loader {
 export class Engine {
   #busy = false;
   #left = undefined;
+  #isLost = false;
   constructor(options, sum) {
     this.options = options;
     this.sum = sum;
   }
   #alone() {
     if (this.#busy) throw new Error('recursive use of an object detected which would lead to unsafe aliasing in rust');
+  }
+  /** Of the device, which is lost once `state.uses` of it are over. */
+  #use() {
+    this.#isLost ||= this.options.backend === 'webgpu' && state.uses-- <= 0;
+    if (this.#isLost) throw failure(state.lossCode, 'it was pulled out');
   }
   info() {
     this.#alone();
@@ -104,6 +110,13 @@ export class Engine {
     this.#left = { tokens: [...prompt].reverse(), max: options.maxTokens ?? Infinity, logprobs: options.logprobs, prefilled: false, held: '', thinks: options.chatPrompt?.startsWith('user:think'), tools: options.tools && JSON.parse(options.tools) };
     return { promptTokens: prompt.length, cachedTokens: 0 };
   }
+  replay(generated) {
+    this.#alone();
+    for (const token of generated) {
+      if (this.#left.tokens[0] !== token) throw failure('invalid-argument', `${token} is not what follows`);
+      this.#next(this.#left);
+    }
+  }
   async step() {
     this.#alone();
     const left = this.#left;
@@ -111,6 +124,7 @@ export class Engine {
     this.#busy = true;
     try {
       await pause(state.stepMs);
+      this.#use();
       if (!left.prefilled) {
         left.prefilled = true;
         return { type: 'prefill', done: 1, total: 1 };
@@ -120,23 +134,26 @@ export class Engine {
         this.#left = undefined;
         return { type: 'finish', reason: left.tokens.length === 0 ? 'stop' : 'length', reasoning: '', text: left.held, calls: [] };
       }
-      // '~' is held back until the next token, as the beginning of a stop text would be
-      // in a chat whose first message begins with 'think', all up to the first ';' is reasoning
-      const token = left.tokens.shift();
-      const character = String.fromCharCode(token);
-      if (left.thinks) {
-        left.thinks = character !== ';';
-        return { type: 'token', token, reasoning: left.thinks ? character : '', text: '', calls: [] };
-      }
-      const text = character === '~' ? '' : left.held + character;
-      left.held = character === '~' ? left.held + '~' : '';
-      const logprob = left.logprobs === undefined ? undefined : { logprob: -token, top: [{ token, logprob: -token }] };
-      // in a chat with tools, '!' calls the first
-      const calls = character === '!' && left.tools ? [{ name: left.tools[0].function.name, arguments: '{}' }] : [];
-      return { type: 'token', token, reasoning: '', text: calls.length > 0 ? '' : text, calls, ...(logprob && { logprob }) };
+      return this.#next(left);
     } finally {
       this.#busy = false;
     }
+  }
+  #next(left) {
+    // '~' is held back until the next token, as the beginning of a stop text would be
+    // in a chat whose first message begins with 'think', all up to the first ';' is reasoning
+    const token = left.tokens.shift();
+    const character = String.fromCharCode(token);
+    if (left.thinks) {
+      left.thinks = character !== ';';
+      return { type: 'token', token, reasoning: left.thinks ? character : '', text: '', calls: [] };
+    }
+    const text = character === '~' ? '' : left.held + character;
+    left.held = character === '~' ? left.held + '~' : '';
+    const logprob = left.logprobs === undefined ? undefined : { logprob: -token, top: [{ token, logprob: -token }] };
+    // in a chat with tools, '!' calls the first
+    const calls = character === '!' && left.tools ? [{ name: left.tools[0].function.name, arguments: '{}' }] : [];
+    return { type: 'token', token, reasoning: '', text: calls.length > 0 ? '' : text, calls, ...(logprob && { logprob }) };
   }
   stop() {
     this.#alone();
@@ -150,10 +167,12 @@ export class Engine {
     this.#busy = true;
     await pause(state.stepMs);
     this.#busy = false;
+    this.#use();
     return Float32Array.from([tokens.length, 0.5]);
   }
   async score(tokens) {
     this.#alone();
+    this.#use();
     return Float32Array.from(tokens.slice(1), (token) => -token);
   }
   counters() {

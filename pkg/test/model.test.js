@@ -3,30 +3,8 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { loadInto } from '../build/load.js';
 import { PagelmError } from '../build/errors.js';
-import { Session } from '../build/session.js';
 import { Engine, state } from './fake-engine.js';
-
-class Port extends EventTarget {
-  #channel = new MessageChannel();
-  terminated = false;
-  sent = [];
-  constructor(loadModel) {
-    super();
-    const { port1: page, port2: worker } = this.#channel;
-    const session = new Session((message, transfer = []) => worker.postMessage(message, transfer), { loadModel });
-    worker.onmessage = ({ data }) => { if (!this.terminated) session.receive(data); };
-    page.onmessage = ({ data }) => this.dispatchEvent(new MessageEvent('message', { data }));
-    this.page = page;
-  }
-  postMessage(message) {
-    this.sent.push(message.type);
-    this.page.postMessage(message);
-  }
-  terminate() {
-    this.terminated = true;
-    this.page.close();
-  }
-}
+import { Port } from './port.js';
 
 const info = { architecture: 'fake', vocabularySize: 65536, backend: 'cpu', backendReason: '' };
 const instant = async () => ({ engine: new Engine({ backend: 'cpu', fileBytes: 0 }, 0), result: { info, fromCache: false, loadMs: 1, timings: { compileMs: 0, readMs: 1, uploadMs: 0 } } });
@@ -44,7 +22,7 @@ async function connect(loadModel = instant, options = {}) {
 
 afterEach(() => {
   for (const port of ports.splice(0)) port.terminate();
-  Object.assign(state, { stepError: undefined, stepMs: 0, starts: [], stops: 0 });
+  Object.assign(state, { stepError: undefined, stepMs: 0, starts: [], stops: 0, uses: Infinity });
 });
 
 test('calls', async () => {

@@ -46,6 +46,7 @@ for (const [options, code, words] of [
   [{ chatTemplate: null }, 'invalid-argument', ['chatTemplate', 'null']],
   [{ signal: {} }, 'invalid-argument', ['signal']],
   [{ onProgress: 'x' }, 'invalid-argument', ['onProgress']],
+  [{ onRecover: {} }, 'invalid-argument', ['onRecover', 'a function']],
   ['auto', 'invalid-argument', ['load options']],
   [null, 'invalid-argument', ['null']],
 ]) {

@@ -1,5 +1,5 @@
 /** Checked by `tsc`, never run: what must compile does, and what must not does not. */
-import { type ErrorCode, type Fit, type Generation, type GpuCounters, inspect, type Inspection, load, type LoadEvent, type Model, type ModelInfo, models, PagelmError, type Part, type Result, type StoredModelInfo, type ToolCall, type UnfinishedDownload } from 'pagelm';
+import { type ErrorCode, type Fit, type Generation, type GpuCounters, inspect, type Inspection, load, type LoadEvent, type Model, type ModelInfo, models, PagelmError, type Part, type RecoverEvent, type Result, type StoredModelInfo, type ToolCall, type UnfinishedDownload } from 'pagelm';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<_ extends true>(): void {}
@@ -14,6 +14,7 @@ load({ url: 'model.gguf', sha256: '00', headers: { Authorization: 'Bearer x' } }
 load({ url: ['model.gguf'] });
 load('model.gguf', { backend: 'auto', contextLength: 2048, kvCacheType: 'f32', threads: 1, cache: 'opfs', chatTemplate: '', signal: new AbortController().signal });
 load('model.gguf', { onProgress: (event) => { same<Equal<typeof event, LoadEvent>>(); } });
+load('model.gguf', { onRecover: (event) => { same<Equal<typeof event, RecoverEvent>>(); if (event.type === 'recovered') same<Equal<typeof event.info, ModelInfo>>(); } });
 // @ts-expect-error a number is no source
 load(1);
 // @ts-expect-error an unknown option

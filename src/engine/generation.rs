@@ -83,7 +83,7 @@ pub enum Event {
 
 /// The state between steps.
 pub(super) struct Generation {
-    /// Tokens that are not evaluated yet: the rest of the prompt, or the token generated last.
+    /// Tokens that are not evaluated yet: the rest of the prompt, and generated ones, which are one unless they are replayed.
     pending: Vec<u32>,
     prompt_tokens: usize,
     generated: usize,
@@ -147,19 +147,53 @@ impl<B: Backend> Engine<B> {
         Ok(Started { prompt_tokens: prompt.len(), cached_tokens })
     }
 
+    /// Goes on with a generation that another engine with the same model has begun, after [`Self::start`] with the same
+    /// prompt and options: takes the tokens that it generated as if they had been generated here. Their text is not given
+    /// again, and what follows them is what would have followed there.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if nothing was started, for an unknown id, or for more tokens than were asked for. An error ends
+    /// the generation.
+    pub fn replay(&mut self, generated: &[u32]) -> Result<()> {
+        let mut g = self.running()?;
+        if generated.len() > g.max_tokens - g.generated {
+            let detail = format!("{} tokens to replay; {} can follow", generated.len(), g.max_tokens - g.generated);
+            return Err(Error::new(ErrorKind::InvalidArgument, detail));
+        }
+        for &id in generated {
+            g.sampler.replay(id)?;
+            self.take(&mut g, id)?;
+        }
+        if let Some(how) = g.sampler.on_device().filter(|_| g.on_device) {
+            // the penalties' window on the device begins with what is known, too
+            let tokens = [self.session.past(), &g.pending].concat();
+            self.session.begin_sampling(&how, &tokens)?;
+        }
+        self.generation = Some(g);
+        Ok(())
+    }
+
     /// Does the next piece of work.
     ///
     /// # Errors
-    /// `InvalidArgument` if nothing was started; `NotFinite`; those of the backend. An error ends the generation.
+    /// `InvalidArgument` if nothing was started; `NotFinite`; those of the backend. An error ends the generation, except
+    /// that [`Self::stop`] still gives what was held back when it is the device that failed (`DeviceLost`, `GpuFailure`).
     pub async fn step(&mut self) -> Result<Event> {
-        let Some(mut generation) = self.generation.take() else {
-            return Err(Error::new(ErrorKind::InvalidArgument, "no generation is running; start one first"));
+        let mut g = self.running()?;
+        let event = self.advance(&mut g).await;
+        let is_kept = match &event {
+            Ok(event) => !matches!(event, Event::Finish { .. }),
+            Err(error) => matches!(error.kind(), ErrorKind::DeviceLost | ErrorKind::GpuFailure),
         };
-        let event = self.advance(&mut generation).await?;
-        if !matches!(event, Event::Finish { .. }) {
-            self.generation = Some(generation);
+        if is_kept {
+            self.generation = Some(g);
         }
-        Ok(event)
+        event
+    }
+
+    fn running(&mut self) -> Result<Generation> {
+        let none = || Error::new(ErrorKind::InvalidArgument, "no generation is running; start one first");
+        self.generation.take().ok_or_else(none)
     }
 
     /// What tells reasoning from the answer, in a chat with a model that may reason.
@@ -218,22 +252,30 @@ impl<B: Backend> Engine<B> {
             let rest = g.pending.split_off(block);
             self.session.advance(&g.pending, Head::None)?;
             g.pending = rest;
-            return Ok(Event::Prefill { done: self.session.past().len(), total: g.prompt_tokens });
+            let done = self.session.past().len().min(g.prompt_tokens); // replayed tokens are none of the prompt
+            return Ok(Event::Prefill { done, total: g.prompt_tokens });
         }
         let sampled = self.next_token(g).await?;
         if self.ends(g, sampled.id) {
             return Ok(Event::Finish { reason: Reason::Stop, rest: g.rest() });
         }
-        g.generated += 1;
+        g.pending.clear();
         g.sampler.accept(sampled.id)?;
-        g.pending = vec![sampled.id];
-        let text = self.text_of(g, sampled.id)?;
-        let (Pieces { reasoning, text, calls }, stopped) = g.release(&text);
+        let Pieces { reasoning, text, calls } = self.take(g, sampled.id)?;
+        let (logprob, top_logprobs) = (sampled.logprob, sampled.top_logprobs);
+        Ok(Event::Token(TokenEvent { id: sampled.id, reasoning, text, calls, logprob, top_logprobs }))
+    }
+
+    /// Takes a token that the sampler has accepted, which is to be evaluated next; gives what it lets be shown.
+    fn take(&self, g: &mut Generation, id: u32) -> Result<Pieces> {
+        g.generated += 1;
+        g.pending.push(id);
+        let text = self.text_of(g, id)?;
+        let (pieces, stopped) = g.release(&text);
         if stopped {
             g.ended = Some(Reason::Stop);
         }
-        let (logprob, top_logprobs) = (sampled.logprob, sampled.top_logprobs);
-        Ok(Event::Token(TokenEvent { id: sampled.id, reasoning, text, calls, logprob, top_logprobs }))
+        Ok(pieces)
     }
 
     /// Whether the model ends its turn with this token.
@@ -329,6 +371,9 @@ impl Generation {
 mod tests {
     use super::*;
     use crate::chat::Tags;
+    use crate::engine::{EngineLoader, LoadOptions};
+    use crate::kernels::reference::Reference;
+    use pollster::block_on;
 
     fn generation(stop: &str, prompt: &str) -> Generation {
         Generation {
@@ -361,6 +406,74 @@ mod tests {
             [false, false, false, false, false, true]
         );
         assert_eq!(g.rest(), Pieces::default());
+    }
+
+    fn tiny_engine() -> Engine<Reference> {
+        let path = "tests/goldens/tiny/llama-bpe-q4_0-ropefreqs-tied/model.gguf";
+        let bytes = std::fs::read(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let mut loader = EngineLoader::new(bytes.len() as u64, LoadOptions::default());
+        assert!(loader.push(&bytes).unwrap());
+        block_on(loader.prepare(Reference::new())).unwrap();
+        block_on(loader.finish()).unwrap()
+    }
+
+    /// The tokens and the end, without what is said of the prompt.
+    fn rest_of(engine: &mut Engine<Reference>) -> Vec<Event> {
+        let mut events = Vec::new();
+        while !matches!(events.last(), Some(Event::Finish { .. })) {
+            events.push(block_on(engine.step()).unwrap());
+        }
+        events.retain(|event| !matches!(event, Event::Prefill { .. }));
+        events
+    }
+
+    #[test]
+    fn a_replayed_generation_goes_on_as_if_it_had_begun_here() {
+        let (mut first, mut second) = (tiny_engine(), tiny_engine());
+        let prompt: Vec<u32> = (40..110).collect(); // more than a block
+        let greedy = SamplingOptions::default();
+        let drawn = SamplingOptions { temperature: 1.5, seed: 5, top_k: 40, ..Default::default() };
+        let penalised = SamplingOptions { frequency_penalty: 0.7, top_logprobs: Some(2), ..drawn.clone() };
+        let one = SamplingOptions { top_k: 1, ..drawn.clone() };
+        for sampling in [greedy, drawn, penalised, one] {
+            let mut options =
+                GenerateOptions { sampling, max_tokens: Some(12), ignore_eos: true, ..Default::default() };
+            first.start(&prompt, options.clone()).unwrap();
+            let texts: Vec<String> = tokens_of(&rest_of(&mut first)).map(|t| t.text.clone()).collect();
+            let text = texts[3..].iter().find(|text| !text.is_empty()).unwrap();
+            // one that ends it, and one whose beginning is held back
+            for stop in [text.clone(), format!("{text}\u{1}")] {
+                options.stop = vec![stop];
+                first.start(&prompt, options.clone()).unwrap();
+                let whole = rest_of(&mut first);
+                let ids: Vec<u32> = tokens_of(&whole).map(|t| t.id).collect();
+                assert!(ids.len() > 3, "{whole:?}");
+                for known in 0..=ids.len() {
+                    second.session.forget();
+                    second.start(&prompt, options.clone()).unwrap();
+                    second.replay(&ids[..known]).unwrap();
+                    assert_eq!(rest_of(&mut second), whole[known..], "after {known} of {options:?}");
+                }
+            }
+        }
+    }
+
+    fn tokens_of(events: &[Event]) -> impl Iterator<Item = &TokenEvent> {
+        events.iter().filter_map(|event| if let Event::Token(token) = event { Some(token) } else { None })
+    }
+
+    #[test]
+    fn what_cannot_be_replayed_is_refused() {
+        let mut engine = tiny_engine();
+        let kind = |result: Result<()>| result.unwrap_err().kind();
+        assert_eq!(kind(engine.replay(&[1])), ErrorKind::InvalidArgument);
+        for (tokens, options) in [
+            (&[1, 2][..], GenerateOptions { max_tokens: Some(1), ..Default::default() }),
+            (&[u32::MAX], GenerateOptions::default()),
+        ] {
+            engine.start(&[40], options).unwrap();
+            assert_eq!(kind(engine.replay(tokens)), ErrorKind::InvalidArgument);
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::fit::{Fits, Room};
 use super::opening::Opening;
-use super::quantisation::quantisation;
+use super::quantisation::{main_type, quantisation};
+use super::self_test::self_test;
 use super::{Engine, part};
 use crate::chat::{ChatTemplate, default_template};
 use crate::error::{Error, ErrorKind, Result};
@@ -132,6 +133,20 @@ impl<B: Backend> EngineLoader<B> {
     /// As [`Self::check`].
     pub fn fits(&self, room: Room, cpu: &mut impl Footprint) -> Result<Fits> {
         self.opening.fits(&self.options, room, cpu)
+    }
+
+    /// Computes some hundred numbers on `backend` with the model's types of weights, and compares them with the reference's. The
+    /// backend is then of no more use.
+    ///
+    /// # Errors
+    /// `Internal` before the header is complete; `GpuFailure` if a number is wrong; those of the backend.
+    pub async fn self_test(&self, backend: &mut B) -> Result<()> {
+        let header = self.opening.header()?;
+        let embedding = header.tensors.iter().find(|t| t.name == "token_embd.weight").map(|t| t.ty);
+        match (embedding, main_type(header)) {
+            (Some(embedding), Some(matrix)) => self_test(backend, embedding, matrix).await,
+            _ => Ok(()), // no model that can be loaded, which loading says better
+        }
     }
 
     /// Starts uploading to `backend`.

@@ -10,6 +10,7 @@ mod inspection;
 mod load;
 mod opening;
 mod quantisation;
+mod self_test;
 
 pub use fit::{ALLOCATION_LIMIT, Bytes, Fit, Fits, HEAP_LIMIT, Limits, Room};
 pub use generation::{Event, GenerateOptions, Reason, Started, TokenEvent};

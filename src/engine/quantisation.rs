@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::gguf::Header;
-use std::collections::HashMap;
+use crate::quant::TensorType;
+use std::collections::{BTreeMap, HashMap};
 
 /// Names of `general.file_type` (llama.cpp's `llama_ftype`), where files of it hold tensors of more than one type.
 const MIXES: &[(u64, &str)] = &[
@@ -32,6 +33,16 @@ const MIXES: &[(u64, &str)] = &[
     (37, "TQ2_0"),
 ];
 
+/// The type of most weights in matrices of layers.
+pub(super) fn main_type(header: &Header) -> Option<TensorType> {
+    let mut weights: BTreeMap<u32, u64> = BTreeMap::new();
+    for tensor in header.tensors.iter().filter(|t| t.dims.len() == 2 && t.name.starts_with("blk.")) {
+        *weights.entry(tensor.ty.id).or_default() += tensor.len();
+    }
+    let (id, _) = weights.into_iter().max_by_key(|(_, count)| *count)?;
+    TensorType::from_id(id).ok()
+}
+
 /// The file's own name for its mix, if it has tensors of the type in that name or of one near it; else the type that holds
 /// most weights.
 ///
@@ -56,7 +67,6 @@ pub(super) fn quantisation(header: &Header) -> Result<String> {
 mod tests {
     use super::*;
     use crate::gguf::{Metadata, TensorInfo, Value};
-    use crate::quant::TensorType;
 
     fn named(file_type: Option<u64>, tensors: &[(&str, u64)]) -> String {
         let pairs = file_type.map(|id| ("general.file_type".to_owned(), Value::U64(id)));

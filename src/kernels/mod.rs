@@ -212,7 +212,7 @@ pub struct Sampling {
 ///
 /// # Errors
 /// Uploads and allocations fail with [`crate::ErrorKind::OutOfMemory`] or `GpuFailure`; operations with `Internal`
-/// when shapes do not match (a bug of the caller) or `GpuFailure`.
+/// when shapes do not match (a bug of the caller) or `GpuFailure`; either with `DeviceLost`.
 #[allow(async_fn_in_trait)] // one thread, no Send wanted: a page's WebGPU objects are not Send
 pub trait Backend {
     /// How many rows a weight is packed in: all but the last call of `write_rows` pass a multiple of it.

@@ -143,6 +143,16 @@ impl Sampler {
         Ok(())
     }
 
+    /// Takes a token that another sampler with these options chose in this place: draws what choosing took, and
+    /// [`Self::accept`]s it.
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    pub fn replay(&mut self, id: u32) -> Result<()> {
+        self.skip(); // one a token, where numbers are drawn at all
+        self.accept(id)
+    }
+
     fn forget(&mut self, id: u32) {
         if let Some(count) = self.counts.get_mut(&id) {
             *count -= 1;

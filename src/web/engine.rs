@@ -252,6 +252,11 @@ impl Engine {
         object(&StartedObject { prompt_tokens: started.prompt_tokens, cached_tokens: started.cached_tokens })
     }
 
+    /// Takes the tokens of a generation that another engine began.
+    pub fn replay(&mut self, generated: &[u32]) -> Result<(), JsValue> {
+        on!(&mut self.any, e => e.replay(generated)).map_err(thrown)
+    }
+
     /// One block of the prompt, or one token.
     pub async fn step(&mut self) -> Result<JsValue, JsValue> {
         let event = on!(&mut self.any, e => e.step().await).map_err(thrown)?;

@@ -108,14 +108,18 @@ impl Loader {
         object(&fits.map_err(thrown)?)
     }
 
-    /// Checks the model, gets the device, allocates.
+    /// Checks the model, gets the device and tests it, allocates.
     pub async fn prepare(&mut self) -> Result<(), JsValue> {
         match &mut self.loading {
             Loading::Cpu(l) => l.prepare(super::threads::cpu()).await,
             #[cfg(feature = "gpu")]
             Loading::Gpu(l, device) => {
                 l.check().map_err(thrown)?; // before a device is asked for
-                let gpu = super::Gpu::new(crate::kernels::gpu::Options::default()).await.map_err(thrown)?;
+                let mut gpu = super::Gpu::new(crate::kernels::gpu::Options::default()).await.map_err(thrown)?;
+                let mut tested = super::Gpu::on(gpu.device().clone()).map_err(thrown)?;
+                l.self_test(&mut tested).await.map_err(thrown)?;
+                gpu.count(tested.counters());
+                drop(tested);
                 *device = super::engine::device_name(gpu.adapter_info());
                 l.prepare(gpu).await
             }

@@ -39,6 +39,19 @@ impl Counters {
 }
 
 impl Gpu {
+    /// Counts what another backend has asked of the same device, such as its self-test.
+    pub fn count(&mut self, other: Counters) {
+        let Counters { recorded, passes, dispatches, submits, bytes_written, bytes_read, weight_bytes } = other;
+        let own = &mut self.counters;
+        own.recorded += recorded;
+        own.passes += passes;
+        own.dispatches += dispatches;
+        own.submits += submits;
+        own.bytes_written += bytes_written;
+        own.bytes_read += bytes_read;
+        own.weight_bytes += weight_bytes;
+    }
+
     /// What was done since the backend was made.
     pub fn counters(&self) -> Counters {
         self.counters

@@ -76,7 +76,7 @@ pub struct AdapterDescription {
     pub is_software: bool,
 }
 
-/// The first failure that no call could return; everything after it is in doubt, so it stays.
+/// The first failure that no call could return, or the loss of the device; everything after it is in doubt, so it stays.
 type Failure = Arc<Mutex<Option<(ErrorKind, String)>>>;
 
 /// By variant and the bits of its overrides.
@@ -241,7 +241,7 @@ impl Device {
 
     /// The error for a callback that never came: what is known, or that the device is gone.
     pub(super) fn lost(&self) -> Error {
-        let unknown = || Error::new(ErrorKind::GpuFailure, "the device dropped a request; load the model again");
+        let unknown = || Error::new(ErrorKind::DeviceLost, "the device dropped a request; load the model again");
         self.check().err().unwrap_or_else(unknown)
     }
 }
@@ -294,7 +294,8 @@ fn watch(device: &wgpu::Device) -> Failure {
     let on_loss = failure.clone();
     device.set_device_lost_callback(move |reason, message| {
         let detail = format!("the device was lost ({reason:?}): {message}; load the model again");
-        keep_first(&on_loss, ErrorKind::GpuFailure, detail);
+        // it is the cause of what may have been noticed before it
+        *on_loss.lock().unwrap_or_else(PoisonError::into_inner) = Some((ErrorKind::DeviceLost, detail));
     });
     failure
 }

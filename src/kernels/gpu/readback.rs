@@ -53,8 +53,9 @@ impl Gpu {
     ) -> Result<Vec<u32>> {
         self.counters.bytes_read += bytes;
         self.device.settle().await?;
-        outcome.map_err(|e| failed("a readback failed", e))?;
-        let view = buffer.get_mapped_range(0..bytes).map_err(|e| failed("a readback has no bytes", e))?;
+        outcome.map_err(|e| gone("a readback failed; load the model again", e))?;
+        let view =
+            buffer.get_mapped_range(0..bytes).map_err(|e| gone("a readback has no bytes; load the model again", e))?;
         let words = view.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
         drop(view);
         buffer.unmap();
@@ -77,6 +78,7 @@ impl Gpu {
     }
 }
 
-fn failed(what: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::GpuFailure, what).with_source(source)
+/// Nothing was wrong with the request, so the device is gone, although it may not have said so yet.
+fn gone(what: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::DeviceLost, what).with_source(source)
 }

@@ -1,0 +1,3 @@
+// The package's worker, over WebGPU with faults.
+import './faulty-webgpu.js';
+import '/pkg/dist/worker.js';
