@@ -138,11 +138,43 @@ impl<K: Kernels> Backend for Cpu<K> {
     }
 
     fn matmul(&mut self, n: usize, w: MatrixId, x: BufferId, out: BufferId) -> Result<()> {
-        self.prepare(n, w, x)?;
-        self.write(out, n, |this, width, out| {
-            let (w, x) = (this.matrix(w)?, this.rows(x, 0, n)?);
-            ensure(K::shape(w) == (width, x.len() / n) && n <= K::MAX_ROWS, "matmul")?;
-            pool::matmul::<K>(&this.pool, w, n, x, &this.input, out);
+        self.matmuls(n, &[(w, out)], x)
+    }
+
+    fn matmuls(&mut self, n: usize, products: &[(MatrixId, BufferId)], x: BufferId) -> Result<()> {
+        products.iter().try_for_each(|&(w, _)| self.prepare(n, w, x))?;
+        let ids: Vec<BufferId> = products.iter().map(|&(_, out)| out).collect();
+        self.write_all(n, &ids, |this, outs| {
+            let x = this.rows(x, 0, n)?;
+            let mut pairs = Vec::with_capacity(outs.len());
+            for (&(w, _), (width, out)) in products.iter().zip(outs) {
+                let w = this.matrix(w)?;
+                ensure(K::shape(w) == (*width, x.len() / n) && n <= K::MAX_ROWS, "matmul")?;
+                pairs.push((w, &mut **out));
+            }
+            pool::matmuls::<K>(&this.pool, n, &mut pairs, x, &this.input);
+            Ok(())
+        })
+    }
+
+    fn matmul_gated(
+        &mut self,
+        n: usize,
+        [gate, up]: [MatrixId; 2],
+        x: BufferId,
+        activation: Activation,
+        out: BufferId,
+        spare: BufferId,
+    ) -> Result<()> {
+        self.prepare(n, gate, x)?;
+        self.prepare(n, up, x)?;
+        self.write_all(n, &[out, spare], |this, outs| {
+            let (gate, up, x) = (this.matrix(gate)?, this.matrix(up)?, this.rows(x, 0, n)?);
+            let [(width, out), (spare_width, spare)] = outs else { return Err(mismatch("matmul_gated")) };
+            let shape = (*width, x.len() / n);
+            ensure(K::shape(gate) == shape && K::shape(up) == shape && n <= K::MAX_ROWS, "matmul_gated")?;
+            ensure(spare_width == width, "matmul_gated spare")?;
+            pool::matmul_gated::<K>(&this.pool, n, [(gate, out), (up, spare)], (x, &this.input), activation);
             Ok(())
         })
     }
@@ -276,9 +308,10 @@ impl<K: Kernels> Backend for Cpu<K> {
                     let (x, to) = (&x[from..from + cols], i * width + s * stack.rows);
                     if s == 0 || x_width != cols {
                         K::forget(&mut input);
-                        K::prepare(expert, 1, x, &mut input);
+                        K::prepare(expert, 1, x, &mut input, &this.pool);
                     }
-                    pool::matmul::<K>(&this.pool, expert, 1, x, &input, &mut out[to..to + stack.rows]);
+                    let out = &mut out[to..to + stack.rows];
+                    pool::matmuls::<K>(&this.pool, 1, &mut [(expert, out)], x, &input);
                 }
             }
             Ok(())

@@ -53,8 +53,8 @@ pub trait Kernels {
     fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]);
     /// Empties `input`: what it was prepared from has changed.
     fn forget(input: &mut Self::Input);
-    /// Adds to `input` what `w` wants of x (n, cols), unless it is there already.
-    fn prepare(w: &Self::Matrix, n: usize, x: &[f32], input: &mut Self::Input);
+    /// Adds to `input` what `w` wants of x (n, cols), unless it is there already, with the help of `pool`.
+    fn prepare(w: &Self::Matrix, n: usize, x: &[f32], input: &mut Self::Input, pool: &Pool);
     /// out (n, rows) = x (n, cols) @ Wᵀ in the rows of W that are in `panels`; `input` was prepared from x for `w`. Allocates
     /// nothing and shares nothing: panels may be divided among threads, and any division gives the same bits.
     fn matmul(w: &Self::Matrix, n: usize, x: &[f32], input: &Self::Input, panels: Range<usize>, out: &mut Output<'_>);
@@ -219,7 +219,7 @@ impl<K: Kernels> Cpu<K> {
             K::forget(&mut input);
         }
         let rows = self.rows(x, 0, n).and_then(|x| {
-            K::prepare(self.matrix(w)?, n, x, &mut input);
+            K::prepare(self.matrix(w)?, n, x, &mut input, &self.pool);
             Ok(())
         });
         self.input = input;
@@ -265,6 +265,25 @@ impl<K: Kernels> Cpu<K> {
         let width = buffer.width;
         let done = f(self, width, &mut buffer.data[..n * width]);
         self.put(out, buffer);
+        done
+    }
+
+    /// The same for several buffers: gives `f` the width and the rows of each.
+    fn write_all(
+        &mut self,
+        n: usize,
+        outs: &[BufferId],
+        f: impl FnOnce(&Self, &mut [(usize, &mut [f32])]) -> Result<()>,
+    ) -> Result<()> {
+        let mut taken = Vec::with_capacity(outs.len());
+        let all = outs.iter().try_for_each(|&id| self.take(id, n).map(|buffer| taken.push(buffer)));
+        let done = all.and_then(|()| {
+            let rows = taken.iter_mut().map(|b| (b.width, &mut b.data[..n * b.width]));
+            f(self, &mut rows.collect::<Vec<_>>())
+        });
+        for (&id, buffer) in outs.iter().zip(taken) {
+            self.put(id, buffer);
+        }
         done
     }
 }

@@ -99,7 +99,7 @@ impl Kernels for Scalar {
 
     fn forget(_input: &mut ()) {}
 
-    fn prepare(_w: &Matrix, _n: usize, _x: &[f32], _input: &mut ()) {}
+    fn prepare(_w: &Matrix, _n: usize, _x: &[f32], _input: &mut (), _pool: &Pool) {}
 
     fn matmul(w: &Matrix, n: usize, x: &[f32], _input: &(), panels: Range<usize>, out: &mut Output<'_>) {
         matmul::matmul(w, n, x, panels, out);

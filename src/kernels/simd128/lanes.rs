@@ -1,5 +1,6 @@
 //! Vector loads and stores on slices, and storage that is aligned for them.
 
+#[cfg(not(target_feature = "relaxed-simd"))]
 use super::BLOCK;
 use core::arch::wasm32::{f32x4_splat, v128, v128_load, v128_load32_splat, v128_store};
 
@@ -72,8 +73,8 @@ pub(super) fn madd(a: v128, b: v128, c: v128) -> v128 {
 /// x[i .. i + 4] in every 32-bit lane.
 #[cfg(target_feature = "relaxed-simd")]
 #[inline(always)]
-pub(super) fn splat_four(x: &[i8; BLOCK], i: usize) -> v128 {
-    assert!(i + 4 <= BLOCK);
+pub(super) fn splat_four(x: &[i8], i: usize) -> v128 {
+    assert!(i + 4 <= x.len());
     // SAFETY: four bytes from index i were just checked to be inside
     unsafe { v128_load32_splat(x.as_ptr().add(i).cast()) }
 }

@@ -115,9 +115,9 @@ impl Kernels for Simd128 {
         input.forget();
     }
 
-    fn prepare(w: &Matrix, n: usize, x: &[f32], input: &mut Quantized) {
+    fn prepare(w: &Matrix, n: usize, x: &[f32], input: &mut Quantized, pool: &Pool) {
         if let Matrix::Codes(m) = w {
-            m.prepare(n, x, input);
+            m.prepare(n, x, input, pool);
         }
     }
 

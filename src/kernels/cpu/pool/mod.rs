@@ -15,7 +15,8 @@ mod parts;
 mod tests;
 mod wait;
 
-pub(super) use parts::{attention, matmul, rows};
+pub(in crate::kernels) use parts::rows;
+pub(super) use parts::{attention, matmul_gated, matmuls};
 
 use std::cell::UnsafeCell;
 use std::ops::Range;

@@ -5,7 +5,8 @@
 
 use super::super::{Kernels, Output};
 use super::Pool;
-use crate::kernels::Attention;
+use crate::kernels::{Activation, Attention};
+use std::ops::Range;
 
 /// Below this many multiplications an operation is over before the others have heard of it.
 const LEAST_WORK: usize = 1 << 14;
@@ -22,26 +23,59 @@ impl<T> Shared<T> {
     }
 }
 
-/// out (n, rows) = x (n, cols) @ Wᵀ, panels divided among the threads; see [`Kernels::matmul`].
-pub(in super::super) fn matmul<K: Kernels>(
+/// A product of an operation: W and out (n, rows).
+pub(in super::super) type Product<'a, M> = (&'a M, &'a mut [f32]);
+
+/// Each out (n, rows) = x (n, cols) @ its Wᵀ, all panels divided among the threads; see [`Kernels::matmul`].
+pub(in super::super) fn matmuls<K: Kernels>(
     pool: &Pool,
-    w: &K::Matrix,
     n: usize,
+    products: &mut [Product<'_, K::Matrix>],
     x: &[f32],
     input: &K::Input,
-    out: &mut [f32],
 ) {
-    let (rows, cols) = K::shape(w);
-    let mut whole = Output::new(out, rows);
-    if n * rows * cols < LEAST_WORK {
-        return K::matmul(w, n, x, input, 0..K::panels(w), &mut whole);
+    let mut wholes = Vec::with_capacity(products.len());
+    let mut panels = 0;
+    for (w, out) in products {
+        let first = panels;
+        panels += K::panels(w);
+        wholes.push((&**w, first..panels, Shared(Output::new(out, K::shape(w).0))));
     }
-    let whole = Shared(whole);
-    pool.run(n, K::panels(w), &|panels| {
+    let work = |range: Range<usize>| {
+        for (w, all, whole) in &wholes {
+            let own = range.start.max(all.start)..range.end.min(all.end);
+            if !own.is_empty() {
+                // SAFETY: a kernel asks for the rows of its own panels, and no panel is given to two threads
+                let mut out = unsafe { whole.get().share() };
+                K::matmul(w, n, x, input, own.start - all.start..own.end - all.start, &mut out);
+            }
+        }
+    };
+    if panels * K::PANEL_ROWS * x.len() < LEAST_WORK { work(0..panels) } else { pool.run(n, panels, &work) }
+}
+
+/// gate (n, rows) = activation(x (n, cols) @ Gᵀ) * (x @ Uᵀ) of two matrices of one shape, panels divided among the threads; `up`
+/// (n, rows) is left with x @ Uᵀ.
+pub(in super::super) fn matmul_gated<K: Kernels>(
+    pool: &Pool,
+    n: usize,
+    [(g, gate), (u, up)]: [Product<'_, K::Matrix>; 2],
+    (x, input): (&[f32], &K::Input),
+    activation: Activation,
+) {
+    let rows = K::shape(g).0;
+    let (gate, up) = (Shared(Output::new(gate, rows)), Shared(Output::new(up, rows)));
+    let work = |panels: Range<usize>| {
         // SAFETY: a kernel asks for the rows of its own panels, and no panel is given to two threads
-        let mut out = unsafe { whole.get().share() };
-        K::matmul(w, n, x, input, panels, &mut out);
-    });
+        let (mut gate, mut up) = unsafe { (gate.get().share(), up.get().share()) };
+        K::matmul(g, n, x, input, panels.clone(), &mut gate);
+        K::matmul(u, n, x, input, panels.clone(), &mut up);
+        let columns = panels.start * K::PANEL_ROWS..rows.min(panels.end * K::PANEL_ROWS);
+        for row in 0..n {
+            K::gated(gate.part(row, columns.clone()), up.part(row, columns.clone()), activation);
+        }
+    };
+    if 2 * rows * x.len() < LEAST_WORK { work(0..K::panels(g)) } else { pool.run(n, K::panels(g), &work) }
 }
 
 /// out (n, heads * head_dim) = attention, query groups divided among the threads; see [`Kernels::attention`].
@@ -67,16 +101,22 @@ pub(in super::super) fn attention<K: Kernels>(
 }
 
 /// Calls `work` with each row of out (n, width) and its number, rows divided among the threads.
-pub(in super::super) fn rows(pool: &Pool, out: &mut [f32], width: usize, work: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+pub(in crate::kernels) fn rows<T: Send>(
+    pool: &Pool,
+    out: &mut [T],
+    width: usize,
+    work: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
     let n = out.len().checked_div(width).unwrap_or(0);
-    if n <= 1 || out.len() < LEAST_WORK / 4 {
+    if n <= 1 || size_of_val(out) < LEAST_WORK {
         out.chunks_exact_mut(width.max(1)).enumerate().for_each(|(row, out)| work(row, out));
         return;
     }
-    let whole = Shared(Output::new(out, width));
+    let start = Shared(out.as_mut_ptr());
     pool.run(n, n, &|range| {
-        // SAFETY: every row is in the range of one thread
-        let mut out = unsafe { whole.get().share() };
-        range.for_each(|row| work(row, out.part(row, 0..width)));
+        for row in range {
+            // SAFETY: there are n rows, and every row is in the range of one thread
+            work(row, unsafe { std::slice::from_raw_parts_mut(start.get().add(row * width), width) });
+        }
     });
 }

@@ -155,7 +155,7 @@ impl Matrix {
     }
 
     /// Quantises x (n, cols) as `matmul` wants it.
-    pub(super) fn prepare(&self, n: usize, x: &[f32], input: &mut Quantized) {
+    pub(super) fn prepare(&self, n: usize, x: &[f32], input: &mut Quantized, _pool: &Pool) {
         input.quantize(n, x);
     }
 

@@ -75,12 +75,22 @@ pub(super) trait Accumulate {
     /// How many products of four columns are added before [`Accumulate::flush`], of a group that has `group` and may add
     /// `depth` in 16 bits.
     fn unit(depth: usize, group: usize) -> usize;
-    /// a · w.
-    fn first(a: v128, w: v128) -> v128;
     /// t + a · w.
     fn next(t: v128, a: v128, w: v128) -> v128;
     /// acc + scale * t; `scale` has 16-bit lanes, two equal ones for each row.
     fn flush(acc: v128, t: v128, scale: v128) -> v128;
+}
+
+/// As many turns as any loop over vectors has, which the compiler must not know: what it writes out it also puts in another order,
+/// all products of a sum before those of the next, and then more is needed at once than there are registers.
+#[derive(Clone, Copy)]
+pub(super) struct Turns(pub(super) usize);
+
+impl Turns {
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Self(core::hint::black_box(usize::MAX))
+    }
 }
 
 /// [`Accumulation::Short`].
@@ -92,11 +102,6 @@ impl Accumulate for Short {
     #[inline(always)]
     fn unit(depth: usize, group: usize) -> usize {
         depth.min(group)
-    }
-
-    #[inline(always)]
-    fn first(a: v128, w: v128) -> v128 {
-        i16x8_relaxed_dot_i8x16_i7x16(a, w)
     }
 
     #[inline(always)]
@@ -120,11 +125,6 @@ impl<const SIGNED: bool> Accumulate for Long<SIGNED> {
     #[inline(always)]
     fn unit(_depth: usize, group: usize) -> usize {
         group
-    }
-
-    #[inline(always)]
-    fn first(a: v128, w: v128) -> v128 {
-        i32x4_relaxed_dot_i8x16_i7x16_add(a, w, i32x4_splat(0))
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 
 use super::super::BLOCK;
 use super::super::lanes::load;
+use crate::kernels::cpu::pool::{Pool, rows};
 use core::arch::wasm32::*;
 
 /// The largest quantised magnitude; -128 never occurs, so that two products with 7 bits fit 16.
@@ -64,36 +65,43 @@ impl Quantized {
     }
 
     /// Quantises x (n, cols) 32 at a time unless that was done; cols that are not whole groups no such matrix has.
-    pub(super) fn narrow(&mut self, n: usize, x: &[f32]) {
+    pub(super) fn narrow(&mut self, n: usize, x: &[f32], pool: &Pool) {
         if !self.narrow.is_empty() || n == 0 || !(x.len() / n).is_multiple_of(BLOCK) {
             return;
         }
         self.narrow.resize_with(x.len() / BLOCK, Narrow::default);
-        for (x, to) in x.as_chunks::<BLOCK>().0.iter().zip(&mut self.narrow) {
-            let (inverse, scale) = scales(x);
-            let sums = quantize(x, inverse, &mut to.q);
-            *to =
-                Narrow { scale, sum: scale * (sums[0] + sums[1]) as f32, sums: sums.map(|s| scale * s as f32), ..*to };
-        }
+        let groups = x.len() / n / BLOCK;
+        rows(pool, &mut self.narrow, groups, &|row, to| {
+            for (x, to) in x.as_chunks::<BLOCK>().0[row * groups..].iter().zip(to) {
+                let (inverse, scale) = scales(x);
+                let sums = quantize(x, inverse, &mut to.q);
+                to.scale = scale;
+                to.sum = scale * (sums[0] + sums[1]) as f32;
+                to.sums = sums.map(|s| scale * s as f32);
+            }
+        });
     }
 
     /// Quantises x (n, cols) 256 at a time unless that was done.
-    pub(super) fn wide(&mut self, n: usize, x: &[f32]) {
+    pub(super) fn wide(&mut self, n: usize, x: &[f32], pool: &Pool) {
         if !self.wide.is_empty() || n == 0 || !(x.len() / n).is_multiple_of(WIDE) {
             return;
         }
         self.wide.resize_with(x.len() / WIDE, Wide::default);
-        for (x, to) in x.as_chunks::<WIDE>().0.iter().zip(&mut self.wide) {
-            let (inverse, scale) = scales(x);
-            to.scale = scale;
-            let blocks = x.as_chunks::<BLOCK>().0.iter().zip(&mut to.q);
-            for ((i, (x, q)), sums16) in blocks.enumerate().zip(&mut to.sums16) {
-                let sums = quantize(x, inverse, q);
-                // at most 32 * 127
-                *sums16 = sums.map(|s| s as i16);
-                to.sums32[i / 2][i % 2] = (sums[0] + sums[1]) as i16;
+        let groups = x.len() / n / WIDE;
+        rows(pool, &mut self.wide, groups, &|row, to| {
+            for (x, to) in x.as_chunks::<WIDE>().0[row * groups..].iter().zip(to) {
+                let (inverse, scale) = scales(x);
+                to.scale = scale;
+                let blocks = x.as_chunks::<BLOCK>().0.iter().zip(&mut to.q);
+                for ((i, (x, q)), sums16) in blocks.enumerate().zip(&mut to.sums16) {
+                    let sums = quantize(x, inverse, q);
+                    // at most 32 * 127
+                    *sums16 = sums.map(|s| s as i16);
+                    to.sums32[i / 2][i % 2] = (sums[0] + sums[1]) as i16;
+                }
             }
-        }
+        });
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Map {
 pub(super) trait Format {
     /// Lines of a block.
     const LINES: usize;
+    /// Planes of a block. Of one, each half of a block's lines holds half of its vectors.
+    const PLANES: usize = 1;
     /// Whether operands need 8 bits and are therefore given as two of four: upper, lower. If not, only the second counts.
     const SPLIT: bool;
     /// Unpacks a vector of a quad. If `signed`, formats that are split give the values themselves, as the second.
@@ -41,6 +43,7 @@ pub(super) struct Four<const HIGH: usize>;
 
 impl<const HIGH: usize> Format for Four<HIGH> {
     const LINES: usize = plane_lines(4 + HIGH);
+    const PLANES: usize = if HIGH == 0 { 1 } else { 2 };
     const SPLIT: bool = false;
 
     #[inline(always)]
@@ -91,6 +94,7 @@ pub(super) struct Two<const HIGH: usize, const TABLE: bool>;
 
 impl<const HIGH: usize, const TABLE: bool> Format for Two<HIGH, TABLE> {
     const LINES: usize = plane_lines(2 + HIGH);
+    const PLANES: usize = if HIGH == 0 { 1 } else { 2 };
     const SPLIT: bool = false;
 
     #[inline(always)]

@@ -6,7 +6,7 @@
 use super::super::lanes::{Line, line, load, madd, set_line, splat_four, splat_two, store};
 use super::super::{BLOCK, PANEL};
 use super::Rule;
-use super::accumulation::Accumulate;
+use super::accumulation::{Accumulate, Turns};
 use super::activation::{Narrow, WIDE, Wide};
 use super::formats::{Format, VECTORS};
 use super::scales::{Eight, Multiples, Own, QUADS, SEGMENT, SEGMENTS, halves};
@@ -168,7 +168,7 @@ fn own_tile<C: Format, S: Own, A: Accumulate, const DEPTH: usize, const M: usize
     x: [&[Narrow]; M],
     sums: &mut [f32],
 ) {
-    let halves = operands::<C, A>() / VECTORS;
+    let (halves, turns) = (operands::<C, A>() / VECTORS, Turns::new());
     let blocks = x[0].len();
     let mut total: [Eight; M] = std::array::from_fn(|m| [load(sums, PANEL * m), load(sums, PANEL * m + 4)]);
     let codes = panel.codes.chunks_exact(halves * VECTORS);
@@ -181,10 +181,10 @@ fn own_tile<C: Format, S: Own, A: Accumulate, const DEPTH: usize, const M: usize
             let at = (group, S::GROUPS);
             if halves == 2 {
                 // upper halves count sixteenfold
-                add_group::<A, DEPTH, M>(&mut dots, &codes[..VECTORS], q, at, [i16x8_splat(16); QUADS]);
+                add_group::<A, DEPTH, M>(&mut dots, &codes[..VECTORS], q, at, [i16x8_splat(16); QUADS], turns);
             }
             let whole = &codes[(halves - 1) * VECTORS..][..VECTORS];
-            add_group::<A, DEPTH, M>(&mut dots, whole, q, at, [i16x8_splat(1); QUADS]);
+            add_group::<A, DEPTH, M>(&mut dots, whole, q, at, [i16x8_splat(1); QUADS], turns);
             let (scale, shift) = (get(&scales[group]), get(&shifts[group]));
             for m in 0..M {
                 let (x_scale, sum) = (x[m].scale, if S::GROUPS == 1 { x[m].sum } else { x[m].sums[group % 2] });
@@ -205,7 +205,7 @@ fn multiples_tile<C: Format, S: Multiples, A: Accumulate, const DEPTH: usize, co
     x: [&[Wide]; M],
     sums: &mut [f32],
 ) {
-    let halves = operands::<C, A>() / VECTORS;
+    let (halves, turns) = (operands::<C, A>() / VECTORS, Turns::new());
     let blocks = x[0].len();
     let mut total: [Eight; M] = std::array::from_fn(|m| [load(sums, PANEL * m), load(sums, PANEL * m + 4)]);
     let codes = panel.codes.chunks_exact(halves * VECTORS * WIDE_BLOCKS);
@@ -222,9 +222,9 @@ fn multiples_tile<C: Format, S: Multiples, A: Accumulate, const DEPTH: usize, co
                 let (scale, at) = (get(&scales[group]), (group, S::GROUPS));
                 if halves == 2 {
                     let upper = [i16x8_shl(scale[0], 4), i16x8_shl(scale[1], 4)];
-                    add_group::<A, DEPTH, M>(&mut dots, &codes[..VECTORS], q, at, upper);
+                    add_group::<A, DEPTH, M>(&mut dots, &codes[..VECTORS], q, at, upper, turns);
                 }
-                add_group::<A, DEPTH, M>(&mut dots, &codes[(halves - 1) * VECTORS..][..VECTORS], q, at, scale);
+                add_group::<A, DEPTH, M>(&mut dots, &codes[(halves - 1) * VECTORS..][..VECTORS], q, at, scale, turns);
             });
         }
         let mut least = [[i32x4_splat(0); QUADS]; M];
@@ -258,6 +258,9 @@ fn multiples_tile<C: Format, S: Multiples, A: Accumulate, const DEPTH: usize, co
 }
 
 /// acc += scale * (the products of group `group` of `groups` of a block with M rows of activations).
+///
+/// A loop that stays one, of two vectors a turn: written out, the compiler makes all products of a sum before those of the next,
+/// which needs the weights of the whole block at once, and there are 16 registers.
 #[inline(always)]
 fn add_group<A: Accumulate, const DEPTH: usize, const M: usize>(
     acc: &mut [Eight; M],
@@ -265,27 +268,46 @@ fn add_group<A: Accumulate, const DEPTH: usize, const M: usize>(
     q: [&[i8; BLOCK]; M],
     (group, groups): (usize, usize),
     scale: Eight,
+    turns: Turns,
 ) {
     let vectors = VECTORS / groups;
     let unit = A::unit(DEPTH, vectors);
-    let mut sums = [get(&codes[0]); M]; // never used
-    unrolled!(i in 0..vectors => {
-        let vector = group * vectors + i;
-        let w = get(&codes[vector]);
+    let mut first = group * vectors;
+    while first < (group + 1) * vectors {
+        let mut sums = [[i32x4_splat(0); QUADS]; M];
+        if unit < 2 {
+            add_vector::<A, M>(&mut sums, &codes[first], q, first);
+        } else {
+            let codes = codes[first..first + unit].as_chunks::<2>().0;
+            for (turn, pair) in codes.iter().enumerate().take(turns.0) {
+                add_vector::<A, M>(&mut sums, &pair[0], q, first + 2 * turn);
+                add_vector::<A, M>(&mut sums, &pair[1], q, first + 2 * turn + 1);
+            }
+        }
         for m in 0..M {
-            let a = splat_four(q[m], 4 * vector);
             for quad in 0..QUADS {
-                sums[m][quad] = if i.is_multiple_of(unit) { A::first(a, w[quad]) } else { A::next(sums[m][quad], a, w[quad]) };
+                acc[m][quad] = A::flush(acc[m][quad], sums[m][quad], scale[quad]);
             }
         }
-        if (i + 1).is_multiple_of(unit) {
-            for m in 0..M {
-                for quad in 0..QUADS {
-                    acc[m][quad] = A::flush(acc[m][quad], sums[m][quad], scale[quad]);
-                }
-            }
+        first += unit;
+    }
+}
+
+/// sums += the products of a vector of weights.
+#[inline(always)]
+fn add_vector<A: Accumulate, const M: usize>(
+    sums: &mut [Eight; M],
+    codes: &[Line; QUADS],
+    q: [&[i8; BLOCK]; M],
+    vector: usize,
+) {
+    let w = get(codes);
+    for m in 0..M {
+        let a = splat_four(q[m], 4 * vector);
+        for quad in 0..QUADS {
+            sums[m][quad] = A::next(sums[m][quad], a, w[quad]);
         }
-    });
+    }
 }
 
 #[inline(always)]

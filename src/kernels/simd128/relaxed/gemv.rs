@@ -6,7 +6,7 @@
 use super::super::BLOCK;
 use super::super::lanes::{Line, line, madd, splat_four, splat_two};
 use super::Rule;
-use super::accumulation::Accumulate;
+use super::accumulation::{Accumulate, Turns};
 use super::activation::{Narrow, Wide};
 use super::formats::{Format, Map, VECTORS};
 use super::scales::{Eight, Multiples, Own, SEGMENT, SEGMENTS, halves};
@@ -21,12 +21,12 @@ pub(super) fn own<C: Format, S: Own, A: Accumulate, const DEPTH: usize>(
     rule: &Rule,
 ) -> Eight {
     let zero = f32x4_splat(-f32::from(rule.zero));
-    let ones = [i16x8_splat(1); 2];
+    let (ones, turns) = ([i16x8_splat(1); 2], Turns::new());
     let mut sums = [f32x4_splat(0.0); 2];
     for (lines, x) in panel.chunks_exact(S::LINES + C::LINES).zip(x) {
         unrolled!(group in 0..S::GROUPS => {
             let codes = &lines[S::LINES..];
-            let dots = add_group::<C, A, DEPTH>([i32x4_splat(0); 2], codes, &x.q, &rule.map, (group, S::GROUPS), ones);
+            let dots = add_group::<C, A, DEPTH>([i32x4_splat(0); 2], codes, &x.q, &rule.map, (group, S::GROUPS), ones, turns);
             let (scales, mins) = S::group(lines, group, zero);
             let (scale, sum) = (f32x4_splat(x.scale), f32x4_splat(if S::GROUPS == 1 { x.sum } else { x.sums[group % 2] }));
             for quad in 0..2 {
@@ -45,7 +45,7 @@ pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usi
     x: &[Wide],
     rule: &Rule,
 ) -> Eight {
-    let zero = i16x8_splat(-rule.zero);
+    let (zero, turns) = (i16x8_splat(-rule.zero), Turns::new());
     let mut sums = [f32x4_splat(0.0); 2];
     for (lines, x) in panel.chunks_exact(S::HEAD + SEGMENTS * (S::LINES + SEGMENT * C::LINES)).zip(x) {
         let mut dots = [i32x4_splat(0); 2];
@@ -59,10 +59,10 @@ pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usi
                 // groups 2 at and 2 at + 1 of the segment: of one block if it has two
                 let (block, group) = (2 * at / S::GROUPS, 2 * at % S::GROUPS);
                 let codes = &lines[S::LINES + block * C::LINES..][..C::LINES];
-                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), first);
+                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), first, turns);
                 let (block, group) = ((2 * at + 1) / S::GROUPS, (2 * at + 1) % S::GROUPS);
                 let codes = &lines[S::LINES + block * C::LINES..][..C::LINES];
-                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), second);
+                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), second, turns);
                 let pair = splat_two(&pairs[at]);
                 let shift = S::shifts(lines, at, zero);
                 for quad in 0..2 {
@@ -95,30 +95,53 @@ fn add_group<C: Format, A: Accumulate, const DEPTH: usize>(
     map: &Map,
     (group, groups): (usize, usize),
     scales: Eight,
+    turns: Turns,
 ) -> Eight {
     let vectors = VECTORS / groups;
     let unit = A::unit(DEPTH, vectors);
-    let is_split = C::SPLIT && !A::SIGNED;
-    // upper halves, then lower ones or all, of each quad; their first value is never used
-    let mut sums = [[line(&lines[0]); 2]; 2];
+    // upper halves, then lower ones or all, of each quad
+    let mut sums = [[i32x4_splat(0); 2]; 2];
+    if C::PLANES == 1 && unit == VECTORS {
+        for (lines, q) in lines.chunks_exact(C::LINES / 2).zip(q.as_chunks::<16>().0).take(turns.0) {
+            unrolled!(i in 0..VECTORS / 2 => {
+                add_vector::<C, A>(&mut sums, lines, i, splat_four(q, 4 * i), map);
+            });
+        }
+        return flush::<C, A>(acc, &sums, scales);
+    }
     unrolled!(i in 0..vectors => {
         let vector = group * vectors + i;
-        let a = splat_four(q, 4 * vector);
-        for quad in 0..2 {
-            let w = C::vector(lines, quad, vector, map, A::SIGNED);
-            if is_split {
-                sums[0][quad] = if i.is_multiple_of(unit) { A::first(a, w[0]) } else { A::next(sums[0][quad], a, w[0]) };
-            }
-            sums[1][quad] = if i.is_multiple_of(unit) { A::first(a, w[1]) } else { A::next(sums[1][quad], a, w[1]) };
+        if i.is_multiple_of(unit) {
+            sums = [[i32x4_splat(0); 2]; 2];
         }
+        add_vector::<C, A>(&mut sums, lines, vector, splat_four(q, 4 * vector), map);
         if (i + 1).is_multiple_of(unit) {
-            for quad in 0..2 {
-                if is_split {
-                    acc[quad] = A::flush(acc[quad], sums[0][quad], i16x8_shl(scales[quad], 4));
-                }
-                acc[quad] = A::flush(acc[quad], sums[1][quad], scales[quad]);
-            }
+            acc = flush::<C, A>(acc, &sums, scales);
         }
     });
+    acc
+}
+
+/// sums += the products of a vector of weights with `a`.
+#[inline(always)]
+fn add_vector<C: Format, A: Accumulate>(sums: &mut [Eight; 2], lines: &[Line], vector: usize, a: v128, map: &Map) {
+    for quad in 0..2 {
+        let w = C::vector(lines, quad, vector, map, A::SIGNED);
+        if C::SPLIT && !A::SIGNED {
+            sums[0][quad] = A::next(sums[0][quad], a, w[0]);
+        }
+        sums[1][quad] = A::next(sums[1][quad], a, w[1]);
+    }
+}
+
+/// acc + scale * sums.
+#[inline(always)]
+fn flush<C: Format, A: Accumulate>(mut acc: Eight, sums: &[Eight; 2], scales: Eight) -> Eight {
+    for quad in 0..2 {
+        if C::SPLIT && !A::SIGNED {
+            acc[quad] = A::flush(acc[quad], sums[0][quad], i16x8_shl(scales[quad], 4));
+        }
+        acc[quad] = A::flush(acc[quad], sums[1][quad], scales[quad]);
+    }
     acc
 }

@@ -113,10 +113,10 @@ impl Matrix {
     }
 
     /// Quantises x (n, cols) as `matmul` wants it.
-    pub(super) fn prepare(&self, n: usize, x: &[f32], input: &mut Quantized) {
+    pub(super) fn prepare(&self, n: usize, x: &[f32], input: &mut Quantized, pool: &Pool) {
         match self.codes.scales {
-            Scales::Half | Scales::Bf16 => input.narrow(n, x),
-            Scales::Super { .. } => input.wide(n, x),
+            Scales::Half | Scales::Bf16 => input.narrow(n, x, pool),
+            Scales::Super { .. } => input.wide(n, x, pool),
         }
     }
 

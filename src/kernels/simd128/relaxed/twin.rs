@@ -20,7 +20,7 @@ pub fn products(ty: TensorType, rows: usize, bytes: &[u8], n: usize, x: &[f32]) 
     let mut matrix = Matrix::new(ty, rows, cols)?;
     matrix.write_rows(0, bytes, &Pool::default())?;
     let mut input = super::Quantized::default();
-    matrix.prepare(n, x, &mut input);
+    matrix.prepare(n, x, &mut input, &Pool::default());
     let mut out = vec![f32::NAN; n * rows];
     matrix.matmul(n, &input, 0..rows.div_ceil(super::PANEL), &mut Output::new(&mut out, rows));
     let row_bytes = bytes.len() / rows;
