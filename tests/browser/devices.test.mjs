@@ -49,15 +49,17 @@ for (const { engine, isolated } of settings) {
       assert.equal(requests(), before);
     });
 
-    test('so does one that draws, with penalties and a stop text', async () => {
-      const sampled = { temperature: 1.2, topK: 30, seed: 9, frequencyPenalty: 0.4, logprobs: 1 };
-      const { text } = await generate(sampled);
-      const options = { ...sampled, stop: [[...text].slice(-2).join('')] };
-      const expected = await generate(options);
-      await call('plan', { losses: [6] });
-      const found = await generate(options);
-      assert.deepEqual(found.told, RECOVERED);
-      assert.deepEqual([found.text, found.parts, found.tokens, found.reason], [expected.text, expected.parts, expected.tokens, expected.reason]);
+    test('so does one that draws, with penalties and a stop text, on the device or on the host', async () => {
+      for (const logprobs of [undefined, 1]) {
+        const sampled = { temperature: 1.2, topK: 30, seed: 9, frequencyPenalty: 0.4, ...(logprobs && { logprobs }) };
+        const { text } = await generate(sampled);
+        const options = { ...sampled, stop: [[...text].slice(-2).join('')] };
+        const expected = await generate(options);
+        await call('plan', { losses: [6] });
+        const found = await generate(options);
+        assert.deepEqual(found.told, RECOVERED);
+        assert.deepEqual([found.text, found.parts, found.tokens, found.reason], [expected.text, expected.parts, expected.tokens, expected.reason]);
+      }
     });
 
     test('what was lost in between is noticed with the next call', async () => {
