@@ -152,6 +152,42 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
 }
 
+/// The reference's backend joins products by the same functions, so that no comparison with it would tell.
+#[test]
+fn products_together_are_those_of_each_matrix() {
+    let (cols, n) = (64, 3);
+    let f32_type = crate::quant::TensorType::from_name("F32").unwrap();
+    let matrix = |rows: usize, step: usize| {
+        let mut w = Scalar::create_matrix(f32_type, rows, cols).unwrap();
+        let bytes: Vec<u8> =
+            (0..rows * cols).flat_map(|i| ((i * step % 37) as f32 * 0.1 - 1.8).to_le_bytes()).collect();
+        Scalar::write_rows(&mut w, 0, &bytes, &Pool::default()).unwrap();
+        w
+    };
+    let [g, u, other] = [(48, 3), (48, 5), (72, 7)].map(|(rows, step)| matrix(rows, step));
+    let x: Vec<f32> = (0..n * cols).map(|i| (i % 23) as f32 * 0.07 - 0.8).collect();
+    let [gate, up, third] = [&g, &u, &other].map(|w| {
+        let rows = Scalar::shape(w).0;
+        let mut out = vec![0.0; n * rows];
+        Scalar::matmul(w, n, &x, &(), 0..Scalar::panels(w), &mut Output::new(&mut out, rows));
+        out
+    });
+    let mut gated = gate.clone();
+    Scalar::gated(&mut gated, &up, Activation::Silu);
+    assert!(gate != up && gated.iter().chain(&third).all(|x| x.is_finite()));
+    for threads in 1..=4 {
+        let native = Native::new(threads);
+        let [mut a, mut b, mut c] = [&gate, &up, &third].map(|out| vec![f32::NAN; out.len()]);
+        native.pool.begin(n);
+        matmuls::<Scalar>(&native.pool, n, &mut [(&g, &mut a), (&u, &mut b), (&other, &mut c)], &x, &());
+        assert_eq!((&a, &b, &c), (&gate, &up, &third), "{threads} threads");
+        let pair = [(&g, &mut *a), (&u, &mut *b)];
+        matmul_gated::<Scalar>(&native.pool, n, pair, (&x, &()), Activation::Silu);
+        assert_eq!((&a, &b), (&gated, &up), "{threads} threads");
+        native.pool.end();
+    }
+}
+
 #[test]
 fn rows_are_divided_without_a_gap() {
     let native = Native::new(3);
