@@ -1,4 +1,5 @@
-// What needs no browser: the catalogue's addresses, each of which says of a file what its row says; and what to do about errors.
+// What needs no browser: the catalogue's addresses, each of which says of a file what its row says (catalogue.test.mjs looks into the
+// files); and what to do about errors.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,6 +35,14 @@ test('each file of the catalogue has an address and a size that go with its name
   for (const file of files) assert.deepEqual(faultsOf(file), [], file.source);
   assert.equal(new Set(files.map(({ source }) => source)).size, files.length, 'one is there twice');
   for (const { name, by, licence, about } of families) assert.ok(name && by && licence && about, `${name} says who made it, and under which licence`);
+});
+
+test('the catalogue has what it is meant to have', () => {
+  const names = new Set(files.map(({ name }) => name));
+  for (const name of ['Qwen3 0.6B', 'Qwen3 1.7B', 'Qwen3 4B', 'Gemma 3 270M', 'Gemma 3 1B', 'Gemma 3 4B', 'Phi-4-mini 3.8B', 'Llama 3.2 1B', 'Llama 3.2 3B', 'SmolLM2 135M', 'SmolLM2 360M', 'SmolLM2 1.7B', 'SmolLM3 3B', 'BitNet b1.58 2B']) {
+    assert.ok(names.delete(name), name);
+  }
+  assert.deepEqual([...names], [], 'whatever is added is added here, too');
 });
 
 test('wrong rows are noticed', () => {
