@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { projectRoot } from '../../tests/server/serve.mjs';
 import { advise } from '../advice.js';
+import { asSentence } from '../format.js';
 
 /** @type {{ ERROR_CODES: readonly string[] }} */
 const { ERROR_CODES } = await import(new URL('../../pkg/build/errors.js', import.meta.url).href);
@@ -55,4 +56,9 @@ test('wrong rows are noticed', () => {
 test('whatever goes wrong, the page says what to do', () => {
   // what a person has stopped needs no advice
   for (const code of ERROR_CODES) assert.ok(code === 'aborted' || advise(code).length > 10, code);
+});
+
+test('what the engine says reads as a sentence of the page', () => {
+  assert.equal(asSentence('the model needs 5382 MB'), 'The model needs 5382 MB.');
+  for (const kept of ['It is no JSON file.', 'http://example.org/m.gguf answered with 404.', 'm.gguf is too large (5 GB).', 'Why?']) assert.equal(asSentence(kept), kept);
 });

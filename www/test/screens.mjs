@@ -55,7 +55,7 @@ export const screens = [
   }],
   ['unfinished', async (page, site) => {
     await page.click('#cancel');
-    await page.waitForSelector('#stored-list .unfinished');
+    await page.waitForFunction(() => document.querySelectorAll('#stored-list .unfinished').length === 2); // the one that was refused has begun, too
     site.server.faults.length = 0;
     await page.locator('#stored').scrollIntoViewIfNeeded();
   }],
@@ -95,7 +95,7 @@ export const screens = [
     if (await close.isVisible()) await close.click();
     await page.click('#open-settings');
   }],
-  ['settings end', (page) => page.locator('#close-settings').scrollIntoViewIfNeeded()],
+  ['settings end', (page) => page.locator('#theme').scrollIntoViewIfNeeded()],
   ['update', async (page) => {
     await page.click('#close-settings');
     await say(page, 'There is a new version of this page.', 'Reload');
