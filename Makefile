@@ -49,9 +49,9 @@ defaultmodel:
 demo: build defaultmodel ## serve the chat page (PORT=8080, or the next free one)
 	@node scripts/demo.mjs
 
-site: build ## the chat page as plain files for any static host, in site/
+site: build $(if $(MODEL),defaultmodel) ## the chat page as plain files for any static host, in site/; MODEL=1: with the default model in it
 	@scripts/setup.sh node
-	@node scripts/site.mjs
+	@node scripts/site.mjs $(if $(MODEL),--model)
 
 ask: build defaultmodel ## one question in a headless Chromium: PROMPT="..." [BACKEND=auto|webgpu|cpu] [MODEL=file.gguf] [MAX_TOKENS=512]
 	@scripts/setup.sh browser

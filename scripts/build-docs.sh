@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # pkg/src/*.ts -> docs/api/, the reference of every entry point. Fails on a comment that links to nothing.
+#   scripts/build-docs.sh [TYPEDOC-FLAGS...]    such as --out FOLDER
 source "$(dirname "${BASH_SOURCE[0]}")/say.sh"
 
 cd docs/reference
@@ -10,5 +11,5 @@ if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
 fi
 # the types of libraries that an entry point is made for
 [[ -d ../../pkg/node_modules ]] || npm --prefix ../../pkg ci --ignore-scripts
-node_modules/.bin/typedoc --logLevel Warn
-say "docs: docs/api/index.html"
+node_modules/.bin/typedoc --logLevel Warn "$@"
+(($#)) || say "docs: docs/api/index.html"

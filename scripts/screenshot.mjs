@@ -41,7 +41,7 @@ async function paintAll(site, folder) {
         const { page, close } = await openPage(site, { viewport, colorScheme, reducedMotion: 'reduce' });
         for (const [name, show] of list) {
           await show(page, site);
-          const file = join(folder, `${name.replace(' ', '-')}-${kind}-${colorScheme}.png`);
+          const file = join(folder, `${name.replaceAll(' ', '-')}-${kind}-${colorScheme}.png`);
           await page.screenshot({ path: file });
           console.log(`screenshot: ${file}`);
         }

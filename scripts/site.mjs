@@ -1,11 +1,14 @@
 // The chat page as a folder of plain files, for the demo, the tests and any static host.
-//   node scripts/site.mjs [FOLDER]     site/ without an argument
+//   node scripts/site.mjs [--model] [FOLDER]     site/ without an argument
+// A server of ours has the default model beside the page (siteRoots). For another host it is laid into the folder with --model;
+// without, the page's first choice is the same model from the hub, so that it offers nothing that the host does not have.
 // There is no bundler: the three libraries of the page are one module each as they come, the package is modules already,
 // and the service worker fetches everything once. What is left to do is to lay the files together, with a list of hashes.
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { brotliCompressSync } from 'node:zlib';
 import { projectRoot } from '../tests/server/serve.mjs';
 
@@ -25,30 +28,45 @@ export const siteRoots = (site) => ({ '/': site, '/models/': 'models' });
 export const sitePolicy = [
   "default-src 'self'",
   "script-src 'self' 'wasm-unsafe-eval'",
-  "connect-src 'self' https:",
+  "connect-src 'self' https: http://localhost:* http://127.0.0.1:*",
   "object-src 'none'",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
 ].join('; ');
 
+/** @typedef {'beside' | 'laid' | 'hub'} ModelPlace  of the default model: behind the same server, in the folder, or on the hub */
+
 /**
  * @param {string} [folder]  emptied first
- * @param {(folder: string) => void} [change]  is called before the files are counted
+ * @param {{ model?: ModelPlace, change?: (folder: string) => void }} [options]  `change` is called before the files are counted
  * @returns {string} the folder
  */
-export function buildSite(folder = join(projectRoot, 'site'), change) {
+export function buildSite(folder = join(projectRoot, 'site'), { model = 'beside', change } = {}) {
   rmSync(folder, { recursive: true, force: true });
   copyTree('www', folder, (path) => pageFile.test(path) && !/^(?:test|lib)\//.test(path));
   copyTree('pkg/dist', join(folder, 'pkg/dist'), (path) => engineFile.test(path));
   layLibraries(folder);
+  layModel(folder, model);
   change?.(folder);
   listFiles(folder);
   return folder;
 }
 
-/** What the service worker keeps, paths from the folder. @param {string} folder */
-export const keptFiles = (folder) => filesOf(folder).filter((path) => path !== 'sw.js' && !path.endsWith('.txt'));
+/** What the service worker keeps, paths from the folder. Models are not among it: the package keeps those. @param {string} folder */
+export const keptFiles = (folder) => filesOf(folder).filter((path) => path !== 'sw.js' && !path.endsWith('.txt') && !path.startsWith('models/'));
+
+/** @param {string} folder @param {ModelPlace} place */
+function layModel(folder, place) {
+  const { hub, ...wanted } = JSON.parse(readFileSync(join(projectRoot, 'www/default-model.json'), 'utf8'));
+  const { name, detail, file, sha256 } = wanted;
+  // what pip has to do with it concerns nobody who visits the page
+  writeFileSync(join(folder, 'default-model.json'), `${JSON.stringify(place === 'hub' ? { name, ...hub } : { name, detail, file, sha256 }, undefined, 2)}\n`);
+  if (place !== 'laid') return;
+  const path = join(projectRoot, 'models', file);
+  if (!existsSync(path)) throw new Error(`models/${file} is not there; "make site MODEL=1" fetches it`);
+  copy(path, join(folder, 'models', file));
+}
 
 /** Tells the service worker what there is. @param {string} folder */
 function listFiles(folder) {
@@ -97,8 +115,10 @@ function filesOf(root) {
 const sha256 = (file) => createHash('sha256').update(readFileSync(file)).digest('base64');
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const folder = buildSite(process.argv[2] && resolve(process.argv[2]));
-  const page = filesOf(folder).filter((path) => !/^(?:pkg|icons|bench|measure|report|chart)|\.txt$/.test(path));
+  const { values, positionals } = parseArgs({ options: { model: { type: 'boolean', default: false } }, allowPositionals: true });
+  const folder = buildSite(positionals[0] && resolve(positionals[0]), { model: values.model ? 'laid' : 'hub' });
+  const page = keptFiles(folder).filter((path) => !/^(?:pkg|icons|bench|measure|report|chart)/.test(path));
   const bytes = page.reduce((sum, path) => sum + brotliCompressSync(readFileSync(join(folder, path))).length, 0);
   console.log(`site: ${filesOf(folder).length} files in ${relative(process.cwd(), folder) || '.'}; the page without the engine is ${bytes} bytes of brotli`);
+  console.log(values.model ? 'site: the default model is in it' : 'site: the first model of the page comes from the Hugging Face hub; MODEL=1 lays it into the folder');
 }

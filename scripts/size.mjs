@@ -70,8 +70,8 @@ export function sizes(file) {
 /** @param {string | number} raw @param {string | number} brotli @param {string} name */
 export const row = (raw, brotli, name) => console.log(`${String(raw).padStart(10)} ${String(brotli).padStart(10)}  ${name}`);
 
-/** @param {Build} build */
-function count(build) {
+/** Prints the files of a first chat; fails above the budget. @param {Build} build @param {{ brotliBytes: number }} [limit] */
+export function count(build, { brotliBytes } = budget) {
   const files = firstChatFiles(build);
   row('raw', 'brotli', `file of a page with the build ${build}`);
   let rawSum = 0;
@@ -82,16 +82,16 @@ function count(build) {
     rawSum += raw;
     brotliSum += brotli;
   }
-  row(rawSum, brotliSum, `all ${files.length}; the budget is ${budget.brotliBytes}`);
-  if (brotliSum > budget.brotliBytes) {
-    throw new Error(`${brotliSum - budget.brotliBytes} bytes over the budget of ${budget.brotliBytes} in scripts/size-budget.json; `
+  row(rawSum, brotliSum, `all ${files.length}; the budget is ${brotliBytes}`);
+  if (brotliSum > brotliBytes) {
+    throw new Error(`${brotliSum - brotliBytes} bytes over the budget of ${brotliBytes} in scripts/size-budget.json; `
       + 'make it smaller, or raise the budget and say why');
   }
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
-    builds.forEach(count);
+    for (const build of builds) count(build);
     countOthers();
     countSite();
   } catch (error) {

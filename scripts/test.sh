@@ -19,7 +19,7 @@ count() { # count FILE WORD
 # one hash of all that a test's outcome can depend on; papers are left out
 fingerprint() {
   {
-    git ls-files --cached --others --exclude-standard -z -- ':!*.md' ':!docs' |
+    git ls-files --cached --others --exclude-standard -z -- ':!*.md' ':!docs/*.png' |
       while IFS= read -rd '' file; do [[ -f $file ]] && printf '%s\0' "$file"; done | xargs -0 sha256sum
     cat models/*.verified 2>/dev/null || true
     cargo --version
@@ -70,6 +70,7 @@ inputs=$(fingerprint)
 stage rust with_lints cargo test --no-fail-fast
 stage server node --test --test-reporter=spec tests/server/*.test.mjs
 stage package npm --prefix pkg test
+stage release node --test --test-reporter=spec tests/release/*.test.mjs
 # two files at a time: most of them wait for one core, or for a server that misbehaves
 stage browser node --test --test-reporter=spec --test-concurrency=2 tests/ops/*.test.mjs tests/browser/*.test.mjs
 stage bundlers node tests/bundlers/run.mjs --quick
@@ -86,7 +87,7 @@ for name in "${broken[@]}"; do
   printf '=== %s: what failed\n' "$name"
   sed -nE '/^✖ failing tests:/,$p; /^failures:/,$p' "$out/$name.log" | head -60
 done
-((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, browser, bundlers and page"
+((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, release, browser, bundlers and page"
 printf '%s\n' "${summary[@]}"
 echo
 echo "$passed passed, $failed failed, $skipped skipped"

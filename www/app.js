@@ -7,7 +7,7 @@ import { History } from './history.js';
 import { offerCopy } from './keep.js';
 import { Library } from './library.js';
 import { Loading } from './loading.js';
-import { setUpOffline } from './offline.js';
+import { keepEngine, setUpOffline } from './offline.js';
 import { announce, clearError, element, hideNotice, show, showError } from './page.js';
 import { rememberModel } from './recent.js';
 import { setUpSettings } from './settings.js';
@@ -51,6 +51,7 @@ async function start(source, used) {
   show('chat');
   chat.use(loaded.model, used);
   announce(`${used.name} is ready`);
+  keepEngine();
   if (!used.source && !used.stored) offerCopy(source, used);
 }
 

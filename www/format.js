@@ -27,3 +27,6 @@ export function formatSeconds(ms) {
   if (ms >= 99_500) return `${Math.round(ms / 60_000)} min`;
   return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
 }
+
+/** A message of the engine's, which begins in small letters and ends without a stop, among the page's own. @param {string} text */
+export const asSentence = (text) => text.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase()).replace(/[\p{L}\p{N})]$/u, '$&.');

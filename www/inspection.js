@@ -1,5 +1,5 @@
 // What a model would need here, from its header alone: a request or two before gigabytes.
-import { formatBytes, formatCount } from './format.js';
+import { asSentence, formatBytes, formatCount } from './format.js';
 import { clearError, element, fillFacts, showError } from './page.js';
 import { loadSettings } from './settings.js';
 import { inspect } from './store.js';
@@ -16,7 +16,7 @@ export async function showInspection(source, name) {
   fillFacts(element('inspection-facts', HTMLElement), []);
   try {
     const found = await inspect(source, loadSettings());
-    element('inspection-title', HTMLElement).textContent = found.fits ? `${found.name || name} fits. ${found.reason}` : `${found.name || name} does not fit. ${found.reason}`;
+    element('inspection-title', HTMLElement).textContent = `${found.name || name} ${found.fits ? 'fits' : 'does not fit'}. ${asSentence(found.reason)}`;
     fillFacts(element('inspection-facts', HTMLElement), factsOf(found));
   } catch (error) {
     panel.hidden = true;

@@ -1,4 +1,5 @@
 // The models to choose from: the default one, a file, an address, what was loaded before, and the catalogue.
+import { defaultModel } from './default-model.js';
 import { fitOf, thisDevice } from './fit.js';
 import { formatBytes } from './format.js';
 import { showInspection } from './inspection.js';
@@ -42,12 +43,11 @@ export class Library {
   }
 
   async #setUpDefault() {
-    const answer = fetch('./default-model.json').then((response) => response.json());
+    const answer = defaultModel();
     element('choose-form', HTMLFormElement).addEventListener('submit', async (event) => {
       event.preventDefault();
       try {
-        const { file, sha256, name } = await answer;
-        const source = { url: new URL(`./models/${file}`, document.baseURI).href, sha256 };
+        const { source, name } = await answer;
         this.#start(source, { name, source });
       } catch (error) {
         showError('The default model is not known.', error);

@@ -47,7 +47,7 @@ class ProgressList {
     this.#samples.push({ time, loaded });
     while (time - this.#samples[0].time > speedWindowMs) this.#samples.shift();
     const { time: since, loaded: from } = this.#samples[0];
-    if (time - since < 500 || loaded === from) return '';
+    if (time - since < 1000 || loaded === from) return ''; // too short to tell: the first bytes of a range come slowly
     const bytesPerMs = (loaded - from) / (time - since);
     const left = total > 0 ? `, ${formatSeconds((total - loaded) / bytesPerMs)} left` : '';
     return `${formatBytes(bytesPerMs * 1000)}/s${left}`;

@@ -1,5 +1,6 @@
 // What the benchmark measures, with the package's own clocks: prompts of several lengths, and answers after contexts of
 // several lengths. Token ids are drawn from a fixed seed: speed does not depend on what is said.
+import { formatBytes } from './format.js';
 import { load } from './store.js';
 
 /** @typedef {import('./pagelm.js').ModelSource} ModelSource */
@@ -41,7 +42,12 @@ export async function measure(plan, onStep) {
   const begun = performance.now();
   /** @type {import('./pagelm.js').LoadReady | undefined} */
   let ready;
-  const model = await load(source, { backend, signal, contextLength, ...(threads && { threads }), onProgress: (event) => { if (event.type === 'ready') ready = event; } });
+  const onProgress = (/** @type {import('./pagelm.js').LoadEvent} */ event) => {
+    if (event.type === 'ready') ready = event;
+    else if (event.type === 'download') onStep(`downloading, ${formatBytes(event.loaded)}${event.total > 0 ? ` of ${formatBytes(event.total)}` : ''}`);
+    else onStep('loading');
+  };
+  const model = await load(source, { backend, signal, contextLength, ...(threads && { threads }), onProgress });
   const loadMs = performance.now() - begun;
   try {
     const { info } = model;

@@ -41,6 +41,15 @@ export async function setUpOffline() {
   });
 }
 
+/**
+ * Once a model runs here, the device keeps every build of the engine that this browser can use, also one that was fetched before the
+ * service worker was there: the next visit may have no network.
+ */
+export async function keepEngine() {
+  const registration = await navigator.serviceWorker?.ready;
+  registration?.active?.postMessage('keep-engine');
+}
+
 /** The worker fetches and hashes all files of the app: on two cores that doubled the time for which a first visit could not be used. */
 async function pageIsUp() {
   if (document.readyState !== 'complete') await new Promise((resolve) => { addEventListener('load', resolve, { once: true }); });

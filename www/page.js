@@ -1,5 +1,6 @@
 // The page's elements by id, its views, and what it says: to everybody, or to screen readers only.
 import { advise } from './advice.js';
+import { asSentence } from './format.js';
 
 /** @typedef {'choose' | 'loading' | 'chat'} View */
 /** @type {View[]} */
@@ -33,7 +34,7 @@ export function announce(text) {
 export function showError(title, error) {
   const { code = '', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error ?? {});
   element('error-title', HTMLElement).textContent = title;
-  element('error-message', HTMLElement).textContent = message;
+  element('error-message', HTMLElement).textContent = asSentence(message);
   element('error-advice', HTMLElement).textContent = advise(code);
   element('error-code', HTMLElement).textContent = code;
   const panel = element('error', HTMLElement);

@@ -1,5 +1,6 @@
 // The settings dialog: how to answer, how to load, how to look. Kept by the browser, and left to the engine where empty.
 import { element } from './page.js';
+import { checkReach } from './store.js';
 
 /** @typedef {import('./pagelm.js').ChatOptions} ChatOptions */
 /** @typedef {import('./pagelm.js').ModelInfo} ModelInfo */
@@ -57,13 +58,14 @@ export function answerSettings(info) {
   return { system: textOf('system').trim(), options };
 }
 
-/** @returns {LoadOptions} */
+/** @returns {LoadOptions} @throws {Error} for a mirror that the page cannot reach */
 export function loadSettings() {
   /** @type {LoadOptions} */
   const options = {};
   const contextLength = numberOf('context-length');
   if (contextLength !== undefined) options.contextLength = contextLength;
   const [token, baseUrl] = [textOf('hub-token').trim(), textOf('hub-mirror').trim()];
+  if (baseUrl && URL.canParse(baseUrl)) checkReach(new URL(baseUrl));
   if (token || baseUrl) options.hub = { ...(token && { token }), ...(baseUrl && { baseUrl }) };
   return options;
 }

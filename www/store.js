@@ -34,7 +34,17 @@ export function sourceOf(text) {
   }
   const url = trimmed && URL.canParse(trimmed, document.baseURI) ? new URL(trimmed, document.baseURI) : undefined;
   if (!url || !/^https?:$/.test(url.protocol)) throw new Error('An address begins with https:// or hf: and names a .gguf file.');
+  checkReach(url);
   return { url: url.href };
+}
+
+/**
+ * What the page's content security policy lets it fetch from: its own server, this machine, and everything behind https.
+ * @param {URL} url @throws {Error} with what can be done instead
+ */
+export function checkReach({ protocol, origin, hostname }) {
+  if (protocol === 'https:' || origin === location.origin || ['localhost', '127.0.0.1'].includes(hostname)) return;
+  throw new Error(`Without https this page fetches from http://localhost and http://127.0.0.1 only, and ${origin} is another machine. Use its https:// address, or download the file and choose it here.`);
 }
 
 /** A name for what is behind an address: its last part. @param {string} address */

@@ -15,11 +15,26 @@ import { rowsOf } from './unfinished.js';
 const titleOf = ({ facts, sources }) => usedAt(sources[0])?.name
   ?? (facts?.name ? `${facts.name} ${facts.quantisation}` : nameOf(sources[0] ?? '') || 'A model without a name');
 
-/** How to get it again: by its address and hash, which needs no network while it is here; imported ones by their content. @param {StoredModelInfo} model @returns {UsedModel} */
-function usedOf(model) {
+/**
+ * What each is called in the list: versions of one model, which lie side by side, are told apart by when they came and by their hash.
+ * @param {StoredModelInfo[]} models @returns {Map<StoredModelInfo, string>}
+ */
+function namesOf(models) {
+  const titles = models.map(titleOf);
+  return new Map(models.map((model, index) => {
+    const isAlone = titles.indexOf(titles[index]) === titles.lastIndexOf(titles[index]);
+    const day = new Date(model.addedAt).toLocaleDateString('en', { day: 'numeric', month: 'short', year: 'numeric' });
+    return [model, isAlone ? titles[index] : `${titles[index]} · ${day} · ${model.id.slice(0, 8)}`];
+  }));
+}
+
+/**
+ * How to get it again: by its address and hash, which needs no network while it is here; imported ones by their content.
+ * @param {StoredModelInfo} model @param {string} name @returns {UsedModel}
+ */
+function usedOf(model, name) {
   const [url, ...others] = model.sources;
   const hashes = model.files.map(({ sha256 }) => sha256);
-  const name = titleOf(model);
   if (!/^https?:/.test(url ?? '')) return { name, stored: model.id };
   // an address of the hub is kept as it was given: the access token goes with it
   return { name, source: others.length ? { url: model.sources, sha256: hashes } : { url: usedAt(url)?.source?.url ?? url, sha256: hashes[0] } };
@@ -64,7 +79,7 @@ export class Stored {
   #draw(models, unfinished, usage) {
     element('stored', HTMLElement).hidden = !usage;
     this.#list.replaceChildren(
-      ...models.map((model) => this.#row(model)),
+      ...[...namesOf(models)].map(([model, name]) => this.#row(model, name)),
       ...rowsOf(unfinished, { used: usedAt, start: this.#start, discard: (ids, name) => this.#discard(ids, name) }),
     );
     if (usage) showUsage(usage, unfinished.reduce((sum, { bytes }) => sum + bytes, 0));
@@ -72,9 +87,8 @@ export class Stored {
     return { whole, all: new Set([...whole, ...unfinished.map(({ source }) => source)]) };
   }
 
-  /** @param {StoredModelInfo} model */
-  #row(model) {
-    const name = titleOf(model);
+  /** @param {StoredModelInfo} model @param {string} name */
+  #row(model, name) {
     const item = document.createElement('li');
     item.dataset.id = model.id;
     const text = document.createElement('span');
@@ -89,7 +103,7 @@ export class Stored {
     const tools = document.createElement('span');
     tools.className = 'tools';
     tools.append(
-      button('Load', name, () => this.#start(usedOf(model))),
+      button('Load', name, () => this.#start(usedOf(model, name))),
       pin,
       button('Check', name, () => this.#check(model, name)),
       button('Save', name, () => this.#save(model, name)),

@@ -12,12 +12,28 @@ const scope = worker.registration.scope;
 /** The hash is part of the key: versions lie side by side until the old one is not used any more. @param {string} path */
 const keyOf = (path) => `${scope}${path}?sha256=${encodeURIComponent(files[path])}`;
 
+/**
+ * The builds of the engine, of which a browser needs one or two (pkg/src/builds.ts). Kept from the first visit on is the one that
+ * runs whatever the page may do: with WebGPU or the CPU, isolated or not, though with one thread. The one with threads is kept
+ * once a page has asked for it, or has loaded a model; the last one is for browsers that have no other.
+ */
+const wasm = (/** @type {string} */ name) => `pkg/dist/wasm/${name}_bg.wasm`;
+const [baseline, relaxed, threads] = ['pagelm', 'pagelm_relaxed', 'pagelm_threads'].map(wasm);
+/** A function with i16x8.relaxed_dot_i8x16_i7x16_s in it. */
+const hasRelaxed = WebAssembly.validate(Uint8Array.of(
+  0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10, 16, 1, 14, 0,
+  0x41, 0, 0xfd, 0x0f, 0x41, 0, 0xfd, 0x0f, 0xfd, 0x92, 0x02, 0x1a, 0x0b,
+));
+const usable = hasRelaxed ? [relaxed, threads] : [baseline];
+const isBuild = (/** @type {string} */ path) => [baseline, relaxed, threads].includes(path);
+
 worker.addEventListener('install', (/** @type {any} */ event) => event.waitUntil(fetchAll()));
 
 worker.addEventListener('activate', (/** @type {any} */ event) => event.waitUntil(takeOver()));
 
 worker.addEventListener('message', (/** @type {any} */ event) => {
   if (event.data === 'activate') worker.skipWaiting();
+  else if (event.data === 'keep-engine') event.waitUntil(keep(usable).catch(() => {})); // offline, or in mid-update: another time
 });
 
 worker.addEventListener('fetch', (/** @type {any} */ event) => {
@@ -28,13 +44,23 @@ worker.addEventListener('fetch', (/** @type {any} */ event) => {
 /** Everything that is new in this version; what has not changed stays as it is. */
 async function fetchAll() {
   const cache = await caches.open(cacheName);
-  await Promise.all(Object.entries(files).map(async ([path, hash]) => {
-    if (await cache.match(keyOf(path))) return;
-    // a host in the middle of an update gives other bytes: then this version is not installed, and tried again later
-    const response = await fetch(scope + path, { cache: 'no-cache', integrity: `sha256-${hash}` });
-    if (!response.ok) throw new Error(`${path}: status ${response.status}`);
-    await cache.put(keyOf(path), response);
+  const before = (await cache.keys()).map((/** @type {Request} */ { url }) => url.slice(scope.length).split('?')[0]);
+  await keep(Object.keys(files).filter((path) => !isBuild(path) || path === usable[0] || before.includes(path)));
+}
+
+/** @param {string[]} paths */
+async function keep(paths) {
+  const cache = await caches.open(cacheName);
+  await Promise.all(paths.map(async (path) => {
+    if (!(await cache.match(keyOf(path)))) await cache.put(keyOf(path), await fetchFile(path));
   }));
+}
+
+/** A host in the middle of an update gives other bytes: then this version is not installed, and tried again later. @param {string} path */
+async function fetchFile(path) {
+  const response = await fetch(scope + path, { cache: 'no-cache', integrity: `sha256-${files[path]}` });
+  if (!response.ok) throw new Error(`${path}: status ${response.status}`);
+  return response;
 }
 
 async function takeOver() {
@@ -57,9 +83,12 @@ function pathOf(request) {
 /** @param {string} path @param {Request} request */
 async function answer(path, request) {
   const cache = await caches.open(cacheName);
+  const kept = await cache.match(keyOf(path));
+  if (kept) return isolated(kept);
+  // an engine of another version than its scripts does not run; the package goes on with the build that is here
+  if (isBuild(path)) await keep([path]);
   // the browser may have thrown the copy away
-  const response = (await cache.match(keyOf(path))) ?? (await fetch(request));
-  return isolated(response);
+  return isolated((await cache.match(keyOf(path))) ?? (await fetch(request)));
 }
 
 /** The same response, in a page that may share memory between threads. @param {Response} response */

@@ -43,8 +43,10 @@ export interface ModelStream {
   readonly fromCache: boolean;
   /** Once; as {@link OpenFile.pieces}. */
   pieces(room?: Room): AsyncIterable<Uint8Array>;
-  /** Tells the store what the model turned out to be, and lets it tidy up; nobody needs to wait. */
+  /** Tells the store what the model turned out to be, and that it is used now. */
   describe?(info: ModelFacts): Promise<void>;
+  /** Lets the store tidy up; nobody needs to wait. */
+  tidy?(): Promise<void>;
   /** {@link close}, and leaves nothing of it in the store: it is no model, or none that can be run. */
   refuse?(): Promise<void>;
   /** Gives back what it holds, read or not. */

@@ -89,11 +89,12 @@ export class Download implements OpenFile {
     }
   }
 
-  /** What is not complete stays for another time. */
+  /** What is not complete stays for another time, unless it would begin anew then: without byte ranges there is no going on. */
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#remote.close();
+    if (this.#body !== undefined && this.stored === undefined) await this.#discard();
     await closeSink(this.#sink);
   }
 

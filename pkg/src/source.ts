@@ -1,5 +1,5 @@
 /** In the worker: from a source to a stream of bytes. */
-import { type ModelStream, type OpenFile, PIECE_BYTES, endToEnd, openBlob, readBlob } from './byte-stream.js';
+import { type ModelFacts, type ModelStream, type OpenFile, PIECE_BYTES, endToEnd, openBlob, readBlob } from './byte-stream.js';
 import { Download, type DownloadContext, type Sink, checkRoom, closeSink } from './download.js';
 import type { EngineModule } from './engine.js';
 import { PagelmError } from './errors.js';
@@ -40,24 +40,19 @@ export async function openSource(source: SourceData, settings: Settings, context
 /** The same stream; at its end the store knows the model. */
 function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: RemoteSource, store: Store | undefined, close: () => void): ModelStream {
   if (store === undefined) return stream;
-  const note = async () => {
+  const note = async (facts?: ModelFacts) => {
     const stored = files.map((file) => file.stored);
-    if (!stored.every((file): file is StoredFile => file !== undefined)) return undefined;
-    await store.noteModel(stored, source.parts.map(({ url }) => url));
-    return stored[0]?.sha256;
+    if (stored.every((file): file is StoredFile => file !== undefined)) await store.noteModel(stored, source.parts.map(({ url }) => url), facts);
   };
   return {
     ...stream,
     async *pieces(room) {
       yield* stream.pieces(room);
-      // Of a model that is known only the time of its last use is noted, which can wait.
+      // Of a model that is known only the time of its last use is noted, once it has loaded.
       if (files[0]?.beginsModel !== true) await note();
     },
-    async describe(info) {
-      const id = await note();
-      if (id !== undefined) await store.describe(id, info);
-      await store.sweep();
-    },
+    describe: note,
+    tidy: () => store.sweep(),
     async refuse() {
       await this.close();
       for (const file of files) await file.refuse?.();

@@ -176,26 +176,21 @@ export class Store {
     await this.directory.remove(`${key}.log`);
   }
 
-  /** Notes that these files, in this order, are a model, and that it is used now. */
-  async noteModel(files: readonly StoredFile[], sources: readonly string[]): Promise<void> {
+  /** Notes that these files, in this order, are a model, that it is used now, and what it turned out to be where that is known. */
+  async noteModel(files: readonly StoredFile[], sources: readonly string[], info?: ModelFacts): Promise<void> {
     const now = Date.now();
     const id = files[0]?.sha256;
     if (id === undefined) return;
+    const facts = info === undefined ? null : factsOf(info);
     await withIndex(this.directory, (index, append) => {
       const known = index.models.get(id);
-      if (known !== undefined) return append({ used: id, at: now });
+      if (known !== undefined) {
+        const isNew = facts !== null && JSON.stringify(known.facts) !== JSON.stringify(facts);
+        return append({ used: id, at: now }, ...(isNew ? [{ facts, of: id }] : []));
+      }
       if (files.some(({ sha256 }) => !index.files.has(sha256))) return; // removed meanwhile
-      const model: StoredModel = { id, files: files.map(({ sha256 }) => sha256), sources: [...sources], addedAt: now, usedAt: now, pinned: false, facts: null };
+      const model: StoredModel = { id, files: files.map(({ sha256 }) => sha256), sources: [...sources], addedAt: now, usedAt: now, pinned: false, facts };
       append({ model });
-    });
-  }
-
-  /** Notes what a model turned out to be. */
-  async describe(id: string, { architecture, name, parameters, quantisation }: ModelFacts): Promise<void> {
-    const facts = { architecture, name, parameters, quantisation };
-    await withIndex(this.directory, (index, append) => {
-      const known = index.models.get(id);
-      if (known !== undefined && JSON.stringify(known.facts) !== JSON.stringify(facts)) append({ facts, of: id });
     });
   }
 
@@ -241,6 +236,11 @@ async function waitFor(lock: string, signal: AbortSignal, hear?: (event: LoadPro
   } finally {
     channel.close();
   }
+}
+
+/** What is kept of what is known. */
+function factsOf({ architecture, name, parameters, quantisation }: ModelFacts): ModelFacts {
+  return { architecture, name, parameters, quantisation };
 }
 
 export const partLock = (key: string) => `pagelm:part:${key}`;

@@ -33,7 +33,9 @@ const loadModel: LoadModel = async ({ source, settings }, emit, signal, losses) 
   await engines.join(ingested.engine);
   const timings = { ...ingested.timings, compileMs: engineMs + ingested.timings.compileMs };
   const info = { ...ingested.engine.info(), backendReason: ingested.choice.reason, threadsReason: engines.threadsReason };
-  stream.describe?.(info).catch(() => {}); // the model is ready, whatever the store has to say
+  // the model is ready, whatever the store has to say; but a page may close it at once, which ends this worker
+  await stream.describe?.(info).catch(() => {});
+  stream.tidy?.().catch(() => {});
   return { engine: ingested.engine, result: { info, fromCache: stream.fromCache, loadMs: performance.now() - started, timings } };
 };
 

@@ -41,6 +41,7 @@ async function load(names, { evict, onEvent, stop = false, hash } = {}) {
   const stream = await openSource({ kind: 'urls', parts }, { cache: 'opfs', ...(evict && { evict }), download: { connections: 2, retries: 0, stallMs: 5000 } }, { wasm: { Hasher }, progress: new Progress(() => {}), emit: onEvent, signal });
   if (!stop) for await (const _ of stream.pieces()) ; // read to its end
   await stream.describe({ architecture: 'llama', name: names[0], parameters: 1, quantisation: 'Q4_0', more: 'than that' });
+  await stream.tidy();
   await stream.close();
 }
 

@@ -10,12 +10,34 @@ export async function loadEvicting({ source, options }) {
   return { error, scores, evicted, ids: await ids() };
 }
 
-/** Loads a stored model and keeps it for as long as it takes until its use is noted, which nobody waits for. @param {{ source: any, id: string }} wanted */
-export async function useAgain({ source, id }) {
-  const model = await load(source, { backend: 'cpu' });
-  while ((await ids())[0] !== id) await new Promise((resolve) => { setTimeout(resolve, 50); });
-  await model.close();
+/** Loads a stored model and closes it as soon as it is ready: by then its use is noted. @param {{ source: any }} wanted */
+export async function useAgain({ source }) {
+  await (await load(source, { backend: 'cpu' })).close();
 }
+
+/** Two versions of what is at one address at the same time. @param {{ sources: any[] }} wanted  each with the hash of its version */
+export async function sideBySide({ sources }) {
+  const models = await Promise.all(sources.map((source) => load(source, { backend: 'cpu', cache: 'opfs' })));
+  const scores = await Promise.all(models.map(async (model) => Array.from(await model.score([3, 1, 4, 1, 5]))));
+  await Promise.all(models.map((model) => model.close()));
+  return scores;
+}
+
+/** How often two loads ask the browser to keep what is stored, which it has not promised. @param {{ source: string }} wanted */
+export async function asksToPersist({ source }) {
+  let asked = 0;
+  Object.assign(navigator.storage, { persisted: async () => false, persist: async () => { asked += 1; return true; } });
+  for (let loads = 0; loads < 2; loads += 1) await (await load(source, { backend: 'cpu', cache: 'none' })).close();
+  const without = asked;
+  for (let loads = 0; loads < 2; loads += 1) await (await load(source, { backend: 'cpu' })).close();
+  return [without, asked, await models.persist(), asked];
+}
+
+/** What is stored of one address, the last used first. @param {{ source: string }} wanted */
+export const versions = async ({ source }) => (await models.list()).filter(({ sources }) => sources[0] === source).map(({ id, bytes, facts }) => ({ id, bytes, quantisation: facts?.quantisation }));
+
+/** @param {{ id: string }} wanted */
+export const remove = ({ id }) => models.remove(id);
 
 /** Of what is stored, the last used first. */
 export const ids = async () => (await models.list()).map(({ id }) => id);

@@ -49,6 +49,50 @@ for (const engine of /** @type {const} */ (['chromium', 'firefox'])) {
     assert.deepEqual([second.error, second.evicted, second.ids], [undefined, [c], [b.id, a.id]], 'a pinned one stays, however long it was not used');
   });
 
+  test(`versions in ${engine}: two of one address side by side, switched and rolled back without a request`, { skip: missing(engine), timeout: 300_000 }, async (t) => {
+    const session = await open({ engine });
+    t.after(() => session.close());
+    const path = '/made/versions.gguf';
+    const source = session.origin + path;
+    const made = parts.map((part, index) => spread(part, 5 + index, 8e6)).map((file) => ({ file, id: sha256(bytesOf(file, 0, file.size)) }));
+    const [older, newer] = made.map(({ id }) => ({ url: source, sha256: id }));
+    const publish = (/** @type {number} */ version) => session.server.files.set(path, { ...made[version].file, etag: `"${version}"` });
+    /** @param {any} wanted */
+    const scoresOf = async (wanted) => {
+      const { error, scores } = await page(session, 'attempt', { source: wanted, options: stored });
+      assert.equal(error, undefined, JSON.stringify(error));
+      return scores;
+    };
+    const here = () => page(session, 'versions', { source });
+
+    publish(0);
+    const first = await scoresOf(source);
+    publish(1);
+    assert.deepEqual(await scoresOf(source), first, 'the copy that is here is not asked for again at its address');
+    const second = await scoresOf(newer);
+    assert.notDeepEqual(second, first);
+    assert.deepEqual(await here(), [{ id: newer.sha256, bytes: made[1].file.size, quantisation: 'Q4_1' }, { id: older.sha256, bytes: made[0].file.size, quantisation: 'Q4_0' }]);
+
+    session.server.requests.length = 0;
+    assert.deepEqual(await scoresOf(source), second, 'the address is that of the newer one');
+    assert.deepEqual(await scoresOf(older), first, 'rolled back');
+    assert.equal((await here())[0].id, older.sha256);
+    assert.deepEqual(await scoresOf(newer), second, 'and switched again');
+    assert.deepEqual(await page(session, 'sideBySide', { sources: [older, newer] }), [first, second]);
+    assert.deepEqual(session.server.requests.filter(({ path: asked }) => asked === path), []);
+
+    await page(session, 'remove', { id: newer.sha256 });
+    assert.deepEqual((await here()).map((/** @type {any} */ { id }) => id), [older.sha256], 'removing one leaves the other');
+    assert.deepEqual(await scoresOf(older), first);
+  });
+
+  test(`persistence in ${engine}: asked for once, when something is stored, and whenever a page wants it`, { skip: missing(engine), timeout: 60_000 }, async (t) => {
+    const session = await open({ engine });
+    t.after(() => session.close());
+    const source = session.origin + tinyModel('llama-bpe-q4_0-ropefreqs-tied').url;
+    assert.deepEqual(await page(session, 'asksToPersist', { source }), [0, 1, true, 2]);
+  });
+
   test(`export and import in ${engine}: a split model comes back as it was`, { skip: missing(engine), timeout: 300_000 }, async (t) => {
     const session = await open({ engine });
     t.after(() => session.close());

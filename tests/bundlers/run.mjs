@@ -56,7 +56,11 @@ function measured(folder) {
  * @param {import('../browser/browsers.mjs').EngineName} engine
  */
 async function answerOf(row, built, engine) {
-  const ask = async () => /** @type {any} */ (globalThis).done;
+  // a framework runs the app some time after the page has loaded: that of Next.js in an effect
+  const ask = async () => {
+    for (let tries = 0; !('done' in globalThis) && tries < 1000; tries += 1) await new Promise((resolve) => { setTimeout(resolve, 50); });
+    return /** @type {any} */ (globalThis).done ?? { error: 'the app has not begun' };
+  };
   if (built.browser) {
     const page = await built.browser();
     try {

@@ -24,6 +24,7 @@
  * @property {number} [ropeScaling]   linear
  * @property {{ long: number, short: number, original: number }} [longRope]  typical factors, and the context before them
  * @property {boolean} [ropeFactors]  llama 3's divisors of frequencies
+ * @property {boolean} [onlyByName]   `make shapes` leaves it out unless it is named: others say the same; here for its header
  */
 /** @typedef {{ model: 'gpt2' | 'llama', pre?: string, special: string[], bos?: number, eos: number, addBos: boolean }} Vocabulary  `bos`, `eos`: indices in `special` */
 
@@ -43,6 +44,12 @@ const gemma3 = {
 const llama3 = {
   vocabulary: 128256, epsilon: 1e-5, ropeBase: 500_000,
   tokens: { model: 'gpt2', pre: 'llama-bpe', special: ['<|begin_of_text|>', '<|end_of_text|>', '<|eot_id|>'], bos: 0, eos: 1, addBos: true },
+};
+
+/** @type {Omit<Shape, 'title' | 'width' | 'layers' | 'heads' | 'kvHeads' | 'hidden' | 'ropeBase'>} */
+const smollm2 = {
+  architecture: 'llama', headDim: 64, vocabulary: 49152, context: 8192, epsilon: 1e-5, onlyByName: true,
+  tokens: { model: 'gpt2', pre: 'smollm', special: ['<|endoftext|>', '<|im_start|>', '<|im_end|>'], bos: 1, eos: 2, addBos: false },
 };
 
 /** @type {Record<string, Shape>} */
@@ -66,5 +73,17 @@ export const shapes = {
   'qwen3-4b': { ...qwen3, title: 'Qwen3 4B', width: 2560, layers: 36, heads: 32, hidden: 9728 },
   'gemma-3-4b': {
     ...gemma3, title: 'Gemma 3 4B', width: 2560, layers: 34, heads: 8, kvHeads: 4, hidden: 10240, context: 131072, window: 1024, ropeScaling: 8,
+  },
+  'gemma-3-270m': { ...gemma3, title: 'Gemma 3 270M', width: 640, layers: 18, heads: 4, kvHeads: 1, hidden: 2048, context: 32768, window: 512, onlyByName: true },
+  'llama-3.2-3b': {
+    ...llama3, architecture: 'llama', title: 'Llama 3.2 3B', width: 3072, layers: 28, heads: 24, kvHeads: 8, headDim: 128, hidden: 8192,
+    context: 131072, ropeFactors: true, onlyByName: true,
+  },
+  'smollm2-135m': { ...smollm2, title: 'SmolLM2 135M', width: 576, layers: 30, heads: 9, kvHeads: 3, hidden: 1536, ropeBase: 100_000 },
+  'smollm2-360m': { ...smollm2, title: 'SmolLM2 360M', width: 960, layers: 32, heads: 15, kvHeads: 5, hidden: 2560, ropeBase: 100_000 },
+  'smollm2-1.7b': { ...smollm2, title: 'SmolLM2 1.7B', width: 2048, layers: 24, heads: 32, kvHeads: 32, hidden: 8192, ropeBase: 130_000 },
+  'smollm3-3b': {
+    ...llama3, architecture: 'smollm3', title: 'SmolLM3 3B', width: 2048, layers: 36, heads: 16, kvHeads: 4, headDim: 128, hidden: 11008,
+    context: 65536, epsilon: 1e-6, ropeBase: 5_000_000, onlyByName: true,
   },
 };

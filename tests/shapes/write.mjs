@@ -125,14 +125,8 @@ function fill(file, tensors) {
   }
 }
 
-/**
- * @param {string} shape  one of `shapes`
- * @param {string} quantisation  one of `quantisations`
- * @param {string} path  appears only when it is complete
- * @param {{ sparse?: boolean }} [options]  sparse: weights that take no room on the disk, all zero
- * @returns {number} bytes of the file
- */
-export function write(shape, quantisation, path, { sparse = false } = {}) {
+/** The beginning of a file, up to its weights, and how long all of it is. @param {string} shape  one of `shapes` @param {string} quantisation  one of `quantisations` */
+function begin(shape, quantisation) {
   const s = shapes[shape];
   if (!s) throw new Error(`there is no shape ${shape}; there are ${Object.keys(shapes).join(', ')}`);
   if (!quantisations[quantisation]) throw new Error(`there is no quantisation ${quantisation}; there are ${Object.keys(quantisations).join(', ')}`);
@@ -143,16 +137,34 @@ export function write(shape, quantisation, path, { sparse = false } = {}) {
     offset += aligned(bytesOf(type, dims));
     return entry;
   });
+  const header = build({ pairs: pairsOf(s, quantisation), tensors: directory });
+  return { header, tensors, bytes: header.length + offset };
+}
+
+/** A file for `server.files`, all of whose weights are zero. @param {string} shape @param {string} quantisation @returns {import('../server/sparse.mjs').SparseFile} */
+export function sparseFile(shape, quantisation) {
+  const { header, bytes } = begin(shape, quantisation);
+  return { size: bytes, extents: [{ at: 0, bytes: header }] };
+}
+
+/**
+ * @param {string} shape  one of `shapes`
+ * @param {string} quantisation  one of `quantisations`
+ * @param {string} path  appears only when it is complete
+ * @param {{ sparse?: boolean }} [options]  sparse: weights that take no room on the disk, all zero
+ * @returns {number} bytes of the file
+ */
+export function write(shape, quantisation, path, { sparse = false } = {}) {
+  const { header, tensors, bytes } = begin(shape, quantisation);
   mkdirSync(dirname(path), { recursive: true });
   const unfinished = `${path}.part`;
   const file = openSync(unfinished, 'w');
   try {
-    const header = build({ pairs: pairsOf(s, quantisation), tensors: directory });
     put(file, header);
-    if (sparse) ftruncateSync(file, header.length + offset);
+    if (sparse) ftruncateSync(file, bytes);
     else fill(file, tensors);
     renameSync(unfinished, path);
-    return header.length + offset;
+    return bytes;
   } catch (error) {
     rmSync(unfinished, { force: true });
     throw error;

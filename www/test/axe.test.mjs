@@ -42,6 +42,7 @@ describe('accessibility', () => {
     }
   }
 
+  // what these consist of has been seen above in all four looks
   for (const [kind, options] of Object.entries({ 'phone, dark': { viewport: phone, colorScheme: /** @type {const} */ ('dark') }, 'desktop, light': { viewport: desktop } })) {
     test(`with a model: ${kind}`, async (t) => {
       const { page, close } = await openPage(site, { ...options, reducedMotion: 'reduce' });

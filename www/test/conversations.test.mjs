@@ -58,6 +58,26 @@ describe('conversations', () => {
     assert.ok(await page.isHidden('#ask'));
   });
 
+  test('what a model thinks is folded away as it comes, and says how long that took', async () => {
+    const seen = await page.evaluate(async () => {
+      const { ModelTurn } = await import(/** @type {any} */ ('/turn.js'));
+      const turn = new ModelTurn(() => {});
+      document.body.append(turn.element);
+      const summary = () => turn.element.querySelector('summary')?.textContent;
+      turn.addThought('First ');
+      turn.addThought('this.');
+      const during = summary();
+      await new Promise((resolve) => { setTimeout(resolve, 120); });
+      turn.addText('Then **that**.');
+      turn.finish('');
+      const fold = turn.element.querySelector('details');
+      return { during, after: summary(), isOpen: fold.open, thoughts: fold.querySelector('p').textContent, isAbove: fold.nextElementSibling === turn.body, answer: turn.body.textContent.trim() };
+    });
+    const { after, ...rest } = seen;
+    assert.deepEqual(rest, { during: 'Thinking…', isOpen: false, thoughts: 'First this.', isAbove: true, answer: 'Then that.' });
+    assert.match(String(after), /^Thought for 0\.\d s$/);
+  });
+
   test('search looks into what was said', async () => {
     await page.fill('#search', 'LEAVES');
     await page.waitForFunction(() => document.querySelectorAll('#conversations li').length === 1);

@@ -1,7 +1,10 @@
 // The model library: what is kept on the device, downloads that pause and go on, and a look at a model before it is fetched.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { defaultModel, desktop, loadDefault, modelFile, openPage, openSite, patience } from './open.mjs';
+import { tinyModel } from '../../tests/browser/paths.mjs';
+import { defaultModel, desktop, loadDefault, modelFile, openPage, openSite, patience, set } from './open.mjs';
 
 describe('the library', () => {
   /** @type {import('./open.mjs').Site} */
@@ -48,6 +51,46 @@ describe('the library', () => {
     await stored().getByRole('button', { name: /^Load/ }).click();
     await page.waitForSelector('#prompt:visible', { timeout: patience });
     assert.equal(modelBytes(), asked, 'it loads from its copy');
+  });
+
+  test('versions of a model lie side by side, told apart, and each loads', async () => {
+    await loadDefault(page); // or there would be no list
+    await page.click('#change-model');
+    const versions = ['olmo2-q2_k', 'qwen3-q5_k-headdim'].map((name) => readFileSync(tinyModel(name).file));
+    for (const [index, buffer] of versions.entries()) {
+      await page.setInputFiles('#import-model', { name: 'the-model.gguf', mimeType: '', buffer });
+      await page.waitForFunction((count) => document.querySelectorAll('#stored-list li').length === count, index + 2, { timeout: patience });
+    }
+    const ids = versions.map((bytes) => createHash('sha256').update(bytes).digest('hex'));
+    const names = await page.locator('#stored-list .file-name').allInnerTexts();
+    assert.deepEqual(names.slice(0, 2), ids.toReversed().map((id, index) => `the-model · ${names[index].split(' · ')[1]} · ${id.slice(0, 8)}`));
+    assert.match(names[0], /^the-model · \w+ \d+, \d{4} · /);
+    assert.doesNotMatch(names[2], / · /, 'what is alone needs no more than its name');
+    // one, the other, and back
+    for (const [index, architecture] of [[0, 'olmo2'], [1, 'qwen3'], [0, 'olmo2']]) {
+      await page.locator(`#stored-list [data-id="${ids[Number(index)]}"]`).getByRole('button', { name: /^Load/ }).click();
+      await page.waitForSelector('#prompt:visible', { timeout: patience });
+      await page.click('#about summary');
+      assert.match(await page.innerText('#facts'), new RegExp(`Architecture\\s+${architecture}`));
+      await page.keyboard.press('Escape');
+      await page.click('#change-model');
+      await page.waitForSelector('#stored-list li');
+    }
+  });
+
+  test('an address that the page may not fetch from is refused where it is typed, with what to do instead', async () => {
+    for (const press of ['#inspect', '#address-form [type=submit]']) {
+      await page.fill('#address', 'http://192.0.2.7:8080/models/m.gguf');
+      await page.click(press);
+      await page.waitForSelector('#error:visible');
+      assert.match(await page.innerText('#error'), /http:\/\/localhost[\s\S]*http:\/\/192\.0\.2\.7:8080 is another machine[\s\S]*https:/);
+      await page.click('#error-close');
+    }
+    await set(page, { 'hub-mirror': 'http://192.0.2.7' });
+    await page.fill('#address', 'hf:owner/repository/m.gguf');
+    await page.click('#inspect');
+    await page.waitForSelector('#error:visible');
+    assert.match(await page.innerText('#error'), /is another machine/);
   });
 
   /** Begins to load the default model, and pauses. @param {number} bytes */

@@ -18,9 +18,12 @@ export const desktop = { width: 1280, height: 800 };
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {Awaited<ReturnType<typeof openSite>>} Site */
 
-/** @param {{ isolated?: boolean, webgpu?: boolean }} [options]  isolated: the host sends the headers that threads need */
-export async function openSite({ isolated = true, webgpu = false } = {}) {
-  const folder = buildSite(mkdtempSync(join(tmpdir(), 'pagelm-site-')));
+/**
+ * @param {{ isolated?: boolean, webgpu?: boolean, model?: import('../../scripts/site.mjs').ModelPlace }} [options]  isolated: the host
+ *   sends the headers that threads need
+ */
+export async function openSite({ isolated = true, webgpu = false, model } = {}) {
+  const folder = buildSite(mkdtempSync(join(tmpdir(), 'pagelm-site-')), { model });
   const server = await serve({ roots: siteRoots(folder), policy: sitePolicy, isolated });
   const browser = await launchChromium({ webgpu });
   return {

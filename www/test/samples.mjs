@@ -42,21 +42,29 @@ export const conversations = exportFile([
 ]);
 
 const start = { stored: true, openMs: 120, compileMs: 95, readMs: 140, uploadMs: 280, promptMs: 96 };
-const run = { device: 'SIMD128', model: 'SmolLM2 135M Q4_1', start };
 const points = (/** @type {number[]} */ ...rates) => [16, 128, 512, 2048].map((tokens, index) => ({ tokens, rate: rates[index] }));
 
-export const benchReport = {
-  name: 'bench.json',
+/** @param {string} name @param {object} machine @param {object[]} runs */
+const reportFile = (name, machine, runs) => ({
+  name,
   mimeType: 'application/json',
   buffer: Buffer.from(JSON.stringify({
     format: 'pagelm-benchmark',
     version: 1,
     date: '2026-11-20T10:00:00.000Z',
-    machine: { browser: 'Chrome 156', system: 'X11; Linux x86_64', cores: 8, memory: '8 GiB or more', adapter: 'none', isolated: true },
-    runs: [
-      { ...run, backend: 'cpu', threads: 1, prefill: points(120, 166, 160, 131), decode: points(91, 88, 79, 52) },
-      { ...run, backend: 'cpu', threads: 4, prefill: points(300, 520, 531, 440), decode: points(201, 190, 171, 120) },
-      { ...run, backend: 'webgpu', threads: 1, device: 'a GPU', prefill: points(400, 1200, 2100, 1900), decode: points(140, 138, 131, 118) },
-    ],
+    machine,
+    runs: runs.map((run) => ({ device: 'SIMD128', model: 'SmolLM2 135M Q4_1', backend: 'cpu', start, ...run })),
   })),
-};
+});
+
+/** Of two machines, with a way of running that both have. */
+export const benchReports = [
+  reportFile('desk.json', { browser: 'Chrome 156', system: 'X11; Linux x86_64', cores: 8, memory: '8 GiB or more', adapter: 'nvidia ampere', isolated: true }, [
+    { threads: 1, prefill: points(120, 166, 160, 131), decode: points(91, 88, 79, 52) },
+    { threads: 4, prefill: points(300, 520, 531, 440), decode: points(201, 190, 171, 120) },
+    { backend: 'webgpu', threads: 1, device: 'a GPU', prefill: points(400, 1200, 2100, 1900), decode: points(140, 138, 131, 118) },
+  ]),
+  reportFile('phone.json', { browser: 'Firefox 153', system: 'Android 16; Mobile', cores: 6, memory: 'not said', adapter: 'none', isolated: false }, [
+    { threads: 1, prefill: points(61, 70, 66, 51), decode: points(42, 40, 33, 21) },
+  ]),
+];

@@ -117,9 +117,9 @@ const cases = {
     await (await loaded('/model.gguf', { cache: 'none' })).model.close();
     equal(await files(), []);
   },
-  async 'a download that breaks off is an error, and the next load goes on with it'() {
+  async 'a download that breaks off is an error; without byte ranges nothing of it stays'() {
     await fails('network', load('/short.gguf', { download: { retries: 0 } }));
-    equal((await files()).length, 2, 'files of an unfinished download');
+    equal(await files(), []);
   },
   async 'an HTTP error is an error and leaves nothing'() {
     const error = await fails('network', load('/missing.gguf'));
@@ -128,7 +128,8 @@ const cases = {
   },
   async 'an abort in mid-download'() {
     const controller = new AbortController();
-    const onProgress = (event) => { if (event.type === 'download') controller.abort(); };
+    // by then bytes are in the store, too; the server has no ranges, so they are of no use later
+    const onProgress = (event) => { if (event.type === 'download') setTimeout(() => controller.abort(), 300); };
     await fails('aborted', load('/slow.gguf', { signal: controller.signal, onProgress }));
     await (await loaded('/model.gguf')).model.close(); // nothing is in the way of the next one
     equal((await files()).length, 1, 'stored files');
