@@ -227,23 +227,40 @@ impl<S: Source> Head<'_, S> {
             weights.fill(0.0);
             return 1.0;
         }
+        if seen == (0..BLOCK) {
+            return self.weigh_seen(weights, i, state, |_, weight, _| weight);
+        }
         let bounds = [i32x4_splat(seen.start as i32), i32x4_splat(seen.end as i32)];
-        let visible = |at: usize| {
+        self.weigh_seen(weights, i, state, |at, weight, otherwise| {
             let position = i32x4_add(i32x4(0, 1, 2, 3), i32x4_splat(at as i32));
-            v128_and(i32x4_ge(position, bounds[0]), i32x4_lt(position, bounds[1]))
-        };
+            let visible = v128_and(i32x4_ge(position, bounds[0]), i32x4_lt(position, bounds[1]));
+            v128_bitselect(weight, f32x4_splat(otherwise), visible)
+        })
+    }
+
+    /// The same; `masked` gives four of the numbers from position `at` of the block on, or what they are otherwise, where they are not
+    /// seen.
+    #[inline(always)]
+    fn weigh_seen(
+        &self,
+        weights: &mut [f32; BLOCK],
+        i: usize,
+        state: &mut State,
+        masked: impl Fn(usize, v128, f32) -> v128,
+    ) -> f32 {
         let mut most = f32x4_splat(state.most[i]);
         for at in (0..BLOCK).step_by(4) {
             let score = f32x4_mul(load(weights, at), f32x4_splat(self.a.scale));
             let score = self.a.soft_cap.map_or(score, |cap| capped(score, cap));
             store(weights, at, score);
-            most = f32x4_max(most, v128_bitselect(score, f32x4_splat(f32::NEG_INFINITY), visible(at)));
+            // the first one if the second is NaN, which is then the weight
+            most = f32x4_pmax(most, masked(at, score, f32::NEG_INFINITY));
         }
-        let most = f32x4_max(most, i32x4_shuffle::<2, 3, 0, 1>(most, most));
-        let most = f32x4_max(most, i32x4_shuffle::<1, 0, 3, 2>(most, most));
+        let most = f32x4_pmax(most, i32x4_shuffle::<2, 3, 0, 1>(most, most));
+        let most = f32x4_pmax(most, i32x4_shuffle::<1, 0, 3, 2>(most, most));
         let mut total = f32x4_splat(0.0);
         for at in (0..BLOCK).step_by(4) {
-            let weight = v128_and(exp(f32x4_sub(load(weights, at), most)), visible(at));
+            let weight = masked(at, exp(f32x4_sub(load(weights, at), most)), 0.0);
             total = f32x4_add(total, weight);
             store(weights, at, weight);
         }

@@ -213,8 +213,13 @@ impl Kernels for Simd128 {
 #[inline(always)]
 fn put_rows(sums: &[f32], panel: usize, rows: usize, out: &mut Output<'_>) {
     let columns = panel * PANEL..rows.min((panel + 1) * PANEL);
-    for (row, sums) in sums.chunks_exact(PANEL).enumerate() {
-        out.part(row, columns.clone()).copy_from_slice(&sums[..columns.len()]);
+    for (row, sums) in sums.as_chunks::<PANEL>().0.iter().enumerate() {
+        let to = out.part(row, columns.clone());
+        match to.first_chunk_mut::<PANEL>() {
+            // two vectors: a copy of a length that is not known is a call of the browser's, and took an eighth of a prefill
+            Some(to) => *to = *sums,
+            None => to.copy_from_slice(&sums[..to.len()]),
+        }
     }
 }
 
