@@ -1,6 +1,6 @@
 //! Composes each shader variant from its files, validates it, and writes the table that `src/kernels/gpu` includes.
 //!
-//! A variant is one line of [`OPS`]; an op with weights has one for each line of [`WEIGHTS`] as well. What the host must
+//! A variant is one line of [`OPS`] in one of its formats, if it has any. What the host must
 //! know of a variant - bindings, workgroup size, overrides, parameters - is reflected from the shader, never written twice.
 
 use std::collections::BTreeMap;
@@ -14,47 +14,68 @@ use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
 /// A shader's constants: name and value as WGSL writes it.
 type Constants = &'static [(&'static str, &'static str)];
 
-/// A weight format: the files that define `load_block`. Codes are named by their canonical form (`src/quant`).
-struct Weights {
+/// How an op's weights, or the cached keys and values, are stored: the files that know it.
+struct Format {
     name: &'static str,
     files: &'static [&'static str],
     constants: Constants,
 }
 
-/// One variant of an op; of one for each weight format if `weighted`.
+/// One variant of an op for each of `formats`.
 struct Op {
     name: &'static str,
     suffix: &'static str,
-    weighted: bool,
+    formats: &'static [Format],
     files: &'static [&'static str],
     constants: Constants,
 }
 
-/// Codes are named by their canonical form: bits, `table` if they index one, how scales are stored, the group, `min`.
+/// Weights, by the files that define `load_block`. Codes are named by their canonical form (`src/quant`): bits, `table` if they index one, how scales are stored, the group, `min`.
 #[rustfmt::skip] // one line a format
-const WEIGHTS: &[Weights] = &[
-    Weights { name: "f32", files: &["f32", "group_whole"], constants: &[] },
-    Weights { name: "f16", files: &["half", "f16", "group_whole"], constants: &[] },
-    Weights { name: "bf16", files: &["half", "bf16", "group_whole"], constants: &[] },
-    Weights { name: "codes4_half32", files: &["codes_4bit", "scales_f16", "group_32"], constants: &[("SIGNED", "true"), NO_MIN] },
-    Weights { name: "codes4_half32_min", files: &["codes_4bit", "scales_f16", "group_32"], constants: &[("SIGNED", "false"), MIN] },
-    Weights { name: "codes8_half32", files: &["codes_8bit", "scales_f16", "group_32"], constants: &[NO_MIN] },
-    Weights { name: "codes2_half32", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_f16", "group_32"], constants: &[NO_MIN] },
-    Weights { name: "codes5_half32", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_f16", "group_32"], constants: &[LOW_4, NO_MIN] },
-    Weights { name: "codes5_half32_min", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_f16", "group_32"], constants: &[LOW_4, MIN] },
-    Weights { name: "codes4_table_half32", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_f16", "group_32"], constants: &[NO_MIN] },
-    Weights { name: "codes4_table_bf32", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_bf16", "group_32"], constants: &[NO_MIN] },
-    Weights { name: "codes4_table_half16", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_f16_halves", "group_16"], constants: &[NO_MIN] },
-    Weights { name: "codes2_super16_min", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_super", "super_16", "group_16"], constants: &[("BYTES", "4u"), MIN] },
-    Weights { name: "codes3_super16", files: &["codes_planes", "low_2", "high_1", "values_linear", "scales_super", "super_16", "group_16"], constants: &[LOW_2, ("BYTES", "2u"), NO_MIN] },
-    Weights { name: "codes4_super32_min", files: &["codes_4bit", "scales_super", "super_32", "group_32"], constants: &[("SIGNED", "false"), ("BYTES", "2u"), MIN] },
-    Weights { name: "codes5_super32_min", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_super", "super_32", "group_32"], constants: &[LOW_4, ("BYTES", "2u"), MIN] },
-    Weights { name: "codes6_super16", files: &["codes_planes", "low_4", "high_2", "values_linear", "scales_super", "super_16", "group_16"], constants: &[LOW_4, ("BYTES", "2u"), NO_MIN] },
-    Weights { name: "codes4_table_super32", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_super", "super_32", "group_32"], constants: &[("BYTES", "1u"), NO_MIN] },
-    Weights { name: "codes3_table_super32", files: &["codes_planes", "low_2", "high_1", "values_table", "scales_super", "super_32", "group_32"], constants: &[LOW_2, ("BYTES", "1u"), NO_MIN] },
-    Weights { name: "codes3_table_super16", files: &["codes_planes", "low_2", "high_1", "values_table", "scales_super", "super_16", "group_16"], constants: &[LOW_2, ("BYTES", "2u"), NO_MIN] },
-    Weights { name: "codes2_super32", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_super", "super_32", "group_32"], constants: &[("BYTES", "1u"), NO_MIN] },
+const WEIGHTS: &[Format] = &[
+    Format { name: "f32", files: &["f32", "group_whole"], constants: &[] },
+    Format { name: "f16", files: &["half", "f16", "group_whole"], constants: &[] },
+    Format { name: "bf16", files: &["half", "bf16", "group_whole"], constants: &[] },
+    Format { name: "codes4_half32", files: &["codes_4bit", "scales_f16", "group_32"], constants: &[("SIGNED", "true"), NO_MIN] },
+    Format { name: "codes4_half32_min", files: &["codes_4bit", "scales_f16", "group_32"], constants: &[("SIGNED", "false"), MIN] },
+    Format { name: "codes8_half32", files: &["codes_8bit", "scales_f16", "group_32"], constants: &[NO_MIN] },
+    Format { name: "codes2_half32", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_f16", "group_32"], constants: &[NO_MIN] },
+    Format { name: "codes5_half32", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_f16", "group_32"], constants: &[LOW_4, NO_MIN] },
+    Format { name: "codes5_half32_min", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_f16", "group_32"], constants: &[LOW_4, MIN] },
+    Format { name: "codes4_table_half32", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_f16", "group_32"], constants: &[NO_MIN] },
+    Format { name: "codes4_table_bf32", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_bf16", "group_32"], constants: &[NO_MIN] },
+    Format { name: "codes4_table_half16", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_f16_halves", "group_16"], constants: &[NO_MIN] },
+    Format { name: "codes2_super16_min", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_super", "super_16", "group_16"], constants: &[("BYTES", "4u"), MIN] },
+    Format { name: "codes3_super16", files: &["codes_planes", "low_2", "high_1", "values_linear", "scales_super", "super_16", "group_16"], constants: &[LOW_2, ("BYTES", "2u"), NO_MIN] },
+    Format { name: "codes4_super32_min", files: &["codes_4bit", "scales_super", "super_32", "group_32"], constants: &[("SIGNED", "false"), ("BYTES", "2u"), MIN] },
+    Format { name: "codes5_super32_min", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_super", "super_32", "group_32"], constants: &[LOW_4, ("BYTES", "2u"), MIN] },
+    Format { name: "codes6_super16", files: &["codes_planes", "low_4", "high_2", "values_linear", "scales_super", "super_16", "group_16"], constants: &[LOW_4, ("BYTES", "2u"), NO_MIN] },
+    Format { name: "codes4_table_super32", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_super", "super_32", "group_32"], constants: &[("BYTES", "1u"), NO_MIN] },
+    Format { name: "codes3_table_super32", files: &["codes_planes", "low_2", "high_1", "values_table", "scales_super", "super_32", "group_32"], constants: &[LOW_2, ("BYTES", "1u"), NO_MIN] },
+    Format { name: "codes3_table_super16", files: &["codes_planes", "low_2", "high_1", "values_table", "scales_super", "super_16", "group_16"], constants: &[LOW_2, ("BYTES", "2u"), NO_MIN] },
+    Format { name: "codes2_super32", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_super", "super_32", "group_32"], constants: &[("BYTES", "1u"), NO_MIN] },
 ];
+
+/// Cached keys and values (`src/kernels/kv_type.rs`), by the files that define how cells are read.
+const READ: &[Format] = &[
+    Format { name: "f32", files: &["kv_f32", "kv_read"], constants: &[] },
+    Format { name: "f16", files: &["kv_f16", "kv_read"], constants: &[] },
+];
+
+/// By those that define how they are kept.
+const KEPT: &[Format] = &[
+    Format { name: "f32", files: &["kv_f32", "kv_keep"], constants: &[] },
+    Format { name: "f16", files: &["kv_f16", "kv_keep"], constants: &[] },
+];
+
+/// By both.
+const READ_AND_KEPT: &[Format] = &[
+    Format { name: "f32", files: &["kv_f32", "kv_read", "kv_keep"], constants: &[] },
+    Format { name: "f16", files: &["kv_f16", "kv_read", "kv_keep"], constants: &[] },
+];
+
+/// An op that knows of neither.
+const NONE: &[Format] = &[Format { name: "", files: &[], constants: &[] }];
 
 const MIN: (&str, &str) = ("HAS_MIN", "true");
 const NO_MIN: (&str, &str) = ("HAS_MIN", "false");
@@ -69,40 +90,38 @@ const PAIR: (&str, &str) = ("PAIR", "1u");
 
 #[rustfmt::skip] // one line a variant
 const OPS: &[Op] = &[
-    Op { name: "embed", suffix: "", weighted: true, files: &["step", "block"], constants: &[] },
-    Op { name: "matmul", suffix: "_1x1", weighted: true, files: &["block", "tile_1x1", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_1x1_split", weighted: true, files: &["block", "tile_1x1", "split_blocks"], constants: &[("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_1x4", weighted: true, files: &["block", "tile_1x4", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "matmul", suffix: "_1x8", weighted: true, files: &["block", "tile_1x8", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "8u")] },
-    Op { name: "matmul", suffix: "_8x1", weighted: true, files: &["block", "tile_8x1", "split_none"], constants: &[("THREADS", "8u"), ("ROWS", "8u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_4x4", weighted: true, files: &["block", "tile_4x4", "split_none"], constants: &[("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "matmul", suffix: "_pair_1x1", weighted: true, files: &["block", "activate", "pair_1x1", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_pair_1x1_split", weighted: true, files: &["block", "activate", "pair_1x1", "split_blocks"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_pair_1x4", weighted: true, files: &["block", "activate", "pair_1x4", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "matmul", suffix: "_pair_4x1", weighted: true, files: &["block", "activate", "pair_4x1", "split_none"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_pair_2x4", weighted: true, files: &["block", "activate", "pair_2x4", "split_none"], constants: &[PAIR, ("THREADS", "32u"), ("ROWS", "2u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "rms_norm", suffix: "", weighted: false, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "add_norm", suffix: "", weighted: false, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "norm_heads", suffix: "", weighted: false, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "rope", suffix: "", weighted: false, files: &["step"], constants: &[] },
-    Op { name: "store_kv", suffix: "", weighted: false, files: &["step"], constants: &[] },
-    Op { name: "attention", suffix: "_x4", weighted: false, files: &["step", "lanes_4", "soft_cap", "softmax"], constants: &[("THREADS", "64u"), ("LANE", "4u")] },
-    Op { name: "attention", suffix: "_x1", weighted: false, files: &["step", "lanes_1", "soft_cap", "softmax"], constants: &[("THREADS", "256u"), ("LANE", "1u")] },
-    Op { name: "place", suffix: "", weighted: false, files: &["step", "head"], constants: &[("THREADS", "64u")] },
-    Op { name: "attend", suffix: "_x4", weighted: false, files: &["step", "head", "lanes_4", "head_lanes_4", "soft_cap", "softmax"], constants: &[("THREADS", "64u"), ("LANE", "4u")] },
-    Op { name: "attend", suffix: "_x1", weighted: false, files: &["step", "head", "lanes_1", "head_lanes_1", "soft_cap", "softmax"], constants: &[("THREADS", "256u"), ("LANE", "1u")] },
-    Op { name: "gated", suffix: "", weighted: false, files: &["activate"], constants: &[] },
-    Op { name: "add", suffix: "", weighted: false, files: &[], constants: &[] },
-    Op { name: "add_bias", suffix: "", weighted: false, files: &[], constants: &[] },
-    Op { name: "scale", suffix: "", weighted: false, files: &[], constants: &[] },
-    Op { name: "soft_cap", suffix: "", weighted: false, files: &["soft_cap"], constants: &[] },
-    Op { name: "short_conv", suffix: "", weighted: false, files: &["step"], constants: &[] },
-    Op { name: "route", suffix: "", weighted: false, files: &["rank"], constants: &[] },
-    Op { name: "matmul_experts", suffix: "", weighted: true, files: &["block"], constants: &[] },
-    Op { name: "mix_experts", suffix: "", weighted: false, files: &[], constants: &[] },
-    Op { name: "argmax", suffix: "", weighted: false, files: &["rank"], constants: &[("THREADS", "64u")] },
-    Op { name: "sample_blocks", suffix: "", weighted: false, files: &["step", "rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
-    Op { name: "sample", suffix: "", weighted: false, files: &["rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
+    Op { name: "embed", suffix: "", formats: WEIGHTS, files: &["step", "block"], constants: &[] },
+    Op { name: "matmul", suffix: "_1x1", formats: WEIGHTS, files: &["block", "tile_1x1", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_1x1_split", formats: WEIGHTS, files: &["block", "tile_1x1", "split_blocks"], constants: &[("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_1x4", formats: WEIGHTS, files: &["block", "tile_1x4", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_1x8", formats: WEIGHTS, files: &["block", "tile_1x8", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "8u")] },
+    Op { name: "matmul", suffix: "_8x1", formats: WEIGHTS, files: &["block", "tile_8x1", "split_none"], constants: &[("THREADS", "8u"), ("ROWS", "8u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_4x4", formats: WEIGHTS, files: &["block", "tile_4x4", "split_none"], constants: &[("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_pair_1x1", formats: WEIGHTS, files: &["block", "activate", "pair_1x1", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_1x1_split", formats: WEIGHTS, files: &["block", "activate", "pair_1x1", "split_blocks"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_1x4", formats: WEIGHTS, files: &["block", "activate", "pair_1x4", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_pair_4x1", formats: WEIGHTS, files: &["block", "activate", "pair_4x1", "split_none"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_2x4", formats: WEIGHTS, files: &["block", "activate", "pair_2x4", "split_none"], constants: &[PAIR, ("THREADS", "32u"), ("ROWS", "2u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "rms_norm", suffix: "", formats: NONE, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "add_norm", suffix: "", formats: NONE, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "norm_heads", suffix: "", formats: NONE, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "rope", suffix: "", formats: NONE, files: &["step"], constants: &[] },
+    Op { name: "store_kv", suffix: "", formats: KEPT, files: &["step", "head_values"], constants: &[("THREADS", "64u")] },
+    Op { name: "attention", suffix: "", formats: READ, files: &["step", "soft_cap", "softmax"], constants: &[("THREADS", "64u")] },
+    Op { name: "place", suffix: "", formats: KEPT, files: &["step", "head_values", "head"], constants: &[("THREADS", "64u")] },
+    Op { name: "attend", suffix: "", formats: READ_AND_KEPT, files: &["step", "head_values", "head", "soft_cap", "softmax"], constants: &[("THREADS", "64u")] },
+    Op { name: "gated", suffix: "", formats: NONE, files: &["activate"], constants: &[] },
+    Op { name: "add", suffix: "", formats: NONE, files: &[], constants: &[] },
+    Op { name: "add_bias", suffix: "", formats: NONE, files: &[], constants: &[] },
+    Op { name: "scale", suffix: "", formats: NONE, files: &[], constants: &[] },
+    Op { name: "soft_cap", suffix: "", formats: NONE, files: &["soft_cap"], constants: &[] },
+    Op { name: "short_conv", suffix: "", formats: NONE, files: &["step"], constants: &[] },
+    Op { name: "route", suffix: "", formats: NONE, files: &["rank"], constants: &[] },
+    Op { name: "matmul_experts", suffix: "", formats: WEIGHTS, files: &["block"], constants: &[] },
+    Op { name: "mix_experts", suffix: "", formats: NONE, files: &[], constants: &[] },
+    Op { name: "argmax", suffix: "", formats: NONE, files: &["rank"], constants: &[("THREADS", "64u")] },
+    Op { name: "sample_blocks", suffix: "", formats: NONE, files: &["step", "rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
+    Op { name: "sample", suffix: "", formats: NONE, files: &["rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
 ];
 
 /// The WebGPU default limits that a shader alone can break.
@@ -129,20 +148,20 @@ fn generate() -> Result<(), String> {
     let mut table_texts = String::new();
     let mut texts = BTreeMap::new(); // what each shader file says, by its path
     for op in OPS {
-        let formats = if op.weighted { WEIGHTS } else { &[Weights { name: "", files: &[], constants: &[] }] };
-        for (i, weights) in formats.iter().enumerate() {
-            let name = format!("{}{}{}{}", op.name, if op.weighted { "_" } else { "" }, weights.name, op.suffix);
-            let files = files_of(op, weights);
+        for (i, format) in op.formats.iter().enumerate() {
+            let name =
+                format!("{}{}{}{}", op.name, if format.name.is_empty() { "" } else { "_" }, format.name, op.suffix);
+            let files = files_of(op, format);
             for file in &files {
                 let text = |path: &String| fs::read_to_string(path).map_err(|e| format!("{path}: {e}"));
                 if !texts.contains_key(file) {
                     texts.insert(file.clone(), without_comments(&text(file)?));
                 }
             }
-            let mut source = constants_of(op, weights);
+            let mut source = constants_of(op, format);
             source.extend(files.iter().map(|file| texts[file].as_str()));
             let module = validate(&source, &name)?;
-            write_variant(&mut table, &name, op, weights, &files, &module)?;
+            write_variant(&mut table, &name, op, format, &files, &module)?;
             if i == 0 {
                 write_params(&mut params, op.name, &module)?;
             }
@@ -158,13 +177,13 @@ fn generate() -> Result<(), String> {
 }
 
 /// The shared files, then the op's. The device gets their texts one after another: see `Variant::source`.
-fn files_of(op: &Op, weights: &Weights) -> Vec<String> {
-    let shared = op.files.iter().chain(weights.files).map(|f| format!("shaders/shared/{f}.wgsl"));
+fn files_of(op: &Op, format: &Format) -> Vec<String> {
+    let shared = op.files.iter().chain(format.files).map(|f| format!("shaders/shared/{f}.wgsl"));
     shared.chain([format!("shaders/{}.wgsl", op.name)]).collect()
 }
 
-fn constants_of(op: &Op, weights: &Weights) -> String {
-    let all = op.constants.iter().chain(weights.constants);
+fn constants_of(op: &Op, format: &Format) -> String {
+    let all = op.constants.iter().chain(format.constants);
     all.map(|(name, value)| format!("const {name} = {value};\n")).collect()
 }
 
@@ -208,17 +227,17 @@ fn write_variant(
     out: &mut String,
     name: &str,
     op: &Op,
-    weights: &Weights,
+    format: &Format,
     files: &[String],
     module: &Module,
 ) -> Result<(), String> {
     let _ = writeln!(
         out,
-        "    Variant {{\n        name: {name:?},\n        op: {:?},\n        weights: {:?},",
-        op.name, weights.name
+        "    Variant {{\n        name: {name:?},\n        op: {:?},\n        format: {:?},",
+        op.name, format.name
     );
     let texts: String = files.iter().map(|file| format!(", {}", text_name(file))).collect();
-    let _ = writeln!(out, "        source: &[{:?}{texts}],", constants_of(op, weights));
+    let _ = writeln!(out, "        source: &[{:?}{texts}],", constants_of(op, format));
     let overrides = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref());
     let overrides: String = overrides.map(|name| format!("{name:?}, ")).collect();
     let _ = writeln!(out, "        overrides: &[{overrides}],");

@@ -18,10 +18,11 @@ struct Params {
     // whether heads are normed: bit 0 of queries, bit 1 of keys
     normed: u32,
     eps: f32,
-    // lanes from one position of the cache to the next
+    // cells a head
+    cells: u32,
+    // cells from one head of the cache to the next, and from one position to the next
+    head_stride: u32,
     cache_stride: u32,
-    // lanes a head
-    lanes: u32,
     // multiplies q · k
     scale: f32,
     // positions that a row sees, itself included; more than there are if there is no window
@@ -30,14 +31,14 @@ struct Params {
     cap: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-// (context, cache_stride) lanes
-@group(0) @binding(1) var<storage, read_write> keys: array<Lane>;
-// (context, cache_stride) lanes
-@group(0) @binding(2) var<storage, read_write> values: array<Lane>;
+// (context, cache_stride) cells
+@group(0) @binding(1) var<storage, read_write> keys: array<Cell>;
+// (context, cache_stride) cells
+@group(0) @binding(2) var<storage, read_write> values: array<Cell>;
 // (n, stride) f32
 @group(0) @binding(3) var<storage, read> qkv: array<f32>;
-// (n, heads * lanes) lanes
-@group(0) @binding(4) var<storage, read_write> out: array<Lane>;
+// (n, heads * head_dim) f32
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;
 // (context, pairs) of (cos, sin)
 @group(0) @binding(6) var<storage, read> table: array<vec2<f32>>;
 // (head_dim) f32
@@ -45,37 +46,30 @@ struct Params {
 // (head_dim) f32
 @group(0) @binding(8) var<storage, read> k_norm: array<f32>;
 
-// (lanes): the row's key
-var<workgroup> key: array<Lane, THREADS>;
+// (cells): the row's key, as the cache will give it back
+var<workgroup> key: array<vec4<f32>, THREADS>;
 
 @compute @workgroup_size(THREADS)
 fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let head = group.x;
-    let lanes = params.lanes;
-    let kv_lane = head / params.group * lanes;
+    let cached = head / params.group * params.head_stride;
     let here = step_state.position;
     let first = here + 1u - min(here + 1u, params.window);
 
     load_head(0u, head, thread);
-    if (thread < lanes) {
-        query[thread] = head_lane(0u, thread) * params.scale;
-        key[thread] = head_lane(KEY, thread);
-        if (head % params.group == 0u) {
-            keys[here * params.cache_stride + kv_lane + thread] = head_lane(KEY, thread);
-            values[here * params.cache_stride + kv_lane + thread] = head_lane(VALUE, thread);
-        }
+    var kept = Kept();
+    if (thread < params.cells) {
+        query[thread] = head_cell(0u, thread) * params.scale;
+        kept = keep_cell(here * params.cache_stride + cached, thread, head % params.group == 0u);
+        key[thread] = kept.key;
     }
     workgroupBarrier();
 
-    // the row itself comes first
+    // the row itself comes first; the first of the teams has its value
     var own = 0.0;
-    for (var i = 0u; i < lanes; i++) {
-        own += lane_dot(query[i], key[i]);
+    for (var i = 0u; i < params.cells; i++) {
+        own += dot(query[i], key[i]);
     }
-    var all = Softmax(capped(own), 1.0, Lane());
-    // the first of the teams has its value
-    if (thread < lanes) {
-        all.sum = head_lane(VALUE, thread);
-    }
-    put_out(with_keys(all, first, here, kv_lane, thread), head * lanes, thread);
+    let all = with_keys(Softmax(capped(own), 1.0, kept.value), first, here, cached, thread);
+    put_out(all, head * params.head_dim, thread);
 }

@@ -18,14 +18,17 @@ struct Params {
     // whether heads are normed: bit 0 of queries, bit 1 of keys
     normed: u32,
     eps: f32,
-    // f32 from one position of the cache to the next
+    // cells a head
+    cells: u32,
+    // cells from one head of the cache to the next, and from one position to the next
+    head_stride: u32,
     cache_stride: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-// (context, cache_stride) f32
-@group(0) @binding(1) var<storage, read_write> keys: array<f32>;
-// (context, cache_stride) f32
-@group(0) @binding(2) var<storage, read_write> values: array<f32>;
+// (context, cache_stride) cells
+@group(0) @binding(1) var<storage, read_write> keys: array<Cell>;
+// (context, cache_stride) cells
+@group(0) @binding(2) var<storage, read_write> values: array<Cell>;
 // (n, stride) f32
 @group(0) @binding(4) var<storage, read_write> qkv: array<f32>;
 // (context, pairs) of (cos, sin)
@@ -43,11 +46,8 @@ fn place(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     for (var i = thread; i < params.head_dim; i += THREADS) {
         qkv[query_at(row, head) + i] = head_values[i];
     }
-    if (head % params.group == 0u) {
-        let cached = (step_state.position + row) * params.cache_stride + head / params.group * params.head_dim;
-        for (var i = thread; i < params.head_dim; i += THREADS) {
-            keys[cached + i] = head_values[KEY + i];
-            values[cached + i] = head_values[VALUE + i];
-        }
+    if (head % params.group == 0u && thread < params.cells) {
+        let position = (step_state.position + row) * params.cache_stride;
+        keep_cell(position + head / params.group * params.head_stride, thread, true);
     }
 }

@@ -1,26 +1,37 @@
-// Stores k and v (n, width) in a layer's cache at the rows' positions.
+// Stores k and v (n, heads * head_dim) in a layer's cache at the rows' positions: one workgroup a (head, row).
 struct Params {
-    n: u32,
-    // vectors of four from one row to the next, in k, v and the cache alike
+    // elements a head
+    head_dim: u32,
+    // f32 from one row of k and v to the next
     stride: u32,
+    // cells a head
+    cells: u32,
+    // cells from one head of the cache to the next, and from one position to the next
+    head_stride: u32,
+    cache_stride: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-// (n, stride) vectors of four
-@group(0) @binding(1) var<storage, read> k: array<vec4<f32>>;
-// (n, stride) vectors of four
-@group(0) @binding(2) var<storage, read> v: array<vec4<f32>>;
-// (context, stride) vectors of four
-@group(0) @binding(3) var<storage, read_write> keys: array<vec4<f32>>;
-// (context, stride) vectors of four
-@group(0) @binding(4) var<storage, read_write> values: array<vec4<f32>>;
+// (n, stride) f32
+@group(0) @binding(1) var<storage, read> k: array<f32>;
+// (n, stride) f32
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+// (context, cache_stride) cells
+@group(0) @binding(3) var<storage, read_write> keys: array<Cell>;
+// (context, cache_stride) cells
+@group(0) @binding(4) var<storage, read_write> values: array<Cell>;
 
-@compute @workgroup_size(64)
-fn store_kv(@builtin(global_invocation_id) id: vec3<u32>) {
-    if (id.x >= params.stride || id.y >= params.n) {
-        return;
+@compute @workgroup_size(THREADS)
+fn store_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let head = group.x;
+    let row = group.y;
+    let source = row * params.stride + head * params.head_dim;
+    for (var i = thread; i < params.head_dim; i += THREADS) {
+        head_values[KEY + i] = k[source + i];
+        head_values[VALUE + i] = v[source + i];
     }
-    let source = id.y * params.stride + id.x;
-    let cached = (step_state.position + id.y) * params.stride + id.x;
-    keys[cached] = k[source];
-    values[cached] = v[source];
+    workgroupBarrier();
+    if (thread < params.cells) {
+        let position = (step_state.position + row) * params.cache_stride;
+        keep_cell(position + head * params.head_stride, thread, true);
+    }
 }

@@ -116,10 +116,23 @@ fn every_architecture_has_a_model() {
 
 #[cfg(feature = "gpu")]
 mod gpu {
+    use super::real::Real;
     use super::*;
     use pagelm::ErrorKind;
+    use pagelm::kernels::KvType;
     use pagelm::kernels::gpu::{Gpu, Options, Tiling};
     use pollster::block_on;
+
+    /// Limits of a type of keys and values: of logits and of scores to float64, and of logits to the reference.
+    fn rounded(kv: KvType, name: &str) -> [f64; 3] {
+        // a router is not continuous
+        let is_routed = ["experts", "moe"].iter().any(|part| name.contains(part));
+        match kv {
+            KvType::F32 => [TINY_F32; 3],
+            KvType::F16 => [HALVES, if is_routed { HALVES_ROUTED } else { HALVES }, HALVES_BESIDE],
+            KvType::Q8_0 => [0.0; 3],
+        }
+    }
 
     /// A device; without one the test fails unless PAGELM_ALLOW_NO_GPU says that this machine need not have any.
     fn gpu() -> Option<Gpu> {
@@ -162,6 +175,45 @@ mod gpu {
         }
     }
 
+    /// What rounding keys and values does: to the float64 numbers, and to the reference, which rounds
+    /// them by the same function. The two are not the same where a key is near the border between two roundings.
+    #[test]
+    fn tiny_models_with_rounded_keys_and_values_on_wgsl() {
+        let mut failures = Vec::new();
+        for (kv, step) in [(KvType::F16, 1)] {
+            let mut seen = 0.0f64;
+            for name in TINY.iter().step_by(step) {
+                let Some(gpu) = gpu() else { return };
+                // halves are the backend's choice
+                let mut engine = load_with(gpu, &tiny(name), Some(kv).filter(|kv| *kv != KvType::F16));
+                assert_eq!(engine.kv_type(), kv);
+                let (exact, scored) = differences(name, &mut engine);
+                let mut scalar = load_with(Reference::new(), &tiny(name), Some(kv));
+                let mut beside = Difference::default();
+                for prompt in expected(name)["prompts"].as_array().unwrap() {
+                    let tokens = ids(&prompt["tokens"]);
+                    let [have, want] = [block_on(engine.logits(&tokens)), block_on(scalar.logits(&tokens))]
+                        .map(|logits| log_softmax(&logits.unwrap()));
+                    beside.add(&have, &want);
+                }
+                let found = [exact.worst, scored.worst, beside.worst];
+                let [logits, scores, reference] = found;
+                println!("{name}, {kv:?}: {logits:.1e}, of scores {scores:.1e}, to the reference {reference:.1e}");
+                let limits = rounded(kv, name);
+                if found.iter().zip(limits).any(|(found, limit)| *found > limit) {
+                    failures.push(format!("{name}, {kv:?}: {found:?}, limits {limits:?}"));
+                }
+                seen = seen.max(exact.worst);
+                // 8 bits may change an id that leads by a tenth
+                if kv != KvType::Q8_0 {
+                    check_greedy(name, &mut engine);
+                }
+            }
+            assert!(seen > TINY_F32, "{kv:?}: an error of {seen} is none of rounding");
+        }
+        assert!(failures.is_empty(), "{failures:#?}");
+    }
+
     #[test]
     fn planted_faults_are_noticed_on_wgsl() {
         for &planted in faults::KINDS {
@@ -179,5 +231,9 @@ mod gpu {
             model.check(gpu, &work, &mut measured);
         }
         measured.write("real-wgsl");
+        // as it is loaded without options; what that adds to the errors above is held for all tiny models
+        let Some(gpu) = gpu() else { return };
+        let halves = Real { kv: None, limit: HALVES, limit_llama_cpp: HALVES, ..SMOLLM2 };
+        halves.check(gpu, &work, &mut Measured::of(Kind::Model, "WGSL native, f16"));
     }
 }

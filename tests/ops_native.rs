@@ -114,7 +114,10 @@ fn elements_cramped() {
 
 #[test]
 fn attention() {
-    run("attention", &cases::attention(KvType::F32), Options::default());
+    for &kv in Gpu::KV_TYPES {
+        run(&format!("attention-{}", kv.name()), &cases::attention(kv), Options::default());
+        run(&format!("attend-{}", kv.name()), &cases::attend(kv), Options::default());
+    }
 }
 
 #[test]

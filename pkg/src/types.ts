@@ -42,8 +42,8 @@ export interface LoadOptions {
   contextLength?: number | undefined;
   /**
    * Type of the cached keys and values: 4, 2 or 1.125 bytes each. Default: the backend's own choice, which `ModelInfo.kvCacheType`
-   * names: `'f32'`. The CPU also has `'q8_0'`, which is less exact. One that the backend has not fails with `unsupported-option`,
-   * before the body is fetched.
+   * names: `'f16'` on WebGPU, `'f32'` on the CPU. WebGPU also has `'f32'`, the CPU `'q8_0'`, which is less exact. One that the backend
+   * has not fails with `unsupported-option`, before the body is fetched; with the backend `'auto'` the one that has it is taken.
    */
   kvCacheType?: KvCacheType | undefined;
   /**

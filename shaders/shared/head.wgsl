@@ -1,11 +1,6 @@
-// One query head of a row, and the key and the value of its group, as attention takes them: normed, rotated.
-// Queries, keys and values of a row lie side by side in `qkv`.
-const MAX_HEAD = 256u;
-const KEY = MAX_HEAD;
-const VALUE = 2u * MAX_HEAD;
+// What queries and keys go through before attention takes them: norm and rotation, in workgroup memory. Queries, keys and values
+// of a row lie side by side in `qkv`.
 
-// query, key and value: each of head_dim elements
-var<workgroup> head_values: array<f32, 3u * MAX_HEAD>;
 // (THREADS): sums of squares of query and key
 var<workgroup> head_squares: array<vec2<f32>, THREADS>;
 

@@ -1,12 +1,12 @@
 // An online softmax (Milakov and Gimelshein 2018) over a layer's keys, THREADS at a time, by all invocations of a workgroup. The
-// output is summed by teams of one invocation a lane, each over every teams-th key.
+// output is summed by teams of one invocation a cell of a head, each over every teams-th key.
 
-// (lanes): the row's query, scaled
-var<workgroup> query: array<Lane, THREADS>;
+// (cells): the row's query, scaled
+var<workgroup> query: array<vec4<f32>, THREADS>;
 // (THREADS): a tile's scores, then its weights
 var<workgroup> scores: array<f32, THREADS>;
-// (teams, lanes): each team's part of the output
-var<workgroup> parts: array<Lane, THREADS>;
+// (teams, cells): each team's part of the output
+var<workgroup> parts: array<vec4<f32>, THREADS>;
 
 struct Softmax {
     // the largest score so far
@@ -14,7 +14,7 @@ struct Softmax {
     // the sum of weights
     total: f32,
     // this invocation's part of the output
-    sum: Lane,
+    sum: vec4<f32>,
 }
 
 fn capped(score: f32) -> f32 {
@@ -24,25 +24,25 @@ fn capped(score: f32) -> f32 {
     return score;
 }
 
-fn score(position: u32, kv_lane: u32) -> f32 {
-    let at = position * params.cache_stride + kv_lane;
+// Of the key that begins at a cell of the cache.
+fn score(key: u32) -> f32 {
     var sum = 0.0;
-    for (var i = 0u; i < params.lanes; i++) {
-        sum += lane_dot(query[i], keys[at + i]);
+    for (var i = 0u; i < params.cells; i++) {
+        sum += dot(query[i], key_cell(key, i));
     }
     return capped(sum);
 }
 
-// Takes in the positions from `first` up to `end`.
-fn with_keys(before: Softmax, first: u32, end: u32, kv_lane: u32, thread: u32) -> Softmax {
-    let teams = THREADS / params.lanes;
-    let team = thread / params.lanes;
-    let lane = thread % params.lanes;
+// Takes in the positions from `first` up to `end`; the head begins at cell `head` of each.
+fn with_keys(before: Softmax, first: u32, end: u32, head: u32, thread: u32) -> Softmax {
+    let teams = THREADS / params.cells;
+    let team = thread / params.cells;
+    let cell = thread % params.cells;
     var all = before;
     for (var start = first; start < end; start += THREADS) {
         let count = min(THREADS, end - start);
         if (thread < count) {
-            scores[thread] = score(start + thread, kv_lane);
+            scores[thread] = score((start + thread) * params.cache_stride + head);
         }
         workgroupBarrier();
         // each invocation folds the whole tile itself: cheaper than a tree of barriers
@@ -64,7 +64,7 @@ fn with_keys(before: Softmax, first: u32, end: u32, kv_lane: u32, thread: u32) -
         all.sum *= shrink;
         if (team < teams) {
             for (var i = team; i < count; i += teams) {
-                all.sum += scores[i] * values[(start + i) * params.cache_stride + kv_lane + lane];
+                all.sum += scores[i] * value_cell((start + i) * params.cache_stride + head, cell);
             }
         }
         workgroupBarrier();
@@ -72,16 +72,19 @@ fn with_keys(before: Softmax, first: u32, end: u32, kv_lane: u32, thread: u32) -
     return all;
 }
 
-// Writes what the teams have summed to the lanes of `out` from `at` on.
+// Writes what the teams have summed to the elements of `out` from `at` on.
 fn put_out(all: Softmax, at: u32, thread: u32) {
     parts[thread] = all.sum;
     workgroupBarrier();
-    if (thread < params.lanes) {
+    if (thread < params.cells) {
         var summed = parts[thread];
-        for (var i = 1u; i < THREADS / params.lanes; i++) {
-            summed += parts[i * params.lanes + thread];
+        for (var i = 1u; i < THREADS / params.cells; i++) {
+            summed += parts[i * params.cells + thread];
         }
         // total >= 1: the largest score's weight is exp(0)
-        out[at + thread] = summed / all.total;
+        summed /= all.total;
+        for (var i = 0u; i < min(4u, params.head_dim - 4u * thread); i++) {
+            out[at + 4u * thread + i] = summed[i];
+        }
     }
 }

@@ -62,12 +62,18 @@ pub(crate) fn quantize_eight(x: &[f32], q: &mut [i8; GROUP]) -> f32 {
     most / LARGEST
 }
 
+/// The nearest half, ties to even: 65504 of what is larger, and NaN of what is not finite, so that it is not lost.
+fn halved(x: f32) -> f32 {
+    let most = f16::MAX.to_f32();
+    if x.is_finite() { f16::from_f32(x.clamp(-most, most)).to_f32() } else { f32::NAN }
+}
+
 impl KvType {
     /// A head as this type gives it back.
     pub(crate) fn round(self, head: &mut [f32]) {
         match self {
             Self::F32 => {}
-            Self::F16 => head.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32()),
+            Self::F16 => head.iter_mut().for_each(|x| *x = halved(*x)),
             Self::Q8_0 => head.chunks_mut(GROUP).for_each(|x| {
                 let mut q = [0; GROUP];
                 let scale = quantize_eight(x, &mut q);
@@ -102,12 +108,34 @@ mod tests {
     }
 
     #[test]
+    fn halves_are_the_nearest_and_do_not_overflow() {
+        // ties, below and above what rounds to the same half; the largest, and beyond; the smallest
+        let tie = 1.0 + 1.0 / 2048.0;
+        for (x, half) in [
+            (tie, 1.0),
+            (tie + 1e-6, 1.0 + 1.0 / 1024.0),
+            (tie + 1.0 / 1024.0, 1.0 + 2.0 / 1024.0),
+            (65519.0, 65504.0),
+            (65520.0, 65504.0),
+            (f32::MAX, 65504.0),
+            (2.0f32.powi(-24), 2.0f32.powi(-24)),
+            (2.0f32.powi(-25), 0.0),
+        ] {
+            for sign in [1.0, -1.0] {
+                let mut head = [sign * x];
+                KvType::F16.round(&mut head);
+                assert_eq!(head, [sign * half], "of {x}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_not_finite_is_not_lost() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for at in [0, 17, 31] {
+            for (at, kv) in [(0, KvType::Q8_0), (17, KvType::Q8_0), (31, KvType::Q8_0), (5, KvType::F16)] {
                 let mut head = [0.5; GROUP];
                 head[at] = bad;
-                KvType::Q8_0.round(&mut head);
+                kv.round(&mut head);
                 assert!(!head[at].is_finite(), "{bad} at {at} became {}", head[at]);
             }
         }

@@ -88,6 +88,10 @@ for (const { engine, isolated } of settings) {
     });
 
     test('where no device comes back the CPU goes on', async () => {
+      // with keys and values as the CPU has them
+      await call('stop');
+      await start({ kvCacheType: 'f32' });
+      const whole = await generate();
       await call('plan', { losses: [5], noAdapter: true });
       const { error, text, parts, tokens, told, info } = await generate();
       assert.equal(error, undefined, error?.message);

@@ -70,6 +70,10 @@ for (const { engine, webgpu } of settings) {
       const halves = await look({ source: url, options: { kvCacheType: 'f16' } });
       assert.deepEqual([halves.backends.cpu.fits, halves.backends.cpu.code], [false, 'unsupported-option']);
       assert.match(halves.backends.cpu.problem, /kvCacheType is 'f16'; here there are 'f32', 'q8_0'/);
+      if (webgpu) {
+        assert.deepEqual([it.backends.webgpu.kvCacheType, it.backends.webgpu.needs.cache], ['f16', elements * 2]);
+        assert.deepEqual([halves.backend, halves.backends.webgpu.fits], ['webgpu', true]);
+      }
       assert.equal(it.requests.length, 2);
       assert.ok(it.bytesSent <= HEAD, `${it.bytesSent} bytes were sent`);
       assert.deepEqual([it.fits, it.backend, it.backends.webgpu === null], [true, 'cpu', !webgpu]);

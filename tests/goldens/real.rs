@@ -2,7 +2,7 @@
 
 use super::compare::*;
 use crate::measured::Measured;
-use pagelm::kernels::Backend;
+use pagelm::kernels::{Backend, KvType};
 use pollster::block_on;
 
 /// A model that `make model` fetches.
@@ -10,14 +10,16 @@ pub struct Real {
     /// As the tables print it.
     pub name: &'static str,
     /// Of its numbers in `tests/goldens/real`.
-    golden: &'static str,
-    file: &'static str,
+    pub golden: &'static str,
+    pub file: &'static str,
     /// An environment variable that names a copy elsewhere.
-    variable: &'static str,
+    pub variable: &'static str,
+    /// Type of keys and values; `None` for the backend's choice.
+    pub kv: Option<KvType>,
     /// Largest difference of a score to float64: these models' layers and tokens add up more than tiny ones do.
-    limit: f64,
+    pub limit: f64,
     /// Largest difference of a log-probability to llama.cpp's on float32 weights.
-    limit_llama_cpp: f64,
+    pub limit_llama_cpp: f64,
 }
 
 pub const SMOLLM2: Real = Real {
@@ -25,6 +27,7 @@ pub const SMOLLM2: Real = Real {
     golden: "smollm2-135m",
     file: "SmolLM2-135M-Instruct.Q4_1.gguf",
     variable: "PAGELM_MODEL",
+    kv: Some(KvType::F32),
     limit: 0.002,
     limit_llama_cpp: 0.002,
 };
@@ -33,6 +36,7 @@ pub const GEMMA: Real = Real {
     golden: "gemma-3-270m",
     file: "gemma-3-270m.Q4_K_M.gguf",
     variable: "PAGELM_MODEL_GEMMA",
+    kv: Some(KvType::F32),
     limit: 0.002,
     limit_llama_cpp: GELU_TABLE,
 };
@@ -56,7 +60,7 @@ impl Real {
 
     /// Tokenizes, generates and scores; adds what it found to `measured`.
     pub fn check<B: Backend>(&self, backend: B, work: &Work, measured: &mut Measured) {
-        let mut engine = load(backend, &self.bytes());
+        let mut engine = load_with(backend, &self.bytes(), self.kv);
         let expected = json(&format!("tests/goldens/real/{}.json", self.golden));
         let (mut likely, mut held) = (Difference::default(), 0);
         for &at in work.prompts {

@@ -136,10 +136,17 @@ pub fn attention(kv: KvType) -> Vec<Case> {
         ops.push(Op::Attention { heads: 4, kv_heads: 2, head_dim, position: 70, n: 5, kv, window: None, soft_cap });
     }
     for (head_dim, position, n) in [(64, 300, 3), (18, 63, 1), (128, 40, 31)] {
-        ops.push(Op::AttentionLargest { head_dim, position, n, kv });
+        ops.push(Op::AttentionLargest { head_dim, position, n, kv, value: -300.0 });
     }
-    if kv == KvType::F32 {
-        ops.extend(attend());
+    if kv == KvType::F16 {
+        // beyond the largest half, below the normal ones, and near the smallest
+        ops.extend([-1e6, 4.5e-5, 3.3e-6].map(|value| Op::AttentionLargest {
+            head_dim: 64,
+            position: 40,
+            n: 3,
+            kv,
+            value,
+        }));
     }
     // scores up to some tens: larger ones make the softmax a step
     let magnitude = |i: usize| [1.0, 0.01, 4.0][i % 3];
@@ -147,12 +154,12 @@ pub fn attention(kv: KvType) -> Vec<Case> {
 }
 
 /// Attention with all that may come before, for rows and blocks of them.
-fn attend() -> Vec<Op> {
+pub fn attend(kv: KvType) -> Vec<Case> {
     let mut ops = Vec::new();
     for rope in [None, Some((RopeKind::Norm, 16)), Some((RopeKind::Neox, 16)), Some((RopeKind::Neox, 8))] {
         for norms in [HeadNorms::None, HeadNorms::Heads, HeadNorms::Rows, HeadNorms::Queries] {
             for (heads, kv_heads, head_dim) in [(4, 2, 16), (3, 1, 18), (5, 5, 64)] {
-                ops.push(Op::Attend { heads, kv_heads, head_dim, norms, rope, window: None, soft_cap: None });
+                ops.push(Op::Attend { heads, kv_heads, head_dim, norms, rope, kv, window: None, soft_cap: None });
             }
         }
     }
@@ -164,9 +171,9 @@ fn attend() -> Vec<Op> {
         (250, Some(4), Some(1.0)),
     ] {
         let rope = Some((RopeKind::Neox, head_dim / 4 * 2));
-        ops.push(Op::Attend { heads: 6, kv_heads: 2, head_dim, norms: HeadNorms::Heads, rope, window, soft_cap });
+        ops.push(Op::Attend { heads: 6, kv_heads: 2, head_dim, norms: HeadNorms::Heads, rope, kv, window, soft_cap });
     }
-    ops
+    ops.into_iter().enumerate().map(|(i, op)| case(op, 3700 + i as u64, [1.0, 0.01, 4.0][i % 3])).collect()
 }
 
 pub fn attention_alone(kv: KvType) -> Vec<Case> {

@@ -237,11 +237,12 @@ pub(super) async fn attend<B: Backend>(
     shape: Attention,
     norms: HeadNorms,
     rope: Option<(RopeKind, usize)>,
+    kv: KvType,
 ) -> Result<Output> {
     const CONTEXT: usize = 150;
     let (width, kv_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
     let cached = CacheShape::KeysValues { heads: shape.kv_heads, head_dim: shape.head_dim };
-    b.create_cache(CONTEXT, &[cached; 2], KvType::F32)?;
+    b.create_cache(CONTEXT, &[cached; 2], kv)?;
     let tables = [(width, case.magnitude), (kv_width, case.magnitude), (kv_width, 1.0)];
     let mut sources = Vec::new();
     for (seed, (width, magnitude)) in (case.seed..).zip(tables) {

@@ -79,6 +79,7 @@ mod simd {
             run(&format!("simd attention, {}", kv.name()), &cases::attention(kv)).await;
             run(&format!("simd attention alone, {}", kv.name()), &cases::attention_alone(kv)).await;
         }
+        run("simd attend", &cases::attend(KvType::F32)).await;
     }
 
     #[wasm_bindgen_test]
@@ -258,7 +259,10 @@ mod gpu {
 
     #[wasm_bindgen_test]
     async fn attention() {
-        run("gpu attention", &cases::attention(KvType::F32), Options::default()).await;
+        for &kv in Gpu::KV_TYPES {
+            run(&format!("gpu attention, {}", kv.name()), &cases::attention(kv), Options::default()).await;
+            run(&format!("gpu attend, {}", kv.name()), &cases::attend(kv), Options::default()).await;
+        }
     }
 
     #[wasm_bindgen_test]

@@ -1,14 +1,14 @@
 //! Attention: what queries and keys go through, the cache, and the sums over it.
 
-use super::memory::{Activation, LayerCache};
-use super::ops::{LANES, Pairs};
+use super::memory::{Activation, Layout};
+use super::ops::Pairs;
 use super::program::Range;
 use super::variants::{Variant, params, variant};
 use super::{Gpu, internal, to_u32};
 use crate::error::Result;
 use crate::kernels::{Attend, Attention, BufferId, VectorId, attend_in_steps};
 
-/// The most elements a head has in `shared/head.wgsl`.
+/// The most elements a head has in `shared/head_values.wgsl`, and in `attention.wgsl`.
 const MAX_HEAD: usize = 256;
 
 /// What the shaders of a head's preparation bind, and where a row has its parts.
@@ -26,21 +26,34 @@ struct Heads<'a> {
     normed: u32,
 }
 
+/// A layer of keys and values as shaders take it: see [`Layout`].
+struct Cached {
+    buffers: [(&'static str, Range); 2],
+    context: usize,
+    heads: u32,
+    head_dim: u32,
+    cells: u32,
+    head_stride: u32,
+    stride: u32,
+}
+
 impl Gpu {
     pub(super) fn record_store_kv(&mut self, n: usize, layer: usize, k: BufferId, v: BufferId) -> Result<()> {
-        let cache = self.cache()?;
-        let context = cache.context;
-        let layer = cache.layer(layer)?;
-        let (keys, values) = layer.pair()?;
-        let k = self.activation_of(k, n, layer.width)?.whole_rows()?;
-        let v = self.activation_of(v, n, layer.width)?.whole_rows()?;
-        let params = params::StoreKv { n: to_u32(n, "rows")?, stride: to_u32(layer.stride / LANES, "stride")? };
-        let variant = variant("store_kv", "", |_| true)?;
-        let grid = [params.stride.div_ceil(variant.workgroup[0]), params.n, 1];
-        let buffers =
-            vec![("k", k.range()), ("v", v.range()), ("keys", Range::whole(keys)), ("values", Range::whole(values))];
-        self.plan(variant, params, buffers, grid)?;
-        self.recording()?.limit_positions(context);
+        let width = self.cache()?.layer(layer)?.width;
+        let source = self.activation_of(k, n, width)?.whole_rows()?;
+        let v = self.activation_of(v, n, width)?.whole_rows()?;
+        let (variant, layer) = self.cached("store_kv", layer)?;
+        let params = params::StoreKv {
+            head_dim: layer.head_dim,
+            stride: to_u32(source.stride, "stride")?,
+            cells: layer.cells,
+            head_stride: layer.head_stride,
+            cache_stride: layer.stride,
+        };
+        let [keys, values] = layer.buffers;
+        let buffers = vec![("k", source.range()), ("v", v.range()), keys, values];
+        self.plan(variant, params, buffers, [layer.heads, to_u32(n, "rows")?, 1])?;
+        self.recording()?.limit_positions(layer.context);
         Ok(())
     }
 
@@ -52,31 +65,28 @@ impl Gpu {
         a: Attention,
         out: BufferId,
     ) -> Result<()> {
-        let (layer, context) = self.attended(layer, a)?;
-        let (keys, values) = layer.pair()?;
+        self.check_shape(layer, a)?;
         let width = a.heads * a.head_dim;
         let source = self.activation_of(q, n, width)?;
         let target = self.activation_of(out, n, width)?;
-        let (variant, lane) = lanes("attention", a.head_dim)?;
+        let (variant, layer) = self.cached("attention", layer)?;
         let params = params::Attention {
             group: to_u32(a.heads / a.kv_heads, "group")?,
-            lanes: to_u32(a.head_dim / lane, "lanes")?,
-            stride: to_u32(source.stride / lane, "stride")?,
-            out_stride: to_u32(target.stride / lane, "stride")?,
-            cache_stride: to_u32(layer.stride / lane, "stride")?,
+            head_dim: layer.head_dim,
+            stride: to_u32(source.stride, "stride")?,
+            out_stride: to_u32(target.stride, "stride")?,
+            cells: layer.cells,
+            head_stride: layer.head_stride,
+            cache_stride: layer.stride,
             scale: a.scale,
             window: window(a),
             cap: a.soft_cap.unwrap_or(0.0),
         };
-        let buffers = vec![
-            ("keys", Range::whole(keys)),
-            ("values", Range::whole(values)),
-            ("q", source.range()),
-            ("out", target.range()),
-        ];
+        let [keys, values] = layer.buffers;
+        let buffers = vec![keys, values, ("q", source.range()), ("out", target.range())];
         let grid = [to_u32(a.heads, "heads")?, to_u32(n, "rows")?, 1];
         self.plan(variant, params, buffers, grid)?;
-        self.recording()?.limit_positions(context);
+        self.recording()?.limit_positions(layer.context);
         Ok(())
     }
 
@@ -109,14 +119,13 @@ impl Gpu {
 
     /// One dispatch for a single row.
     fn record_attend_row(&mut self, layer: usize, qkv: [BufferId; 3], a: Attend, out: BufferId) -> Result<()> {
-        let (layer, context) = self.attended(layer, a.shape)?;
-        let (keys, values) = layer.pair()?;
+        self.check_shape(layer, a.shape)?;
         let heads = self.heads(qkv, a)?;
         let target = self.activation_of(out, 1, a.shape.heads * a.shape.head_dim)?;
-        let (variant, lane) = lanes("attend", a.shape.head_dim)?;
+        let (variant, layer) = self.cached("attend", layer)?;
         let params = params::Attend {
             group: to_u32(a.shape.heads / a.shape.kv_heads, "group")?,
-            head_dim: to_u32(a.shape.head_dim, "head_dim")?,
+            head_dim: layer.head_dim,
             stride: to_u32(heads.qkv.stride, "stride")?,
             k_at: heads.k_at,
             v_at: heads.v_at,
@@ -125,15 +134,17 @@ impl Gpu {
             pair_stride: heads.pairs.pair_stride,
             normed: heads.normed,
             eps: a.eps,
-            cache_stride: to_u32(layer.stride / lane, "stride")?,
-            lanes: to_u32(a.shape.head_dim / lane, "lanes")?,
+            cells: layer.cells,
+            head_stride: layer.head_stride,
+            cache_stride: layer.stride,
             scale: a.shape.scale,
             window: window(a.shape),
             cap: a.shape.soft_cap.unwrap_or(0.0),
         };
+        let [keys, values] = layer.buffers;
         let buffers = vec![
-            ("keys", Range::whole(keys)),
-            ("values", Range::whole(values)),
+            keys,
+            values,
             ("qkv", heads.qkv.range()),
             ("out", target.range()),
             ("table", heads.table),
@@ -142,17 +153,17 @@ impl Gpu {
         ];
         let positions = heads.positions;
         self.plan(variant, params, buffers, [to_u32(a.shape.heads, "heads")?, 1, 1])?;
-        self.limit_positions(context, positions)
+        self.limit_positions(layer.context, positions)
     }
 
     /// Norms and rotates queries in place, keys and values on their way to the cache.
     fn record_place(&mut self, n: usize, layer: usize, qkv: [BufferId; 3], a: Attend) -> Result<()> {
-        let (layer, context) = self.attended(layer, a.shape)?;
-        let (keys, values) = layer.pair()?;
+        self.check_shape(layer, a.shape)?;
         let heads = self.heads(qkv, a)?;
+        let (variant, layer) = self.cached("place", layer)?;
         let params = params::Place {
             group: to_u32(a.shape.heads / a.shape.kv_heads, "group")?,
-            head_dim: to_u32(a.shape.head_dim, "head_dim")?,
+            head_dim: layer.head_dim,
             stride: to_u32(heads.qkv.stride, "stride")?,
             k_at: heads.k_at,
             v_at: heads.v_at,
@@ -161,11 +172,14 @@ impl Gpu {
             pair_stride: heads.pairs.pair_stride,
             normed: heads.normed,
             eps: a.eps,
-            cache_stride: to_u32(layer.stride, "stride")?,
+            cells: layer.cells,
+            head_stride: layer.head_stride,
+            cache_stride: layer.stride,
         };
+        let [keys, values] = layer.buffers;
         let buffers = vec![
-            ("keys", Range::whole(keys)),
-            ("values", Range::whole(values)),
+            keys,
+            values,
             ("qkv", heads.qkv.range()),
             ("table", heads.table),
             ("q_norm", heads.q_norm),
@@ -173,8 +187,8 @@ impl Gpu {
         ];
         let positions = heads.positions;
         let grid = [to_u32(a.shape.heads, "heads")?, to_u32(n, "rows")?, 1];
-        self.plan(variant("place", "", |_| true)?, params, buffers, grid)?;
-        self.limit_positions(context, positions)
+        self.plan(variant, params, buffers, grid)?;
+        self.limit_positions(layer.context, positions)
     }
 
     fn limit_positions(&mut self, context: usize, table: Option<usize>) -> Result<()> {
@@ -184,16 +198,35 @@ impl Gpu {
         Ok(())
     }
 
-    /// A layer's cache, if an attention of this shape fits it, and how many positions it has.
-    fn attended(&self, layer: usize, a: Attention) -> Result<(&LayerCache, usize)> {
+    /// Refuses an attention whose shape is not that of the layer's cache.
+    fn check_shape(&self, layer: usize, a: Attention) -> Result<()> {
+        let Layout { heads, head_dim, .. } = self.cache()?.layer(layer)?.layout;
+        let grouped = a.kv_heads != 0 && a.heads.is_multiple_of(a.kv_heads);
+        if !grouped || (a.kv_heads, a.head_dim) != (heads, head_dim) || a.window == Some(0) {
+            return Err(internal(format!("{a:?} does not fit a cache of {heads} heads of {head_dim}")));
+        }
+        Ok(())
+    }
+
+    /// The variant of an op for the type of the cache, and a layer of keys and values.
+    fn cached(&self, op: &str, layer: usize) -> Result<(&'static Variant, Cached)> {
         let cache = self.cache()?;
         let layer = cache.layer(layer)?;
-        let grouped = a.kv_heads != 0 && a.heads.is_multiple_of(a.kv_heads);
-        let fits = a.kv_heads.checked_mul(a.head_dim) == Some(layer.width) && a.window != Some(0);
-        if !grouped || a.head_dim == 0 || !fits {
-            return Err(internal(format!("{a:?} does not fit a cache {} wide", layer.width)));
+        let Layout { heads, head_dim, cells, head_stride, stride, .. } = layer.layout;
+        if head_dim == 0 || head_dim > MAX_HEAD {
+            return Err(internal(format!("head_dim is {head_dim}, not 1 to {MAX_HEAD}")));
         }
-        Ok((layer, cache.context))
+        let (keys, values) = layer.pair()?;
+        let layer = Cached {
+            buffers: [("keys", Range::whole(keys)), ("values", Range::whole(values))],
+            context: cache.context,
+            heads: to_u32(heads, "heads")?,
+            head_dim: to_u32(head_dim, "head_dim")?,
+            cells: to_u32(cells, "cells")?,
+            head_stride: to_u32(head_stride, "stride")?,
+            stride: to_u32(stride, "stride")?,
+        };
+        Ok((variant(op, cache.kv.name(), |_| true)?, layer))
     }
 
     /// Whether queries, keys and values are parts of the same rows, queries first.
@@ -238,17 +271,6 @@ impl Gpu {
         }
         Ok(Range::whole(&weight.buffer))
     }
-}
-
-/// The variant of an op for heads of `head_dim`, and its elements a lane.
-fn lanes(op: &str, head_dim: usize) -> Result<(&'static Variant, usize)> {
-    let lane = if head_dim.is_multiple_of(LANES) { LANES } else { 1 };
-    let variant = variant(op, "", |v| v.has("LANE", lane as u32))?;
-    let threads = variant.workgroup[0] as usize;
-    if head_dim / lane > threads {
-        return Err(internal(format!("head_dim is {head_dim}, above {}", threads * lane)));
-    }
-    Ok((variant, lane))
 }
 
 fn window(a: Attention) -> u32 {

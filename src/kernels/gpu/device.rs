@@ -248,7 +248,7 @@ impl Device {
 
 /// What a buffer for so many bytes takes: a binding is never empty, and sizes are whole words.
 pub(super) fn buffer_bytes(bytes: u64) -> u64 {
-    bytes.max(16).next_multiple_of(4)
+    bytes.max(16).checked_next_multiple_of(4).unwrap_or(u64::MAX)
 }
 
 async fn request_adapter() -> Result<wgpu::Adapter> {

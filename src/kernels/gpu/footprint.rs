@@ -1,6 +1,7 @@
 //! What a GPU's buffers hold of a model.
 
 use super::device::{MAX_CHUNK_BYTES, Options, buffer_bytes};
+use super::memory::Layout;
 use super::weights::Plan;
 use super::{PART_ALIGN, ROW_ALIGN};
 use crate::error::Result;
@@ -66,10 +67,10 @@ impl Footprint for GpuFootprint {
         super::Gpu::KV_TYPES
     }
 
-    fn cache(&self, context: usize, layers: &[CacheShape], _kv: KvType) -> Size {
-        let layer = |shape: &CacheShape| match *shape {
-            CacheShape::KeysValues { heads, head_dim } => self.buffer(context, heads * head_dim).times(2),
-            CacheShape::Rows(width) => self.buffer(context, width),
+    fn cache(&self, context: usize, layers: &[CacheShape], kv: KvType) -> Size {
+        let layer = |shape: &CacheShape| {
+            let buffer = Size::one(buffer_bytes(Layout::new(context, shape, kv).bytes().unwrap_or(u64::MAX)));
+            buffer.times(if matches!(shape, CacheShape::KeysValues { .. }) { 2 } else { 1 })
         };
         layers.iter().map(layer).sum()
     }

@@ -4,7 +4,7 @@ use super::device::Device;
 use super::program::Range;
 use super::{Gpu, PART_ALIGN, ROW_ALIGN, internal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::{BufferId, CacheShape, VectorId};
+use crate::kernels::{BufferId, CacheShape, KvType, VectorId};
 
 /// A constant vector.
 pub(super) struct Vector {
@@ -76,36 +76,82 @@ impl Activation {
     }
 }
 
-/// What the cache holds of one layer: keys and values, or rows; each (context, stride), a position's heads together.
+/// Elements of a head in a cell, the unit of cached keys and values: see `shaders/shared/kv_read.wgsl`.
+const CELL: usize = 4;
+
+/// How a layer's keys, or its values, lie in a buffer: (positions, heads) of cells; or its rows of f32, which are one head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    pub(super) heads: usize,
+    pub(super) head_dim: usize,
+    /// Cells a head.
+    pub(super) cells: usize,
+    /// Cells from one head to the next.
+    pub(super) head_stride: usize,
+    /// Cells from one position to the next.
+    pub(super) stride: usize,
+    pub(super) positions: usize,
+    cell_bytes: usize,
+}
+
+impl Layout {
+    pub(super) fn new(positions: usize, shape: &CacheShape, kv: KvType) -> Self {
+        let (heads, head_dim, kv) = match *shape {
+            CacheShape::KeysValues { heads, head_dim } => (heads, head_dim, kv),
+            CacheShape::Rows(width) => (1, width.next_multiple_of(ROW_ALIGN), KvType::F32),
+        };
+        let cells = head_dim.div_ceil(CELL);
+        let (head_stride, cell_bytes) = match kv {
+            KvType::F32 => (cells, 4 * CELL),
+            KvType::F16 => (cells, 2 * CELL),
+            // not here yet: `Gpu::KV_TYPES`
+            KvType::Q8_0 => (cells, CELL),
+        };
+        Self { heads, head_dim, cells, head_stride, stride: heads * head_stride, positions, cell_bytes }
+    }
+
+    /// `None` if they cannot be counted.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let cells = (self.positions as u64).checked_mul(self.stride as u64)?;
+        cells.checked_mul(self.cell_bytes as u64)
+    }
+}
+
+/// What the cache holds of one layer: keys and values, or rows.
 pub(super) struct LayerCache {
     pub(super) keys: wgpu::Buffer,
     /// Absent where there are rows.
     pub(super) values: Option<wgpu::Buffer>,
+    /// Elements of a position.
     pub(super) width: usize,
-    pub(super) stride: usize,
+    pub(super) layout: Layout,
 }
 
 /// The cache of all layers.
 pub(super) struct Cache {
     pub(super) layers: Vec<LayerCache>,
+    pub(super) kv: KvType,
     /// Positions.
     pub(super) context: usize,
 }
 
 impl Cache {
-    pub(super) fn new(device: &Device, context: usize, shapes: &[CacheShape]) -> Result<Self> {
+    pub(super) fn new(device: &Device, context: usize, shapes: &[CacheShape], kv: KvType) -> Result<Self> {
         let layer = |shape: &CacheShape| {
             let (width, has_values) = match *shape {
                 CacheShape::KeysValues { heads, head_dim } => (heads * head_dim, true),
                 CacheShape::Rows(width) => (width, false),
             };
-            let stride = width.next_multiple_of(ROW_ALIGN);
-            let bytes = f32_bytes(context, stride, "cache")?;
+            let layout = Layout::new(context, shape, kv);
+            let bytes = layout.bytes().ok_or_else(|| {
+                let detail = format!("cache: {context} positions of {width} elements overflow");
+                Error::new(ErrorKind::LimitExceeded, detail)
+            })?;
             let make = |label: &str| device.create_buffer(label, bytes, wgpu::BufferUsages::STORAGE);
             let values = if has_values { Some(make("cache.v")?) } else { None };
-            Ok(LayerCache { keys: make("cache.k")?, values, width, stride })
+            Ok(LayerCache { keys: make("cache.k")?, values, width, layout })
         };
-        Ok(Self { layers: shapes.iter().map(layer).collect::<Result<_>>()?, context })
+        Ok(Self { layers: shapes.iter().map(layer).collect::<Result<_>>()?, kv, context })
     }
 
     pub(super) fn bytes(&self) -> u64 {

@@ -174,7 +174,7 @@ fn to_u32(count: usize, what: &str) -> Result<u32> {
 
 impl Backend for Gpu {
     const PANEL_ROWS: usize = weights::PANEL_ROWS;
-    const KV_TYPES: &'static [KvType] = &[KvType::F32];
+    const KV_TYPES: &'static [KvType] = &[KvType::F16, KvType::F32];
 
     fn max_rows(&self) -> usize {
         self.device.options.max_rows
@@ -244,7 +244,7 @@ impl Backend for Gpu {
             self.bytes -= old.bytes();
             old.buffers().for_each(|b| self.device.destroy(b));
         }
-        let cache = Cache::new(&self.device, context, layers)?;
+        let cache = Cache::new(&self.device, context, layers, kv)?;
         self.bytes += cache.bytes();
         self.cache = Some(cache);
         Ok(())

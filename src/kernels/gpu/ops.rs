@@ -134,7 +134,7 @@ impl Gpu {
         let params = params::ShortConv {
             n: to_u32(n, "rows")?,
             width: to_u32(layer.width, "width")?,
-            stride: to_u32(layer.stride, "stride")?,
+            stride: to_u32(source.stride, "stride")?,
             count: to_u32(taps.len / layer.width, "taps")?,
         };
         let variant = variant("short_conv", "", |_| true)?;

@@ -24,8 +24,8 @@ pub(super) struct Slot {
 pub(super) struct Variant {
     pub(super) name: &'static str,
     pub(super) op: &'static str,
-    /// Weight format, or empty.
-    pub(super) weights: &'static str,
+    /// How its weights, or keys and values, are stored; or empty.
+    pub(super) format: &'static str,
     /// Constants, then files; the shader is all of them one after another.
     pub(super) source: &'static [&'static str],
     /// Names of what is set when a pipeline is made.
@@ -51,15 +51,15 @@ impl Variant {
     }
 }
 
-/// The variants of an op for a weight format (empty if it takes no weights).
-pub(super) fn variants_of(op: &str, weights: &str) -> impl Iterator<Item = &'static Variant> {
-    VARIANTS.iter().filter(move |v| v.op == op && v.weights == weights)
+/// The variants of an op for a format of its weights or of the cache (empty if it reads neither).
+pub(super) fn variants_of(op: &str, format: &str) -> impl Iterator<Item = &'static Variant> {
+    VARIANTS.iter().filter(move |v| v.op == op && v.format == format)
 }
 
 /// The first variant of an op that `wanted` accepts.
-pub(super) fn variant(op: &str, weights: &str, wanted: impl Fn(&Variant) -> bool) -> Result<&'static Variant> {
-    let mut of = variants_of(op, weights);
-    of.find(|v| wanted(v)).ok_or_else(|| internal(format!("no variant of {op} for weights \"{weights}\"")))
+pub(super) fn variant(op: &str, format: &str, wanted: impl Fn(&Variant) -> bool) -> Result<&'static Variant> {
+    let mut of = variants_of(op, format);
+    of.find(|v| wanted(v)).ok_or_else(|| internal(format!("no variant of {op} for \"{format}\"")))
 }
 
 /// Values for overrides; a variant takes those that it names.
