@@ -60,18 +60,21 @@ const WEIGHTS: &[Format] = &[
 const READ: &[Format] = &[
     Format { name: "f32", files: &["kv_f32", "kv_read"], constants: &[] },
     Format { name: "f16", files: &["kv_f16", "kv_read"], constants: &[] },
+    Format { name: "q8_0", files: &["kv_q8_0", "kv_q8_0_read"], constants: &[] },
 ];
 
 /// By those that define how they are kept.
 const KEPT: &[Format] = &[
     Format { name: "f32", files: &["kv_f32", "kv_keep"], constants: &[] },
     Format { name: "f16", files: &["kv_f16", "kv_keep"], constants: &[] },
+    Format { name: "q8_0", files: &["kv_q8_0", "kv_q8_0_keep"], constants: &[] },
 ];
 
 /// By both.
 const READ_AND_KEPT: &[Format] = &[
     Format { name: "f32", files: &["kv_f32", "kv_read", "kv_keep"], constants: &[] },
     Format { name: "f16", files: &["kv_f16", "kv_read", "kv_keep"], constants: &[] },
+    Format { name: "q8_0", files: &["kv_q8_0", "kv_q8_0_read", "kv_q8_0_keep"], constants: &[] },
 ];
 
 /// An op that knows of neither.

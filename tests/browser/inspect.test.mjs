@@ -72,6 +72,7 @@ for (const { engine, webgpu } of settings) {
       assert.match(halves.backends.cpu.problem, /kvCacheType is 'f16'; here there are 'f32', 'q8_0'/);
       if (webgpu) {
         assert.deepEqual([it.backends.webgpu.kvCacheType, it.backends.webgpu.needs.cache], ['f16', elements * 2]);
+        assert.deepEqual([eight.backends.webgpu.kvCacheType, eight.backends.webgpu.needs.cache], ['q8_0', elements * 1.125]);
         assert.deepEqual([halves.backend, halves.backends.webgpu.fits], ['webgpu', true]);
       }
       assert.equal(it.requests.length, 2);

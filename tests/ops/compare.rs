@@ -36,6 +36,8 @@ impl Tolerance {
     /// The same where keys and values are computed before they become halves: one that is near the border between two halves may
     /// become the other, 2^-10 of it away, in a score of some tens of which it is a part, or in a row that sees little else.
     pub const SOFTMAX_HALVES: Self = Self::Relative(5e-4);
+    /// The same with 8 bits, 1/127 of the largest of 32 elements away.
+    pub const SOFTMAX_EIGHT: Self = Self::Relative(1e-3);
     /// Sums of products in which an activation is off by up to 2^-16 of the largest of its 32: the errors of a group
     /// add up as a random walk does, and so do the products that the largest output consists of.
     pub const SUM_QUANTIZED: Self = Self::Relative(4e-5);

@@ -283,6 +283,7 @@ impl Case {
             // nothing is computed before it is rounded
             Op::Attend { norms: HeadNorms::None, rope: None, .. } => Tolerance::SOFTMAX,
             Op::Attend { kv: KvType::F16, .. } => Tolerance::SOFTMAX_HALVES,
+            Op::Attend { kv: KvType::Q8_0, .. } => Tolerance::SOFTMAX_EIGHT,
             Op::Attend { .. } | Op::Route { .. } => Tolerance::SOFTMAX,
         }
     }

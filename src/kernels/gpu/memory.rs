@@ -4,6 +4,7 @@ use super::device::Device;
 use super::program::Range;
 use super::{Gpu, PART_ALIGN, ROW_ALIGN, internal};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::kv_type::GROUP;
 use crate::kernels::{BufferId, CacheShape, KvType, VectorId};
 
 /// A constant vector.
@@ -104,8 +105,8 @@ impl Layout {
         let (head_stride, cell_bytes) = match kv {
             KvType::F32 => (cells, 4 * CELL),
             KvType::F16 => (cells, 2 * CELL),
-            // not here yet: `Gpu::KV_TYPES`
-            KvType::Q8_0 => (cells, CELL),
+            // codes, then scales: as many bytes as an f32
+            KvType::Q8_0 => (cells + cells.div_ceil(GROUP / CELL), CELL),
         };
         Self { heads, head_dim, cells, head_stride, stride: heads * head_stride, positions, cell_bytes }
     }

@@ -174,7 +174,7 @@ fn to_u32(count: usize, what: &str) -> Result<u32> {
 
 impl Backend for Gpu {
     const PANEL_ROWS: usize = weights::PANEL_ROWS;
-    const KV_TYPES: &'static [KvType] = &[KvType::F16, KvType::F32];
+    const KV_TYPES: &'static [KvType] = &[KvType::F16, KvType::F32, KvType::Q8_0];
 
     fn max_rows(&self) -> usize {
         self.device.options.max_rows
