@@ -23,6 +23,8 @@ struct Params {
     // cells from one head of the cache to the next, and from one position to the next
     head_stride: u32,
     cache_stride: u32,
+    // positions that the cache has: position p is in slot p modulo this
+    slots: u32,
     // multiplies q · k
     scale: f32,
     // positions that a row sees, itself included; more than there are if there is no window
@@ -31,9 +33,9 @@ struct Params {
     cap: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-// (context, cache_stride) cells
+// (slots, cache_stride) cells
 @group(0) @binding(1) var<storage, read_write> keys: array<Cell>;
-// (context, cache_stride) cells
+// (slots, cache_stride) cells
 @group(0) @binding(2) var<storage, read_write> values: array<Cell>;
 // (n, stride) f32
 @group(0) @binding(3) var<storage, read> qkv: array<f32>;
@@ -60,7 +62,7 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     var kept = Kept();
     if (thread < params.cells) {
         query[thread] = head_cell(0u, thread) * params.scale;
-        kept = keep_cell(here * params.cache_stride + cached, thread, head % params.group == 0u);
+        kept = keep_cell(here % params.slots * params.cache_stride + cached, thread, head % params.group == 0u);
         key[thread] = kept.key;
     }
     workgroupBarrier();

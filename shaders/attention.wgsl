@@ -14,6 +14,8 @@ struct Params {
     // cells from one head of the cache to the next, and from one position to the next
     head_stride: u32,
     cache_stride: u32,
+    // positions that the cache has: position p is in slot p modulo this
+    slots: u32,
     // multiplies q · k
     scale: f32,
     // positions that a row sees, itself included; more than there are if there is no window
@@ -22,9 +24,9 @@ struct Params {
     cap: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-// (context, cache_stride) cells
+// (slots, cache_stride) cells
 @group(0) @binding(1) var<storage, read> keys: array<Cell>;
-// (context, cache_stride) cells
+// (slots, cache_stride) cells
 @group(0) @binding(2) var<storage, read> values: array<Cell>;
 // (n, stride) f32
 @group(0) @binding(3) var<storage, read> q: array<f32>;

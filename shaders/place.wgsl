@@ -23,11 +23,13 @@ struct Params {
     // cells from one head of the cache to the next, and from one position to the next
     head_stride: u32,
     cache_stride: u32,
+    // positions that the cache has: position p is in slot p modulo this
+    slots: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-// (context, cache_stride) cells
+// (slots, cache_stride) cells
 @group(0) @binding(1) var<storage, read_write> keys: array<Cell>;
-// (context, cache_stride) cells
+// (slots, cache_stride) cells
 @group(0) @binding(2) var<storage, read_write> values: array<Cell>;
 // (n, stride) f32
 @group(0) @binding(4) var<storage, read_write> qkv: array<f32>;
@@ -47,7 +49,7 @@ fn place(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
         qkv[query_at(row, head) + i] = head_values[i];
     }
     if (head % params.group == 0u && thread < params.cells) {
-        let position = (step_state.position + row) * params.cache_stride;
+        let position = (step_state.position + row) % params.slots * params.cache_stride;
         keep_cell(position + head / params.group * params.head_stride, thread, true);
     }
 }

@@ -9,15 +9,17 @@ struct Params {
     // cells from one head of the cache to the next, and from one position to the next
     head_stride: u32,
     cache_stride: u32,
+    // positions that the cache has: position p is in slot p modulo this
+    slots: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 // (n, stride) f32
 @group(0) @binding(1) var<storage, read> k: array<f32>;
 // (n, stride) f32
 @group(0) @binding(2) var<storage, read> v: array<f32>;
-// (context, cache_stride) cells
+// (slots, cache_stride) cells
 @group(0) @binding(3) var<storage, read_write> keys: array<Cell>;
-// (context, cache_stride) cells
+// (slots, cache_stride) cells
 @group(0) @binding(4) var<storage, read_write> values: array<Cell>;
 
 @compute @workgroup_size(THREADS)
@@ -31,7 +33,7 @@ fn store_kv(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
     }
     workgroupBarrier();
     if (thread < params.cells) {
-        let position = (step_state.position + row) * params.cache_stride;
+        let position = (step_state.position + row) % params.slots * params.cache_stride;
         keep_cell(position + head * params.head_stride, thread, true);
     }
 }

@@ -46,7 +46,11 @@ fn model(b: &mut Gpu) -> Result<Model> {
         }
         layers.push(layer);
     }
-    b.create_cache(CONTEXT, &[CacheShape::KeysValues { heads: KV_HEADS, head_dim: HEAD_DIM }; LAYERS], KvType::F32)?;
+    b.create_cache(
+        CONTEXT,
+        &[CacheShape::KeysValues { heads: KV_HEADS, head_dim: HEAD_DIM, window: None }; LAYERS],
+        KvType::F32,
+    )?;
     let rows = b.max_rows();
     let mut buffer = |rows, width| b.create_buffer("x", rows, width);
     let buffers = [

@@ -27,8 +27,15 @@ fn models() -> Vec<(String, Vec<u8>)> {
     models
 }
 
+fn header(bytes: &[u8]) -> Header {
+    let Parsed::Complete(header) = Header::parse(bytes, bytes.len() as u64).unwrap() else {
+        panic!("the file is complete")
+    };
+    header
+}
+
 fn needs(bytes: &[u8], kv: KvType, on: &mut impl Footprint) -> Result<Needs> {
-    let Parsed::Complete(header) = Header::parse(bytes, bytes.len() as u64)? else { panic!("the file is complete") };
+    let header = header(bytes);
     Needs::of(&header, &Config::from_header(&header)?, CONTEXT, kv, on)
 }
 
@@ -65,6 +72,7 @@ fn a_gpu_holds_what_was_reckoned() {
         }
         Err(e) => panic!("{e}; install a Vulkan driver such as mesa-vulkan-drivers"),
     };
+    let mut windowed = 0;
     for (name, bytes) in models() {
         let limits = BufferLimits { size: 256 << 20, binding: 128 << 20 };
         let mut caches = Vec::new();
@@ -78,7 +86,20 @@ fn a_gpu_holds_what_was_reckoned() {
         let [halves, singles, eight] = caches[..] else { panic!("{caches:?}") };
         assert!(halves * 2 == singles || name.starts_with("lfm2") && halves < singles, "{name}: {caches:?}");
         assert!(eight < halves, "{name}: {caches:?}");
+        let config = Config::from_header(&header(&bytes)).unwrap();
+        let slots = |shape: &CacheShape| match *shape {
+            // 64 rows of a pass, and 8 passes ahead
+            CacheShape::KeysValues { window: Some(window), .. } => (window + 72).next_multiple_of(16).min(CONTEXT),
+            CacheShape::KeysValues { window: None, .. } => CONTEXT,
+            CacheShape::Rows(_) => CONTEXT,
+        };
+        let slots: usize = config.cache().iter().map(slots).sum();
+        if !name.starts_with("lfm2") {
+            assert_eq!(singles, (slots * config.kv_width() * 2 * 4) as u64, "{name}");
+        }
+        windowed += usize::from(slots < config.layers * CONTEXT);
     }
+    assert!(windowed >= 1, "no model has a window that is shorter than the context");
 }
 
 /// What `room` says of a tiny model at its own context, with the heap as `heap` says.

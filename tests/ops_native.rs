@@ -150,7 +150,8 @@ fn the_harness_goes_red() {
 fn small(device: &Rc<Device>) -> (Gpu, impl FnMut(&mut Gpu) -> Result<()> + use<>) {
     let mut gpu = Gpu::on(device.clone()).expect("a backend");
     let w = ops::table(&mut gpu, 32, &ops::data::values(1, 4, 32, 1.0)).expect("a matrix");
-    gpu.create_cache(8, &[CacheShape::KeysValues { heads: 1, head_dim: 32 }], KvType::F32).expect("a cache");
+    gpu.create_cache(8, &[CacheShape::KeysValues { heads: 1, head_dim: 32, window: None }], KvType::F32)
+        .expect("a cache");
     let x = gpu.create_buffer("x", 3, 32).expect("a buffer");
     let y = gpu.create_buffer("y", 3, 4).expect("a buffer");
     let record = move |gpu: &mut Gpu| {
@@ -214,7 +215,8 @@ fn buffers_are_given_back() {
         let x = gpu.create_buffer("x", 2, 32).expect("a buffer");
         block_on(gpu.read(x, 1)).expect("a small readback");
         block_on(gpu.read(x, 2)).expect("a larger one");
-        gpu.create_cache(16, &[CacheShape::KeysValues { heads: 1, head_dim: 32 }], KvType::F32).expect("another cache");
+        gpu.create_cache(16, &[CacheShape::KeysValues { heads: 1, head_dim: 32, window: None }], KvType::F32)
+            .expect("another cache");
         assert!(device.buffer_bytes() >= gpu.bytes() && gpu.bytes() > 0);
         drop(gpu);
         assert_eq!(device.buffer_bytes(), 0);

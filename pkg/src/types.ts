@@ -42,8 +42,9 @@ export interface LoadOptions {
   contextLength?: number | undefined;
   /**
    * Type of the cached keys and values: 4, 2 or 1.125 bytes each. Default: the backend's own choice, which `ModelInfo.kvCacheType`
-   * names: `'f16'` on WebGPU, `'f32'` on the CPU. WebGPU also has `'f32'`, the CPU `'q8_0'`, which is less exact. One that the backend
-   * has not fails with `unsupported-option`, before the body is fetched; with the backend `'auto'` the one that has it is taken.
+   * names: `'f16'` on WebGPU, `'f32'` on the CPU. WebGPU has all three, the CPU `'f32'` and `'q8_0'`; the latter is less exact. One
+   * that the backend has not fails with `unsupported-option`, before the body is fetched; with the backend `'auto'` the one that has it
+   * is taken.
    */
   kvCacheType?: KvCacheType | undefined;
   /**
@@ -216,7 +217,7 @@ export interface Fit {
   needs: {
     /** As the backend packs them. */
     weights: number;
-    /** Keys and values of the whole context. */
+    /** Keys and values of the whole context; on WebGPU, of layers with a sliding window, of little more than the window. */
     cache: number;
     /** Activations, logits, tables of rotary angles. */
     activations: number;

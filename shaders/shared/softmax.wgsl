@@ -24,6 +24,12 @@ fn capped(score: f32) -> f32 {
     return score;
 }
 
+// The slot of the position that is so many after the one in slot `base`; fewer than there are slots.
+fn slot(base: u32, after: u32) -> u32 {
+    let at = base + after;
+    return select(at, at - params.slots, at >= params.slots);
+}
+
 // Of the key that begins at a cell of the cache.
 fn score(key: u32) -> f32 {
     var sum = 0.0;
@@ -33,16 +39,17 @@ fn score(key: u32) -> f32 {
     return capped(sum);
 }
 
-// Takes in the positions from `first` up to `end`; the head begins at cell `head` of each.
+// Takes in the positions from `first` up to `end`, no more than there are slots; the head begins at cell `head` of each.
 fn with_keys(before: Softmax, first: u32, end: u32, head: u32, thread: u32) -> Softmax {
     let teams = THREADS / params.cells;
     let team = thread / params.cells;
     let cell = thread % params.cells;
+    let base = first % params.slots;
     var all = before;
     for (var start = first; start < end; start += THREADS) {
         let count = min(THREADS, end - start);
         if (thread < count) {
-            scores[thread] = score((start + thread) * params.cache_stride + head);
+            scores[thread] = score(slot(base, start + thread - first) * params.cache_stride + head);
         }
         workgroupBarrier();
         // each invocation folds the whole tile itself: cheaper than a tree of barriers
@@ -64,7 +71,7 @@ fn with_keys(before: Softmax, first: u32, end: u32, head: u32, thread: u32) -> S
         all.sum *= shrink;
         if (team < teams) {
             for (var i = team; i < count; i += teams) {
-                all.sum += scores[i] * value_cell((start + i) * params.cache_stride + head, cell);
+                all.sum += scores[i] * value_cell(slot(base, start + i - first) * params.cache_stride + head, cell);
             }
         }
         workgroupBarrier();

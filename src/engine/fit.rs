@@ -34,7 +34,7 @@ pub struct Room {
 pub struct Bytes {
     /// Weights as packed.
     pub weights: u64,
-    /// Keys and values of the whole context.
+    /// Keys and values: of the whole context, or as much of it as windows need.
     pub cache: u64,
     /// Activations, logits and the tables of rotary angles.
     pub activations: u64,

@@ -107,6 +107,8 @@ pub enum CacheShape {
         heads: usize,
         /// Elements a head.
         head_dim: usize,
+        /// As [`Attention::window`] of every attention over it: a backend may hold no more than that needs.
+        window: Option<usize>,
     },
     /// One row of this width: the input of a short convolution.
     Rows(usize),
@@ -254,6 +256,11 @@ pub trait Backend {
     /// Makes the cache: for each layer K and V of shape (context, heads * head_dim) in type `kv`, one of `KV_TYPES`, or rows
     /// (context, width), f32. All of it is allocated now.
     fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()>;
+    /// Goes back to the first `positions` positions. Gives at how many of them a pass may go on: those, or 0 where the cache does not
+    /// hold all that it would see.
+    fn rewind(&mut self, positions: usize) -> usize {
+        positions
+    }
     /// Bytes held for weights, vectors, buffers and cache.
     fn bytes(&self) -> u64;
     /// Makes what [`Self::sample`] needs for a vocabulary and a context. Most backends need nothing.

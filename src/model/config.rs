@@ -164,9 +164,11 @@ impl Config {
     /// What the cache holds of each layer.
     pub fn cache(&self) -> Vec<CacheShape> {
         let shape = |mixing: &Mixing| match mixing {
-            Mixing::Attention { .. } => {
-                CacheShape::KeysValues { heads: self.attention.kv_heads, head_dim: self.attention.head_dim }
-            }
+            Mixing::Attention { window, .. } => CacheShape::KeysValues {
+                heads: self.attention.kv_heads,
+                head_dim: self.attention.head_dim,
+                window: *window,
+            },
             Mixing::ShortConv => CacheShape::Rows(self.width),
         };
         self.mixing.iter().map(shape).collect()

@@ -14,7 +14,7 @@ use crate::kernels::{BufferId, KvType};
 pub struct Needs {
     /// Weights as packed.
     pub weights: Size,
-    /// Keys and values of the whole context.
+    /// Keys and values: of the whole context, or as much of it as windows need.
     pub cache: Size,
     /// Activations, logits, what sampling needs, and the tables of rotary angles.
     pub work: Size,

@@ -52,13 +52,14 @@ impl<B: Backend> Session<B> {
         self.backend.max_rows()
     }
 
-    /// Forgets all but the longest prefix shared with `tokens`, leaving at least one token to evaluate. Returns how
-    /// many tokens stay cached.
+    /// Forgets all but the longest prefix shared with `tokens`, leaving at least one token to evaluate; all of it where the backend
+    /// no longer holds what windows would see of it. Returns how many tokens stay cached.
     pub fn rewind(&mut self, tokens: &[u32]) -> usize {
         self.fall_back();
         let shared = self.past.iter().zip(tokens).take_while(|(a, b)| a == b).count();
-        self.past.truncate(shared.min(tokens.len().saturating_sub(1)));
-        self.past.len()
+        let kept = self.backend.rewind(shared.min(tokens.len().saturating_sub(1)));
+        self.past.truncate(kept);
+        kept
     }
 
     /// Checks that `tokens` are ids of this model and fit its context.

@@ -60,6 +60,56 @@ function likelihood(logits, ids) {
   return { of: ids.map((id) => logits[id] - total), others: others - total };
 }
 
+/**
+ * Goes back to some point of a text and on from there, again and again, and leaves generations in the middle. Everything is compared
+ * with a run from the beginning: the worst difference of a log-probability, and how often a prefix was kept and not kept.
+ *
+ * @param {{ url: string, backend: 'cpu' | 'webgpu', build?: import('./paths.mjs').Build }} wanted
+ */
+export async function goBack({ url, backend, build = {} }) {
+  const model = await load(url, { backend, cache: 'none', contextLength: 256, ...build });
+  let state = 1;
+  const below = (/** @type {number} */ end) => (state = (state * 48271) % 2147483647) % end; // Park and Miller
+  const leave = async (/** @type {number[]} */ prompt, /** @type {number} */ most) => {
+    const generation = model.generate(prompt, { temperature: 0, ignoreEos: true });
+    let count = 0;
+    for await (const part of generation) if (part.type === 'text-delta' && ++count === most) break;
+    return generation.result();
+  };
+  const logProbabilities = async (/** @type {number[]} */ tokens) => {
+    const logits = await model.logits(tokens);
+    const largest = logits.reduce((a, b) => Math.max(a, b));
+    const total = largest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
+    return Array.from(logits, (logit) => logit - total);
+  };
+  try {
+    let [worst, kept, begun] = [0, 0, 0];
+    /** @type {number[]} */
+    let text = [];
+    for (let round = 0; round < 8; round++) {
+      // a little, and anywhere, in turn
+      const shared = Math.min(150, Math.max(0, text.length - (round % 2 ? below(text.length + 1) : below(8))));
+      const added = round === 0 ? 150 : 20 + below(60);
+      const prompt = [...text.slice(0, shared), ...Array.from({ length: added }, () => 10 + below(300))];
+      const most = 1 + below(6);
+      const { tokens, timings } = await leave(prompt, most);
+      if (timings.cachedTokens > 0) kept++;
+      else if (shared > 0) begun++;
+      text = [...prompt, ...tokens];
+      const went = await logProbabilities(text);
+      await model.logits([text[0] === 9 ? 8 : 9]); // nothing is shared with it
+      const again = await model.generate(prompt, { temperature: 0, ignoreEos: true, maxTokens: tokens.length }).result();
+      equal(again.timings.cachedTokens, 0);
+      equal(again.tokens, tokens, `round ${round}, after ${prompt.length} tokens`);
+      const fresh = await logProbabilities(text);
+      worst = went.reduce((most, value, id) => Math.max(most, Math.abs(value - fresh[id])), worst);
+    }
+    return { worst, kept, begun, info: model.info };
+  } finally {
+    await model.close();
+  }
+}
+
 /** @param {unknown} actual @param {unknown} expected @param {string} [what] */
 export function equal(actual, expected, what = 'it') {
   const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];

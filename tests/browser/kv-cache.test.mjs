@@ -23,13 +23,13 @@ const settings = [
   { engine: 'chromium', backend: 'cpu', build: { kernels: 'relaxed', threads: 1 }, tokens: Infinity, types: [eight] },
   { engine: 'chromium', backend: 'cpu', build: { kernels: 'relaxed', threads: 2 }, tokens: Infinity, types: [eight] },
   { engine: 'firefox', backend: 'cpu', build: { kernels: 'relaxed', threads: 1 }, tokens: Infinity, types: [eight] },
-  { engine: 'chromium', backend: 'webgpu', build: {}, tokens: 64, types: [halves, eight] },
-  { engine: 'firefox', backend: 'webgpu', build: {}, tokens: 64, types: [halves, eight] },
+  { engine: 'chromium', backend: 'webgpu', build: {}, tokens: 32, types: [halves, eight] },
+  { engine: 'firefox', backend: 'webgpu', build: {}, tokens: 32, types: [halves, eight] },
 ];
 
 for (const { engine, backend, build, tokens, types } of settings) {
   const where = [engine, backend, ...Object.values(build)].join(', ');
-  describe(`rounded keys and values, ${where}`, { skip: missing(engine), timeout: 300_000 }, () => {
+  describe(`rounded keys and values, ${where}`, { skip: missing(engine), timeout: 600_000 }, () => {
     /** @type {import('./browsers.mjs').Session} */
     let session;
     const worst = new Worst();
@@ -47,7 +47,8 @@ for (const { engine, backend, build, tokens, types } of settings) {
       return actual;
     };
 
-    for (const name of ['llama-spm-f32-tied', 'llama-spm-f16-untied', 'granite-bf16']) {
+    // natively all tiny models are held to it (`tests/goldens.rs`); software adapters are slow
+    for (const name of ['llama-spm-f32-tied', 'llama-spm-f16-untied', 'granite-bf16'].slice(0, backend === 'webgpu' ? 1 : 3)) {
       test(name, async () => {
         const model = tinyModel(name);
         const { prompts } = JSON.parse(readFileSync(model.expected, 'utf8'));
@@ -70,6 +71,16 @@ for (const { engine, backend, build, tokens, types } of settings) {
         }
       });
     }
+
+    // a window of 8 is 80 slots on the GPU, of a context of 256; the CPU holds all
+    test('windows: a text that is gone back to is that of a fresh run', async () => {
+      const { url } = tinyModel('gemma3-q4_0-window8');
+      const args = { url, backend, build: { ...build, kvCacheType: /** @type {const} */ ('f32') } };
+      const { worst: error, kept, begun } = await session.evaluate(async (args) => (await import(`${location.origin}/browser/in-page.js`)).goBack(args), args);
+      console.log(`  windows, ${where}: ${kept} kept, ${begun} begun anew, worst ${error}`);
+      assert.ok(error <= limits.f32, `the worst difference is ${error}`);
+      assert.ok(kept > 2 && (begun > 1) === (backend === 'webgpu'), `${kept} kept, ${begun} begun anew`);
+    });
 
     test('SmolLM2, a passage, beside f32', async () => {
       const { passages } = JSON.parse(readFileSync(realModel.expected, 'utf8'));

@@ -193,7 +193,7 @@ impl Attending {
         [queries, keys, values]: [&[f32]; 3],
     ) -> Result<Self> {
         let (width, kv_width) = (a.heads * a.head_dim, a.kv_heads * a.head_dim);
-        let shape = CacheShape::KeysValues { heads: a.kv_heads, head_dim: a.head_dim };
+        let shape = CacheShape::KeysValues { heads: a.kv_heads, head_dim: a.head_dim, window: None };
         b.create_cache(position + BUFFER_ROWS, &[shape; 2], kv)?;
         let [keys, values] = [table(b, kv_width, keys)?, table(b, kv_width, values)?];
         let queries = table(b, width, queries)?;
@@ -241,7 +241,7 @@ pub(super) async fn attend<B: Backend>(
 ) -> Result<Output> {
     const CONTEXT: usize = 150;
     let (width, kv_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-    let cached = CacheShape::KeysValues { heads: shape.kv_heads, head_dim: shape.head_dim };
+    let cached = CacheShape::KeysValues { heads: shape.kv_heads, head_dim: shape.head_dim, window: None };
     b.create_cache(CONTEXT, &[cached; 2], kv)?;
     let tables = [(width, case.magnitude), (kv_width, case.magnitude), (kv_width, 1.0)];
     let mut sources = Vec::new();

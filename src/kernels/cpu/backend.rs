@@ -55,7 +55,7 @@ impl<K: Kernels> Backend for Cpu<K> {
         KvType::choose(Some(kv), K::KV_TYPES)?;
         let layer = |shape: &CacheShape| {
             Ok(match *shape {
-                CacheShape::KeysValues { heads, head_dim } => {
+                CacheShape::KeysValues { heads, head_dim, .. } => {
                     LayerCache::KeysValues { heads, head_dim, cache: K::create_cache(context, heads, head_dim, kv)? }
                 }
                 CacheShape::Rows(width) => LayerCache::Rows {

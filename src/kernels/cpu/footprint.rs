@@ -57,7 +57,7 @@ impl<K: Kernels> Footprint for CpuFootprint<K> {
 
     fn cache(&self, context: usize, layers: &[CacheShape], kv: KvType) -> Size {
         let layer = |shape: &CacheShape| match *shape {
-            CacheShape::KeysValues { heads, head_dim } => K::cache_size(context, heads, head_dim, kv),
+            CacheShape::KeysValues { heads, head_dim, .. } => K::cache_size(context, heads, head_dim, kv),
             CacheShape::Rows(width) => Size::floats(context as u64, width as u64),
         };
         layers.iter().map(layer).sum()

@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn a_step_outside_the_context_is_refused() {
         let mut b = Cpu::<Scalar>::new();
-        b.create_cache(8, &[CacheShape::KeysValues { heads: 1, head_dim: 4 }], KvType::F32).unwrap();
+        b.create_cache(8, &[CacheShape::KeysValues { heads: 1, head_dim: 4, window: None }], KvType::F32).unwrap();
         let key = PassKey { rows: 2, head: Head::None };
         let step = |position| Step { tokens: &[0, 0], position };
         assert!(b.pass(step(6), key, &mut |_| Ok(())).is_ok());

@@ -35,6 +35,8 @@ struct Cached {
     cells: u32,
     head_stride: u32,
     stride: u32,
+    /// Slots of positions.
+    slots: u32,
 }
 
 impl Gpu {
@@ -49,6 +51,7 @@ impl Gpu {
             cells: layer.cells,
             head_stride: layer.head_stride,
             cache_stride: layer.stride,
+            slots: layer.slots,
         };
         let [keys, values] = layer.buffers;
         let buffers = vec![("k", source.range()), ("v", v.range()), keys, values];
@@ -78,6 +81,7 @@ impl Gpu {
             cells: layer.cells,
             head_stride: layer.head_stride,
             cache_stride: layer.stride,
+            slots: layer.slots,
             scale: a.scale,
             window: window(a),
             cap: a.soft_cap.unwrap_or(0.0),
@@ -137,6 +141,7 @@ impl Gpu {
             cells: layer.cells,
             head_stride: layer.head_stride,
             cache_stride: layer.stride,
+            slots: layer.slots,
             scale: a.shape.scale,
             window: window(a.shape),
             cap: a.shape.soft_cap.unwrap_or(0.0),
@@ -175,6 +180,7 @@ impl Gpu {
             cells: layer.cells,
             head_stride: layer.head_stride,
             cache_stride: layer.stride,
+            slots: layer.slots,
         };
         let [keys, values] = layer.buffers;
         let buffers = vec![
@@ -200,10 +206,14 @@ impl Gpu {
 
     /// Refuses an attention whose shape is not that of the layer's cache.
     fn check_shape(&self, layer: usize, a: Attention) -> Result<()> {
-        let Layout { heads, head_dim, .. } = self.cache()?.layer(layer)?.layout;
+        let cache = self.cache()?;
+        let Layout { heads, head_dim, window, positions, .. } = cache.layer(layer)?.layout;
         let grouped = a.kv_heads != 0 && a.heads.is_multiple_of(a.kv_heads);
         if !grouped || (a.kv_heads, a.head_dim) != (heads, head_dim) || a.window == Some(0) {
             return Err(internal(format!("{a:?} does not fit a cache of {heads} heads of {head_dim}")));
+        }
+        if positions < cache.context && a.window != window {
+            return Err(internal(format!("{a:?} over a cache for a window of {window:?}")));
         }
         Ok(())
     }
@@ -212,7 +222,7 @@ impl Gpu {
     fn cached(&self, op: &str, layer: usize) -> Result<(&'static Variant, Cached)> {
         let cache = self.cache()?;
         let layer = cache.layer(layer)?;
-        let Layout { heads, head_dim, cells, head_stride, stride, .. } = layer.layout;
+        let Layout { heads, head_dim, cells, head_stride, stride, positions, .. } = layer.layout;
         if head_dim == 0 || head_dim > MAX_HEAD {
             return Err(internal(format!("head_dim is {head_dim}, not 1 to {MAX_HEAD}")));
         }
@@ -225,6 +235,7 @@ impl Gpu {
             cells: to_u32(cells, "cells")?,
             head_stride: to_u32(head_stride, "stride")?,
             stride: to_u32(stride, "stride")?,
+            slots: to_u32(positions, "positions")?,
         };
         Ok((variant(op, cache.kv.name(), |_| true)?, layer))
     }

@@ -1,7 +1,7 @@
 //! What a GPU's buffers hold of a model.
 
 use super::device::{MAX_CHUNK_BYTES, Options, buffer_bytes};
-use super::memory::Layout;
+use super::memory::{Layout, slack};
 use super::weights::Plan;
 use super::{PART_ALIGN, ROW_ALIGN};
 use crate::error::Result;
@@ -69,7 +69,9 @@ impl Footprint for GpuFootprint {
 
     fn cache(&self, context: usize, layers: &[CacheShape], kv: KvType) -> Size {
         let layer = |shape: &CacheShape| {
-            let buffer = Size::one(buffer_bytes(Layout::new(context, shape, kv).bytes().unwrap_or(u64::MAX)));
+            let buffer = Size::one(buffer_bytes(
+                Layout::new(context, slack(&self.options), shape, kv).bytes().unwrap_or(u64::MAX),
+            ));
             buffer.times(if matches!(shape, CacheShape::KeysValues { .. }) { 2 } else { 1 })
         };
         layers.iter().map(layer).sum()

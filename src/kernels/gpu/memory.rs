@@ -1,6 +1,6 @@
 //! Constant vectors, activations and the key/value cache.
 
-use super::device::Device;
+use super::device::{Device, Options};
 use super::program::Range;
 use super::{Gpu, PART_ALIGN, ROW_ALIGN, internal};
 use crate::error::{Error, ErrorKind, Result};
@@ -91,16 +91,31 @@ pub(super) struct Layout {
     pub(super) head_stride: usize,
     /// Cells from one position to the next.
     pub(super) stride: usize,
+    /// Positions that it holds: position p is in slot p modulo this.
     pub(super) positions: usize,
+    /// Positions that a row sees, if that is not all.
+    pub(super) window: Option<usize>,
     cell_bytes: usize,
 }
 
+/// Slots of a window are as many as it has positions, and these: the rows that a pass stores before the first of them is done with the
+/// window before it, and what passes store ahead that may come to nothing.
+pub(super) fn slack(options: &Options) -> usize {
+    options.max_rows + options.max_ahead
+}
+
+/// Slots of a window are a multiple of this.
+const SLOTS: usize = 16;
+
 impl Layout {
-    pub(super) fn new(positions: usize, shape: &CacheShape, kv: KvType) -> Self {
-        let (heads, head_dim, kv) = match *shape {
-            CacheShape::KeysValues { heads, head_dim } => (heads, head_dim, kv),
-            CacheShape::Rows(width) => (1, width.next_multiple_of(ROW_ALIGN), KvType::F32),
+    /// With room for `context` positions, or for those of a window and `slack` more.
+    pub(super) fn new(context: usize, slack: usize, shape: &CacheShape, kv: KvType) -> Self {
+        let (heads, head_dim, window, kv) = match *shape {
+            CacheShape::KeysValues { heads, head_dim, window } => (heads, head_dim, window, kv),
+            CacheShape::Rows(width) => (1, width.next_multiple_of(ROW_ALIGN), None, KvType::F32),
         };
+        let slots = window.and_then(|w| w.checked_add(slack)?.checked_next_multiple_of(SLOTS));
+        let positions = slots.map_or(context, |slots| slots.min(context));
         let cells = head_dim.div_ceil(CELL);
         let (head_stride, cell_bytes) = match kv {
             KvType::F32 => (cells, 4 * CELL),
@@ -108,7 +123,13 @@ impl Layout {
             // codes, then scales: as many bytes as an f32
             KvType::Q8_0 => (cells + cells.div_ceil(GROUP / CELL), CELL),
         };
-        Self { heads, head_dim, cells, head_stride, stride: heads * head_stride, positions, cell_bytes }
+        Self { heads, head_dim, cells, head_stride, stride: heads * head_stride, positions, window, cell_bytes }
+    }
+
+    /// Whether a row at `position` finds all that it sees before it, when positions below `written` have been stored.
+    pub(super) fn holds(&self, position: usize, written: usize) -> bool {
+        let first = self.window.map_or(0, |w| (position + 1).saturating_sub(w));
+        first + self.positions >= written
     }
 
     /// `None` if they cannot be counted.
@@ -134,16 +155,18 @@ pub(super) struct Cache {
     pub(super) kv: KvType,
     /// Positions.
     pub(super) context: usize,
+    /// Positions below this have been stored since a pass began at 0.
+    pub(super) written: usize,
 }
 
 impl Cache {
     pub(super) fn new(device: &Device, context: usize, shapes: &[CacheShape], kv: KvType) -> Result<Self> {
         let layer = |shape: &CacheShape| {
             let (width, has_values) = match *shape {
-                CacheShape::KeysValues { heads, head_dim } => (heads * head_dim, true),
+                CacheShape::KeysValues { heads, head_dim, .. } => (heads * head_dim, true),
                 CacheShape::Rows(width) => (width, false),
             };
-            let layout = Layout::new(context, shape, kv);
+            let layout = Layout::new(context, slack(&device.options), shape, kv);
             let bytes = layout.bytes().ok_or_else(|| {
                 let detail = format!("cache: {context} positions of {width} elements overflow");
                 Error::new(ErrorKind::LimitExceeded, detail)
@@ -152,7 +175,18 @@ impl Cache {
             let values = if has_values { Some(make("cache.v")?) } else { None };
             Ok(LayerCache { keys: make("cache.k")?, values, width, layout })
         };
-        Ok(Self { layers: shapes.iter().map(layer).collect::<Result<_>>()?, kv, context })
+        Ok(Self { layers: shapes.iter().map(layer).collect::<Result<_>>()?, kv, context, written: 0 })
+    }
+
+    /// Whether a pass may begin at `position`.
+    pub(super) fn holds(&self, position: usize) -> bool {
+        position == 0 || self.layers.iter().all(|layer| layer.layout.holds(position, self.written))
+    }
+
+    /// Notes that a pass stores positions from `position` up to `end`.
+    pub(super) fn stores(&mut self, position: usize, end: usize) {
+        // of a text that begins anew nothing is seen that was stored before
+        self.written = if position == 0 { end } else { self.written.max(end) };
     }
 
     pub(super) fn bytes(&self) -> u64 {

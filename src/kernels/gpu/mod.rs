@@ -250,6 +250,10 @@ impl Backend for Gpu {
         Ok(())
     }
 
+    fn rewind(&mut self, positions: usize) -> usize {
+        if self.cache.as_ref().is_none_or(|cache| cache.holds(positions)) { positions } else { 0 }
+    }
+
     fn create_sampler(&mut self, vocabulary: usize, context: usize) -> Result<()> {
         self.make_sampler(vocabulary, context)
     }

@@ -205,6 +205,7 @@ impl Gpu {
             None => self.record(key, record)?,
         };
         program.check(step)?;
+        self.store_positions(step)?;
         self.forget_found();
         self.write_step(step)?;
         self.write_unit(program.draws)?;
@@ -229,13 +230,26 @@ impl Gpu {
             return Err(internal(format!("{key:?} does not go on by itself")));
         }
         // the token is not known, but it is an index of logits
-        program.check(Step { tokens: &[0], position })?;
+        let step = Step { tokens: &[0], position };
+        program.check(step)?;
+        self.store_positions(step)?;
         let word = super::to_u32(position, "position")?;
         let buffer = self.step.clone();
         self.write(&buffer, 0, bytemuck::bytes_of(&word));
         self.write_unit(program.draws)?;
         self.submit(&program)?;
         self.device.check()
+    }
+
+    /// Refuses a step that would see slots of a window which hold other positions: on the GPU that would be silent.
+    fn store_positions(&mut self, step: Step<'_>) -> Result<()> {
+        let Some(cache) = &mut self.cache else { return Ok(()) };
+        if !cache.holds(step.position) {
+            let (position, written) = (step.position, cache.written);
+            return Err(internal(format!("a pass at {position}, behind whose window {written} positions were stored")));
+        }
+        cache.stores(step.position, step.position + step.tokens.len());
+        Ok(())
     }
 
     /// Drops all programs: what they are bound to is about to go.

@@ -118,7 +118,7 @@ fn outputs<K: Kernels>(pool: Pool, n: usize) -> Vec<u32> {
     let weight = b.create_vector("norm", &vec![1.5; cols]).unwrap();
     let [x, y, out, mixed] =
         [cols, cols, rows, cols].map(|width| b.create_buffer("buffer", K::MAX_ROWS, width).unwrap());
-    b.create_cache(64, &[CacheShape::KeysValues { heads: 2, head_dim: 16 }], KvType::F32).unwrap();
+    b.create_cache(64, &[CacheShape::KeysValues { heads: 2, head_dim: 16, window: None }], KvType::F32).unwrap();
     let [k, v] = [32, 32].map(|width| b.create_buffer("kv", K::MAX_ROWS, width).unwrap());
     for (id, buffer) in [(x, 3), (y, 5), (k, 7), (v, 11)] {
         b.write(id, n, |_, _, all| {
