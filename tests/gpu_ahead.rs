@@ -32,7 +32,7 @@ fn model() -> Vec<u8> {
 }
 
 fn gpu(max_ahead: usize) -> Option<Gpu> {
-    match block_on(Gpu::new(Options { max_ahead, ..Options::default() })) {
+    match block_on(Gpu::new(Options { max_ahead, submit_ms: f64::INFINITY, ..Options::default() })) {
         Ok(gpu) => Some(gpu),
         Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
             println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");

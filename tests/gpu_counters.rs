@@ -31,7 +31,8 @@ const PER_TOKEN: &[(&str, u64)] = &[
 ];
 
 fn gpu() -> Option<Gpu> {
-    match block_on(Gpu::new(Options::default())) {
+    // as on a device that is fast enough for passes in one submit
+    match block_on(Gpu::new(Options { submit_ms: f64::INFINITY, ..Options::default() })) {
         Ok(gpu) => Some(gpu),
         Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
             println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");

@@ -107,6 +107,9 @@ export class Connection {
       case 'recovery':
         this.onRecovery(message.event);
         break;
+      case 'prompt':
+        this.#generations.get(message.id)?.progress(message);
+        break;
       case 'delta':
         this.#generations.get(message.id)?.delta(message);
         break;

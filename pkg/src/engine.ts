@@ -148,6 +148,7 @@ export interface StepLogprob {
 }
 
 export type Step =
+  // `done` are known to be evaluated; a step may have handed over a part of a block, and not add any
   | { type: 'prefill'; done: number; total: number }
   | ({ type: 'token'; token: number; logprob?: StepLogprob } & Pieces)
   | ({ type: 'finish'; reason: 'stop' | 'length' } & Pieces);

@@ -79,15 +79,18 @@ export class WorkerModel implements Model {
   /** @param check gives what was asked for, or throws what is wrong with it */
   #start(check: () => CheckedGenerateOptions & { prompt: Prompt }): Generation {
     let id: number | undefined;
-    const stream = new GenerationStream(() => {
+    let listener: CheckedGenerateOptions['onProgress'];
+    const cancel = () => {
       if (id !== undefined) this.#connection.cancel(id);
-    });
+    };
+    const stream = new GenerationStream(cancel, (event) => listener?.(event));
     try {
-      const { prompt, sampling, signal } = check();
+      const { prompt, sampling, signal, onProgress } = check();
+      listener = onProgress;
       if (signal?.aborted) {
         stream.finish({ reason: 'aborted', ...nothingDone() });
       } else {
-        id = this.#connection.generate({ type: 'generate', prompt, options: sampling }, stream);
+        id = this.#connection.generate({ type: 'generate', prompt, options: sampling, ...(onProgress && { tellProgress: true }) }, stream);
         if (signal !== undefined) stopWith(signal, stream);
       }
     } catch (error) {

@@ -5,7 +5,7 @@ import { DOWNLOAD_DEFAULTS, type InspectSettings, type LoadSettings, type Templa
 import type { Evicted } from './store-types.js';
 import type {
   ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions, InspectOptions, KvCacheType,
-  LoadEvent, LoadOptions, RecoverEvent, TemplateOptions, TextPart, TokenizeOptions,
+  LoadEvent, LoadOptions, PromptProgress, RecoverEvent, TemplateOptions, TextPart, TokenizeOptions,
 } from './types.js';
 
 /** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
@@ -20,7 +20,7 @@ const HUB_KEYS = { baseUrl: true, token: true } satisfies Keys<HubOptions>;
 const DOWNLOAD_KEYS = { connections: true, retries: true, stallMs: true } satisfies Keys<DownloadOptions>;
 const GENERATE_KEYS = {
   maxTokens: true, temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, presencePenalty: true,
-  frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, signal: true,
+  frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, signal: true, onProgress: true,
 } satisfies Keys<GenerateOptions>;
 const CHAT_KEYS = { ...GENERATE_KEYS, tools: true, enableThinking: true, templateOptions: true } satisfies Keys<ChatOptions>;
 const TOKENIZE_KEYS = { addSpecial: true, parseSpecial: true } satisfies Keys<TokenizeOptions>;
@@ -65,11 +65,7 @@ export interface CheckedLoadOptions {
 /** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
 export function checkLoadOptions(options: unknown): CheckedLoadOptions {
   const given = record('load options', options, LOAD_KEYS);
-  const listener = (key: 'onEvict' | 'onProgress' | 'onRecover') => {
-    const value = given[key];
-    return value === undefined || typeof value === 'function' ? value : invalid(key, value, 'a function');
-  };
-  const onEvict = listener('onEvict');
+  const onEvict = listener(given, 'onEvict');
   return {
     settings: present<LoadSettings>({
       backend: oneOf('backend', given['backend'], ['auto', 'webgpu', 'cpu']) ?? 'auto',
@@ -84,10 +80,15 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
     }),
     hub: checkHub(given['hub']),
     signal: abortSignal(given['signal']),
-    onProgress: listener('onProgress') as CheckedLoadOptions['onProgress'],
+    onProgress: listener(given, 'onProgress') as CheckedLoadOptions['onProgress'],
     onEvict: onEvict as CheckedLoadOptions['onEvict'],
-    onRecover: listener('onRecover') as CheckedLoadOptions['onRecover'],
+    onRecover: listener(given, 'onRecover') as CheckedLoadOptions['onRecover'],
   };
+}
+
+function listener(given: Record<string, unknown>, key: 'onEvict' | 'onProgress' | 'onRecover') {
+  const value = given[key];
+  return value === undefined || typeof value === 'function' ? value : invalid(key, value, 'a function');
 }
 
 /** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
@@ -126,6 +127,7 @@ export function checkHub(options: unknown): CheckedHub {
 export interface CheckedGenerateOptions {
   sampling: SamplingOptions;
   signal: AbortSignal | undefined;
+  onProgress: ((event: PromptProgress) => void) | undefined;
 }
 
 /** @throws {PagelmError} `unsupported-option`, `invalid-argument` */
@@ -182,6 +184,7 @@ function checkSampling(given: Record<string, unknown>, vocabularySize: number): 
       ignoreEos: boolean('ignoreEos', given['ignoreEos']),
     }),
     signal: abortSignal(given['signal']),
+    onProgress: listener(given, 'onProgress') as CheckedGenerateOptions['onProgress'],
   };
 }
 

@@ -6,7 +6,7 @@ import type { Backend, SamplingOptions } from './engine.js';
 import type { ErrorData } from './errors.js';
 import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo, UnfinishedDownload } from './store-types.js';
 import type {
-  FinishReason, GpuCounters, Inspection, KvCacheType, LoadProgress, LoadTimings, ModelInfo, RecoverEvent, Timings, TokenLogprob, ToolCall, Usage,
+  FinishReason, GpuCounters, Inspection, KvCacheType, LoadProgress, LoadTimings, ModelInfo, PromptProgress, RecoverEvent, Timings, TokenLogprob, ToolCall, Usage,
 } from './types.js';
 
 /** A `ModelSource` as plain data, its addresses absolute: the files of a model in their order, mostly one. */
@@ -124,7 +124,7 @@ export type TemplateVariables = Readonly<Record<string, unknown>>;
 
 export type CallMessage = { [T in keyof Calls]: { type: T; id: number } & Calls[T]['arguments'] }[keyof Calls];
 
-export type GenerateMessage = { type: 'generate'; id: number; prompt: Prompt; options: SamplingOptions };
+export type GenerateMessage = { type: 'generate'; id: number; prompt: Prompt; options: SamplingOptions; tellProgress?: true };
 
 /** What a page asks for. */
 export type RequestMessage =
@@ -196,6 +196,9 @@ export interface DeltaMessage {
   logprobs?: TokenLogprob[];
 }
 
+/** Only where `tellProgress` asks for it. */
+export type PromptMessage = PromptProgress & { id: number };
+
 export interface FinishMessage {
   type: 'finish';
   id: number;
@@ -216,6 +219,7 @@ export type FromWorker =
   | { type: 'progress'; id: number; event: WorkerEvent }
   /** No call has asked for it. */
   | { type: 'recovery'; event: RecoveryEvent }
+  | PromptMessage
   | DeltaMessage
   | FinishMessage
   | ThreadsMessage

@@ -106,8 +106,8 @@ export class Session {
     }
   }
 
-  #generate({ id, prompt, options }: GenerateMessage): Promise<void> {
-    const turn = new Turn((message) => this.#post({ ...message, id }));
+  #generate({ id, prompt, options, tellProgress }: GenerateMessage): Promise<void> {
+    const turn = new Turn((message) => this.#post({ ...message, id }), tellProgress);
     this.#cancels.set(id, () => turn.cancel());
     return this.#inTurn(() => turn.run(this.#withEngine, prompt, options));
   }

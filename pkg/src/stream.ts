@@ -1,7 +1,7 @@
 /** On the page: the parts of one generation, buffered until someone reads them. */
 import { PagelmError } from './errors.js';
-import type { DeltaMessage, FinishMessage } from './protocol.js';
-import type { Finish, Generation, Part, ReasoningDelta, Result, TextDelta, TokenLogprob, ToolCall } from './types.js';
+import type { DeltaMessage, FinishMessage, PromptMessage } from './protocol.js';
+import type { Finish, Generation, Part, PromptProgress, ReasoningDelta, Result, TextDelta, TokenLogprob, ToolCall } from './types.js';
 
 interface Reader {
   resolve(result: IteratorResult<Part, undefined>): void;
@@ -17,6 +17,7 @@ export class GenerationStream implements Generation {
   readonly #result: Promise<Result>;
   #settle!: { resolve(result: Result): void; reject(error: PagelmError): void };
   #cancel: () => void;
+  readonly #onProgress: ((event: PromptProgress) => void) | undefined;
   #reasoning = '';
   #text = '';
   readonly #tokens: number[] = [];
@@ -31,8 +32,9 @@ export class GenerationStream implements Generation {
   #ended: { error?: PagelmError } | undefined;
 
   /** @param cancel asks for the generation's end, which then arrives as a `finish`; called at most once */
-  constructor(cancel: () => void) {
+  constructor(cancel: () => void, onProgress?: (event: PromptProgress) => void) {
     this.#cancel = cancel;
+    this.#onProgress = onProgress;
     this.#result = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
@@ -69,6 +71,11 @@ export class GenerationStream implements Generation {
     const cancel = this.#cancel;
     this.#cancel = () => {};
     cancel();
+  }
+
+  /** Takes how far the prompt is. */
+  progress({ type, loaded, total }: PromptMessage): void {
+    if (this.#ended === undefined) this.#onProgress?.({ type, loaded, total });
   }
 
   /** Takes a token. */

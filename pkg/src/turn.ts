@@ -1,16 +1,19 @@
 /** In the worker: one generation, from its prompt to its end. */
 import type { Engine, EngineCall, Pieces, SamplingOptions, StartOptions, Step } from './engine.js';
 import type { WithEngine } from './loaded-model.js';
-import type { DeltaMessage, FinishMessage, Prompt } from './protocol.js';
+import type { DeltaMessage, FinishMessage, Prompt, PromptMessage } from './protocol.js';
 import { nextTask } from './queue.js';
 import type { FinishReason, ToolCall } from './types.js';
 
-export type Emit = (message: Omit<DeltaMessage, 'id'> | Omit<FinishMessage, 'id'>) => void;
+export type Emit = (message: Omit<PromptMessage, 'id'> | Omit<DeltaMessage, 'id'> | Omit<FinishMessage, 'id'>) => void;
 
 const NOTHING: Pieces = { reasoning: '', text: '', calls: [] };
 
 export class Turn {
   readonly #emit: Emit;
+  readonly #tellsProgress: boolean;
+  /** Tokens of the prompt that were told of last. */
+  #told = -1;
   readonly #received = performance.now();
   /** How the generation began, and what it gave, for an engine that is to go on with it. */
   #begin: { tokens: Uint32Array; options: StartOptions } | undefined;
@@ -26,8 +29,9 @@ export class Turn {
   #firstToken: number | undefined;
   #usage = { promptTokens: 0, cachedTokens: 0, generatedTokens: 0 };
 
-  constructor(emit: Emit) {
+  constructor(emit: Emit, tellsProgress = false) {
     this.#emit = emit;
+    this.#tellsProgress = tellsProgress;
   }
 
   /** Ends the turn after the step that is running; at once if it waits for its turn, or for a model that is loaded again. */
@@ -60,6 +64,7 @@ export class Turn {
     const counts = engine.start(tokens, this.#begin.options);
     this.#held = undefined;
     this.#usage = { promptTokens: counts.promptTokens, cachedTokens: counts.cachedTokens, generatedTokens: 0 };
+    this.#tell(counts.cachedTokens);
   }
 
   async #step(engine: Engine): Promise<Step | undefined> {
@@ -87,6 +92,7 @@ export class Turn {
   #take(step: Step | undefined): void {
     switch (step?.type) {
       case 'prefill':
+        this.#tell(step.done);
         if (step.done >= step.total) this.#promptDone ??= performance.now();
         break;
       case 'token':
@@ -101,10 +107,18 @@ export class Turn {
 
   #token({ token, reasoning, text, calls, logprob }: Step & { type: 'token' }): void {
     this.#firstToken ??= performance.now();
+    this.#tell(this.#usage.promptTokens);
     this.#promptDone ??= this.#firstToken;
     this.#usage.generatedTokens += 1;
     this.#generated.push(token);
     this.#emit({ type: 'delta', reasoning, text, tokens: [token], ...this.#named(calls), ...(logprob && { logprobs: [{ token, ...logprob }] }) });
+  }
+
+  /** How much of the prompt is evaluated. It only grows: after the loss of a device nothing is said before it is caught up. */
+  #tell(loaded: number): void {
+    if (!this.#tellsProgress || loaded <= this.#told) return;
+    this.#told = loaded;
+    this.#emit({ type: 'prompt', loaded, total: this.#usage.promptTokens });
   }
 
   /** What had been held back, because it could have become a stop text or a tag, or was half a character. */

@@ -343,7 +343,7 @@ export interface GpuCounters {
 
 /** Counted where WebGPU is called. */
 export interface GpuWork {
-  /** Compute passes, one a step. */
+  /** Compute passes: one a step, or where a device is slow as many as the step is cut into. Each is a submit. */
   passes: number;
   dispatches: number;
   submits: number;
@@ -461,8 +461,25 @@ export interface GenerateOptions {
   logprobs?: number | undefined;
   /** Do not stop at the model's end-of-text token. Default false. */
   ignoreEos?: boolean | undefined;
-  /** Ends the generation with a `finish` part of reason `aborted`. It does not reject: the text so far is kept. */
+  /**
+   * Ends the generation with a `finish` part of reason `aborted`, in the middle of a prompt, too. It does not reject: the text so far
+   * is kept.
+   */
   signal?: AbortSignal | undefined;
+  /**
+   * Called while the prompt is evaluated: at its beginning, whenever a block of it is done, and at the first token, if there is one.
+   * Block sizes depend on the device.
+   */
+  onProgress?: ((event: PromptProgress) => void) | undefined;
+}
+
+/** What {@link GenerateOptions.onProgress} is told, in tokens. */
+export interface PromptProgress {
+  type: 'prompt';
+  /** Those that are evaluated, with those that were still known from an earlier generation. */
+  loaded: number;
+  /** The whole prompt. */
+  total: number;
 }
 
 /**

@@ -47,6 +47,17 @@ test('generate: text, tokens and chat', async () => {
   assert.equal(await model.chat([{ role: 'user', content: 'a' }]).text(), '>;a:resu');
 });
 
+test('generate: how far the prompt is, to whom asks for it', async () => {
+  const { model } = await connect();
+  const told = [];
+  await model.generate([97, 98, 99], { onProgress: (event) => told.push(event) }).result();
+  // the fake engine says of its first step that one token is done
+  assert.deepEqual(told, [0, 1, 3].map((loaded) => ({ type: 'prompt', loaded, total: 3 })));
+  await assert.rejects(model.generate([97], { onProgress: 1 }).result(), { code: 'invalid-argument' });
+  const other = model.generate([97, 98, 99], { onProgress: () => other.stop() });
+  assert.equal((await other.result()).reason, 'aborted');
+});
+
 test('chat: reasoning apart from the answer, variables for the template', async () => {
   const { model } = await connect();
   const messages = [{ role: 'user', content: 'think' }];

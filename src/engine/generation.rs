@@ -63,9 +63,9 @@ pub struct TokenEvent {
 /// What one step did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A block of the prompt was evaluated.
+    /// Some of the prompt was evaluated, or handed to the device.
     Prefill {
-        /// Prompt tokens evaluated so far, cached ones included.
+        /// Prompt tokens known to be evaluated so far, cached ones included.
         done: usize,
         /// Prompt tokens in all.
         total: usize,
@@ -247,12 +247,8 @@ impl<B: Backend> Engine<B> {
         if let Some(reason) = g.ended {
             return Ok(Event::Finish { reason, rest: g.rest() });
         }
-        let block = self.session.block();
-        if g.pending.len() > block {
-            let rest = g.pending.split_off(block);
-            self.session.advance(&g.pending, Head::None)?;
-            g.pending = rest;
-            let done = self.session.past().len().min(g.prompt_tokens); // replayed tokens are none of the prompt
+        if self.has_more(g).await? {
+            let done = self.session.evaluated().min(g.prompt_tokens); // replayed tokens are none of the prompt
             return Ok(Event::Prefill { done, total: g.prompt_tokens });
         }
         let sampled = self.next_token(g).await?;
@@ -264,6 +260,18 @@ impl<B: Backend> Engine<B> {
         let Pieces { reasoning, text, calls } = self.take(g, sampled.id)?;
         let (logprob, top_logprobs) = (sampled.logprob, sampled.top_logprobs);
         Ok(Event::Token(TokenEvent { id: sampled.id, reasoning, text, calls, logprob, top_logprobs }))
+    }
+
+    /// Evaluates some of the prompt, or of what is replayed; whether there is more of it. The last block leaves what the next token
+    /// is chosen from.
+    async fn has_more(&mut self, g: &mut Generation) -> Result<bool> {
+        if !self.session.is_unfinished() && g.pending.len() > 1 {
+            let rest = g.pending.split_off(self.session.next_block(g.pending.len()));
+            let head = if rest.is_empty() { g.head() } else { Head::None };
+            self.session.begin(&g.pending, head, g.sampler.unit(0) as f32)?;
+            g.pending = rest;
+        }
+        Ok(!self.session.go_on().await? || g.pending.len() > 1)
     }
 
     /// Takes a token that the sampler has accepted, which is to be evaluated next; gives what it lets be shown.
@@ -295,7 +303,9 @@ impl<B: Backend> Engine<B> {
             g.sampler.skip();
             return Ok(found(id));
         }
-        self.session.advance(&g.pending, Head::Last)?;
+        if !g.pending.is_empty() {
+            self.session.advance(&g.pending, Head::Last).await?;
+        }
         let mut logits = self.session.logits(1).await?;
         let sampled = g.sampler.sample(&mut logits);
         if sampled.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFinite) {
@@ -317,6 +327,15 @@ impl<B: Backend> Engine<B> {
 }
 
 impl Generation {
+    /// What is wanted of the tokens that the next one follows.
+    fn head(&self) -> Head {
+        match self.on_device {
+            _ if self.sampler.is_plain_greedy() => Head::Argmax,
+            true => Head::Sample,
+            false => Head::Last,
+        }
+    }
+
     /// The text of a token, and of a tag that is a special token, which has none of its own.
     fn with_tag(&mut self, id: u32, text: String) -> String {
         match self.tags.iter().find(|(token, tag)| *token == id && !text.ends_with(tag)) {

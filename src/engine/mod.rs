@@ -92,12 +92,13 @@ impl<B: Backend> Engine<B> {
         self.generation = None;
         self.session.check(tokens)?;
         let cached = self.session.rewind(tokens);
-        let (block, rest) = (self.session.block(), &tokens[cached..]);
-        let (head, last) = rest.split_at((rest.len() - 1) / block * block);
-        for tokens in head.chunks(block) {
-            self.session.advance(tokens, Head::None)?;
+        let mut rest = &tokens[cached..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.session.next_block(rest.len()));
+            let head = if later.is_empty() { Head::Last } else { Head::None };
+            self.session.advance(now, head).await?;
+            rest = later;
         }
-        self.session.advance(last, Head::Last)?;
         self.session.logits(1).await
     }
 

@@ -273,6 +273,30 @@ pub trait Backend {
     /// Runs one pass. `record` issues the operations; it may be skipped if `key` was recorded before.
     fn pass(&mut self, step: Step<'_>, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()>;
 
+    /// The rows that a prompt's next block should have, 1 ..= `max_rows`: fewer where the device would take long for more.
+    fn block_rows(&self) -> usize {
+        self.max_rows()
+    }
+    /// [`Self::pass`] of which a part may be left to [`Self::go_on`], so that a caller can think better of it.
+    fn begin_pass(
+        &mut self,
+        step: Step<'_>,
+        key: PassKey,
+        record: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.pass(step, key, record)
+    }
+    /// Hands over more of the pass that was begun, and waits where there is enough to do. Whether all of it is handed over.
+    async fn go_on(&mut self) -> Result<bool> {
+        Ok(true)
+    }
+    /// Forgets what is left of the pass that was begun. What it has done stays in the cache, to be written over.
+    fn abandon_pass(&mut self) {}
+    /// Rows of passes that may not be done.
+    fn rows_under_way(&self) -> usize {
+        0
+    }
+
     /// Tells the passes with [`Head::Sample`] from now on how to choose, after `tokens`. Gives whether the backend does that at
     /// all: where logits are at hand, there is no need for it.
     fn begin_sampling(&mut self, _how: &Sampling, _tokens: &[u32]) -> Result<bool> {

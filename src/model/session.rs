@@ -8,6 +8,9 @@ use crate::kernels::{Backend, Head, PassKey, Sampling, Step};
 /// Rows whose logits leave at once when all are wanted: bounds the logits buffer.
 pub const SCORE_ROWS: usize = 16;
 
+/// Fewer tokens than this are not left for a block of their own.
+const LEFT_ROWS: usize = 8;
+
 /// Evaluates tokens and remembers which ones the cache holds.
 pub struct Session<B: Backend> {
     backend: B,
@@ -15,6 +18,8 @@ pub struct Session<B: Backend> {
     past: Vec<u32>,
     /// The token that was found last, while passes that follow it are handed over.
     ahead: Option<Ahead>,
+    /// Rows of the block, the last ones of the past, that is not handed over as a whole.
+    unfinished: Option<usize>,
 }
 
 /// Passes that are handed over before the tokens that they evaluate are known.
@@ -29,7 +34,7 @@ struct Ahead {
 
 impl<B: Backend> Session<B> {
     pub(super) fn new(backend: B, model: Model) -> Self {
-        Self { backend, model, past: Vec::new(), ahead: None }
+        Self { backend, model, past: Vec::new(), ahead: None, unfinished: None }
     }
 
     /// The model.
@@ -50,6 +55,22 @@ impl<B: Backend> Session<B> {
     /// The most tokens that one [`Self::advance`] takes.
     pub fn block(&self) -> usize {
         self.backend.max_rows()
+    }
+
+    /// How many of so many tokens the next block should have. A few are never left for a block of their own: products of few rows
+    /// may be summed in another order, and what a prompt gives shall not depend on how it was cut.
+    pub fn next_block(&self, pending: usize) -> usize {
+        let (rows, most) = (self.backend.block_rows(), self.backend.max_rows());
+        match pending {
+            _ if pending <= rows || pending < 2 * LEFT_ROWS && pending <= most => pending,
+            _ if pending - rows < LEFT_ROWS && rows >= 2 * LEFT_ROWS => rows / 2,
+            _ => rows,
+        }
+    }
+
+    /// The tokens whose keys and values are known to be cached.
+    pub fn evaluated(&self) -> usize {
+        self.past.len().saturating_sub(self.backend.rows_under_way())
     }
 
     /// Forgets all but the longest prefix shared with `tokens`, leaving at least one token to evaluate; all of it where the backend
@@ -88,8 +109,21 @@ impl<B: Backend> Session<B> {
     ///
     /// # Errors
     /// `ContextOverflow` when the context is full; those of the backend.
-    pub fn advance(&mut self, tokens: &[u32], head: Head) -> Result<()> {
+    pub async fn advance(&mut self, tokens: &[u32], head: Head) -> Result<()> {
+        self.begin(tokens, head, 0.0)?;
+        while !self.go_on().await? {}
+        Ok(())
+    }
+
+    /// Begins to evaluate `tokens` (1 ..= [`Self::block`]) after what is cached; [`Self::go_on`] does the rest. Whatever else is
+    /// done with the session before that forgets the block. With [`Head::Sample`] a token is drawn by `unit`, for
+    /// [`Self::sample`] without tokens, and so for [`Self::greedy`] and [`Head::Argmax`].
+    ///
+    /// # Errors
+    /// `ContextOverflow` when the context is full; those of the backend.
+    pub fn begin(&mut self, tokens: &[u32], head: Head, unit: f32) -> Result<()> {
         self.fall_back();
+        self.backend.set_unit(unit);
         let position = self.past.len();
         if position + tokens.len() > self.model.context {
             let context = self.model.context;
@@ -97,9 +131,26 @@ impl<B: Backend> Session<B> {
         }
         let (n, model) = (tokens.len(), &self.model);
         let key = PassKey { rows: n, head };
-        self.backend.pass(Step { tokens, position }, key, &mut |b| forward(b, model, n, head))?;
+        self.backend.begin_pass(Step { tokens, position }, key, &mut |b| forward(b, model, n, head))?;
         self.past.extend_from_slice(tokens);
+        self.unfinished = Some(n);
         Ok(())
+    }
+
+    /// Evaluates more of the block that was begun. Whether that is all of it, or will be without another call.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub async fn go_on(&mut self) -> Result<bool> {
+        if self.unfinished.is_some() && self.backend.go_on().await? {
+            self.unfinished = None;
+        }
+        Ok(self.unfinished.is_none())
+    }
+
+    /// Whether a block was begun that [`Self::go_on`] has not ended.
+    pub fn is_unfinished(&self) -> bool {
+        self.unfinished.is_some()
     }
 
     /// The first `rows` rows of logits that the last `advance` left, (rows, vocabulary).
@@ -121,7 +172,7 @@ impl<B: Backend> Session<B> {
         self.backend.begin_sampling(how, tokens)
     }
 
-    /// Evaluates `tokens` (1 ..= [`Self::block`]) after what is cached, and gives the most likely next one. If that is what the
+    /// Evaluates `tokens` (1 ..= [`Self::block`]) after what is cached, or none after the last block, and gives the most likely next one. If that is what the
     /// next call evaluates, up to `more` calls may be under way already: where reading back takes time, the backend decodes
     /// ahead. Whatever else is done with the session, nothing is seen of those.
     ///
@@ -148,9 +199,10 @@ impl<B: Backend> Session<B> {
                 self.ahead = Some(Ahead { count, ..ahead });
                 count
             }
+            ([], None) => 0,
             _ => {
-                self.backend.set_unit(units(0));
-                self.advance(tokens, head)?;
+                self.begin(tokens, head, units(0))?;
+                while !self.go_on().await? {}
                 0
             }
         };
@@ -165,8 +217,13 @@ impl<B: Backend> Session<B> {
         Ok(token)
     }
 
-    /// Forgets what was decoded ahead: its keys and values are behind the past, and written over.
+    /// Forgets what was decoded ahead, and a block that is not handed over as a whole: their keys and values are behind the past,
+    /// and written over.
     fn fall_back(&mut self) {
+        if let Some(rows) = self.unfinished.take() {
+            self.backend.abandon_pass();
+            self.past.truncate(self.past.len().saturating_sub(rows));
+        }
         if self.ahead.take().is_some() {
             self.backend.forget_found();
         }
@@ -207,7 +264,7 @@ impl<B: Backend> Session<B> {
         let vocabulary = self.model.config.vocabulary;
         let mut out = Vec::with_capacity(tokens.len() - 1);
         for block in tokens[..tokens.len() - 1].chunks(SCORE_ROWS.min(self.block())) {
-            self.advance(block, Head::All)?;
+            self.advance(block, Head::All).await?;
             let logits = self.logits(block.len()).await?;
             for row in logits.chunks_exact(vocabulary) {
                 let next = tokens[out.len() + 1] as usize;

@@ -6,7 +6,20 @@ use crate::kernels::cpu::CpuFootprint;
 use crate::kernels::footprint::BufferLimits;
 use crate::kernels::simd128::Simd128;
 use serde::Deserialize;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+
+#[cfg(feature = "gpu")]
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = performance)]
+    fn now() -> f64;
+}
+
+/// Milliseconds since the worker began.
+#[cfg(feature = "gpu")]
+pub(super) fn clock() -> f64 {
+    now()
+}
 
 /// Counts for the CPU.
 pub(super) type Footprint = CpuFootprint<Simd128>;

@@ -115,7 +115,10 @@ impl Loader {
             #[cfg(feature = "gpu")]
             Loading::Gpu(l, device) => {
                 l.check().map_err(thrown)?; // before a device is asked for
-                let mut gpu = super::Gpu::new(crate::kernels::gpu::Options::default()).await.map_err(thrown)?;
+                let mut gpu =
+                    super::Gpu::new(crate::kernels::gpu::Options { clock: device::clock, ..Default::default() })
+                        .await
+                        .map_err(thrown)?;
                 let mut tested = super::Gpu::on(gpu.device().clone()).map_err(thrown)?;
                 l.self_test(&mut tested).await.map_err(thrown)?;
                 gpu.count(tested.counters());

@@ -1,6 +1,6 @@
 // Runs in the page: a model in a worker whose GPU devices have the faults that the test wants.
 import { load } from '/pkg/dist/index.js';
-import { asData } from './in-page.js';
+import { asData, numbers } from './in-page.js';
 
 /** @typedef {import('./faulty-webgpu.js').Plan} Plan */
 
@@ -9,8 +9,8 @@ let model;
 /** @type {any[]} */
 let events = [];
 
-/** Loads it, with faults from the start. @param {{ url: string, options: any, plan?: Plan }} wanted */
-export async function start({ url, options, plan = {} }) {
+/** @template T @param {Plan} plan @param {() => Promise<T>} job  what it loads is on devices with these faults */
+async function withFaults(plan, job) {
   const PlainWorker = globalThis.Worker;
   globalThis.Worker = class extends PlainWorker {
     /** @param {URL | string} _address @param {WorkerOptions} [settings] */
@@ -18,25 +18,77 @@ export async function start({ url, options, plan = {} }) {
       super(`/browser/faulty-worker.js#${encodeURIComponent(JSON.stringify(plan))}`, settings);
     }
   };
+  try {
+    return await job();
+  } finally {
+    globalThis.Worker = PlainWorker;
+  }
+}
+
+/** Loads it, with faults from the start. @param {{ url: string, options: any, plan?: Plan }} wanted */
+export const start = ({ url, options, plan = {} }) => withFaults(plan, async () => {
   events = [];
   try {
     model = await load(url, { ...options, onRecover: (/** @type {any} */ event) => events.push(event) });
     return model.info;
   } catch (error) {
     return { error: asData(error) };
-  } finally {
-    globalThis.Worker = PlainWorker;
   }
+});
+
+/** What `in-page.js` gives of a model on such a device, and what the worker has seen. @param {{ plan: Plan, wanted: any }} of */
+export const numbersWith = ({ plan, wanted }) => withFaults(plan, () => numbers(wanted, seen));
+
+/** What each submit took since the last time, and what was asked of devices. @returns {Promise<{ submits: number[], limitsAsked: Record<string, number>[] }>} */
+export async function seen() {
+  return JSON.parse(/** @type {string} */ (await tell({ ask: true })));
+}
+
+/**
+ * A generation that is given up as soon as some of its prompt is evaluated.
+ * @param {{ prompt: number[], options: any }} wanted
+ */
+export async function giveUp({ prompt, options }) {
+  const controller = new AbortController();
+  await seen();
+  let [stopped, before] = [0, Promise.resolve({ submits: /** @type {number[]} */ ([]) })];
+  /** @type {any[]} */
+  const told = [];
+  const onProgress = (/** @type {any} */ event) => {
+    told.push(event);
+    if (event.loaded === 0 || stopped > 0) return;
+    stopped = performance.now();
+    before = seen();
+    controller.abort();
+  };
+  const { tokens, reason, usage } = await model.generate(prompt, { ...options, signal: controller.signal, onProgress }).result();
+  const ms = performance.now() - stopped;
+  return { tokens, reason, usage, told, ms, before: (await before).submits, after: (await seen()).submits };
+}
+
+/** The whole of one, and what was told of its prompt. @param {{ prompt: number[], options: any }} wanted */
+export async function whole({ prompt, options }) {
+  /** @type {any[]} */
+  const told = [];
+  await seen();
+  const { tokens, usage } = await model.generate(prompt, { ...options, onProgress: (/** @type {any} */ event) => told.push(event) }).result();
+  return { tokens, usage, told, submits: (await seen()).submits };
 }
 
 export const stop = () => model.close();
 
 /** @param {Plan} plan */
-export function plan(plan) {
+export const plan = (plan) => tell(plan);
+
+/** @param {Plan | { ask: true }} message @returns {Promise<unknown>} the worker's answer */
+function tell(message) {
   const channel = new BroadcastChannel('webgpu-faults');
   return new Promise((resolve) => {
-    channel.onmessage = () => resolve(channel.close());
-    channel.postMessage(plan);
+    channel.onmessage = ({ data }) => {
+      channel.close();
+      resolve(data);
+    };
+    channel.postMessage(message);
   });
 }
 

@@ -75,6 +75,7 @@ for (const { engine, isolated } of settings) {
     test('a source that does not answer is an error; the next call finds it', async () => {
       await call('stop');
       await start();
+      await generate(); // the next one knows the prompt: its submits are tokens
       const fault = { path: url, status: 404 };
       session.server.faults.push(fault);
       await call('plan', { losses: [8] });

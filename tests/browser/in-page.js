@@ -16,8 +16,9 @@ export const failure = (promise) => promise.then((value) => ({ code: 'no error',
  * @param {{ url: string, edits?: import('./faults.mjs').Edit[], backend: 'cpu' | 'webgpu', build?: import('./paths.mjs').Build, cache?: 'opfs' | 'none',
  *           logits?: number[][], scores?: number[][], likely?: { tokens: number[], ids: number[] }[],
  *           greedy?: { tokens: number[], maxTokens: number }[], texts?: string[] }} wanted
+ * @param {() => Promise<any>} [look]  what else is to be known, while the model is there
  */
-export async function numbers({ url, edits = [], backend, build = {}, cache = 'none', logits = [], scores = [], likely = [], greedy = [], texts = [] }) {
+export async function numbers({ url, edits = [], backend, build = {}, cache = 'none', logits = [], scores = [], likely = [], greedy = [], texts = [] }, look) {
   const model = await load(edits.length ? await edited(url, edits) : url, { backend, cache, ...build });
   try {
     const answer = { info: model.info, logits: [], scores: [], likely: [], greedy: [], texts: [], tokens: [] };
@@ -31,7 +32,7 @@ export async function numbers({ url, edits = [], backend, build = {}, cache = 'n
       out.texts.push(result.text);
     }
     for (const text of texts) out.tokens.push(await model.tokenize(text));
-    return answer;
+    return { ...answer, seen: await look?.() };
   } finally {
     await model.close();
   }

@@ -8,11 +8,11 @@ use super::Gpu;
 pub struct Counters {
     /// Passes that programs were recorded for.
     pub recorded: u64,
-    /// Calls of [`crate::kernels::Backend::pass`] that were submitted: as many command encoders and compute passes.
+    /// Command encoders and compute passes: one a [`crate::kernels::Backend::pass`], or as many as it is cut into.
     pub passes: u64,
     /// Dispatches in those passes.
     pub dispatches: u64,
-    /// Submits: one a pass, one a readback of rows, and one a wait for uploads; a token that a pass finds is copied in its own.
+    /// Submits: one a compute pass, one a readback of rows, and one a wait for uploads; a token that a pass finds is copied in its own.
     pub submits: u64,
     /// Bytes written from the host: weights, parameters and steps.
     pub bytes_written: u64,

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_channel::oneshot;
 
+use super::pace::{Rates, SLOWEST};
 use super::variants::{Overrides, Pipeline, Variant};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -46,6 +47,22 @@ pub struct Options {
     pub tiling: Tiling,
     /// Tokens that are decoded at most before it is known what the first of them is; 0 for none.
     pub max_ahead: usize,
+    /// Milliseconds that a submit should take; infinite for passes that are never cut.
+    pub submit_ms: f64,
+    /// Milliseconds since some point in time.
+    pub clock: fn() -> f64,
+}
+
+/// Time that passes only where the standard library has it: a page has to name its own.
+#[cfg(target_arch = "wasm32")]
+fn clock() -> f64 {
+    0.0
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn clock() -> f64 {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed().as_secs_f64() * 1e3
 }
 
 impl Default for Options {
@@ -57,6 +74,8 @@ impl Default for Options {
             max_grid: u32::MAX,
             tiling: Tiling::Auto,
             max_ahead: 8,
+            submit_ms: 50.0,
+            clock,
         }
     }
 }
@@ -91,6 +110,8 @@ pub struct Device {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) limits: wgpu::Limits,
+    /// How long work takes; see [`super::pace`].
+    pub(super) rates: Cell<Rates>,
     pipelines: RefCell<Pipelines>,
     /// Bytes of the buffers that were made and not destroyed.
     buffer_bytes: Cell<u64>,
@@ -130,6 +151,7 @@ impl Device {
             device,
             queue,
             limits,
+            rates: Cell::new([SLOWEST; 2]),
             pipelines: RefCell::default(),
             buffer_bytes: Cell::default(),
             pending: RefCell::default(),

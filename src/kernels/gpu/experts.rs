@@ -69,10 +69,11 @@ impl Gpu {
             dispatches.push((params, buffers));
         }
         let (overrides, read) = (matrix.overrides(), matrix.row_bytes((n * used * matrix.each) as u64));
+        let count = dispatches.len();
         for (params, buffers) in dispatches {
             self.plan_with(variant, overrides.clone(), params, buffers, grid)?;
         }
-        self.recording()?.reads_weights(read);
+        self.recording()?.reads_weights(count, read, 1); // those of each row
         Ok(())
     }
 

@@ -63,7 +63,7 @@ impl Gpu {
         let &(first, out) = products.first().ok_or_else(|| internal("no product"))?;
         let (first, out) = (self.matrix(first)?, self.activation(out, n)?);
         let planned = self.product(n, x, &Product { first, rows, up_panel: None, out }, Gate::Identity)?;
-        self.plan_products(planned, read)
+        self.plan_products(planned, read, n)
     }
 
     pub(super) fn record_matmul_gated(
@@ -84,12 +84,13 @@ impl Gpu {
         let out = self.activation_of(out, n, first.rows)?;
         let product = Product { first, rows: first.rows, up_panel: Some(first.panels()), out };
         let planned = self.product(n, x, &product, activation)?;
-        self.plan_products(planned, read)
+        self.plan_products(planned, read, n)
     }
 
-    fn plan_products(&mut self, planned: Vec<Planned>, read: u64) -> Result<()> {
+    fn plan_products(&mut self, planned: Vec<Planned>, read: u64, n: usize) -> Result<()> {
+        let count = planned.len();
         planned.into_iter().try_for_each(|one| self.plan_one(one))?;
-        self.recording()?.reads_weights(read);
+        self.recording()?.reads_weights(count, read, n);
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! WGSL kernels over wgpu: WebGPU in a page, Vulkan natively.
 //!
 //! All shaders are in `shaders/` and are validated when the crate is built. Operations are recorded: a pass's list of
-//! dispatches is made once a [`PassKey`] and replayed as one command encoder, one compute pass and one submit; only
-//! the step buffer (position and tokens) is written in between.
+//! dispatches is made once a [`PassKey`] and replayed as one command encoder, one compute pass and one submit, or several where
+//! the device is slow ([`pace`]); only the step buffer (position and tokens) is written in between.
 //!
 //! Rows of every activation are padded with zeros to a multiple of [`ROW_ALIGN`], so that kernels may read whole
 //! blocks of 32; no operation writes anything but zero there.
@@ -17,6 +17,7 @@ mod footprint;
 mod matmul;
 mod memory;
 mod ops;
+mod pace;
 mod packing;
 mod program;
 mod readback;
@@ -38,6 +39,7 @@ pub use device::{AdapterDescription, Device, Options, Tiling};
 use findings::Findings;
 pub use footprint::GpuFootprint;
 use memory::{Activation, Cache, Vector};
+use pace::{Pace, Unfinished};
 use program::{Programs, Recording};
 use sample::Sampler;
 use weights::Matrix;
@@ -70,6 +72,13 @@ pub struct Gpu {
     found: Findings,
     recording: Option<Recording>,
     programs: Programs,
+    /// The pass that is being handed over.
+    unfinished: Option<Unfinished>,
+    pace: Pace,
+    /// Work of the heaviest dispatch of a block, for each of its rows; 0 as long as none is recorded.
+    heaviest_row: u64,
+    /// Work of a pass of one row.
+    row_work: u64,
     staging: Option<wgpu::Buffer>,
     bytes: u64,
     counters: Counters,
@@ -110,6 +119,10 @@ impl Gpu {
             found: Findings::new(max_ahead),
             recording: None,
             programs: Programs::default(),
+            unfinished: None,
+            pace: Pace::default(),
+            heaviest_row: 0,
+            row_work: 0,
             staging: None,
             bytes: 0,
             counters: Counters::default(),
@@ -271,6 +284,31 @@ impl Backend for Gpu {
         self.run_pass(step, key, record)
     }
 
+    fn block_rows(&self) -> usize {
+        self.paced_rows()
+    }
+
+    fn begin_pass(
+        &mut self,
+        step: Step<'_>,
+        key: PassKey,
+        record: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.begin_paced(step, key, record)
+    }
+
+    async fn go_on(&mut self) -> Result<bool> {
+        self.hand_over().await
+    }
+
+    fn abandon_pass(&mut self) {
+        self.unfinished = None;
+    }
+
+    fn rows_under_way(&self) -> usize {
+        self.flying_rows()
+    }
+
     fn begin_sampling(&mut self, how: &Sampling, tokens: &[u32]) -> Result<bool> {
         self.write_sampling(how, tokens)
     }
@@ -280,7 +318,7 @@ impl Backend for Gpu {
     }
 
     fn run_ahead(&self) -> usize {
-        self.found.ahead
+        if self.is_slow() { self.found.ahead.min(1) } else { self.found.ahead }
     }
 
     fn pass_on(

@@ -45,12 +45,13 @@ impl Gpu {
             dispatches.push((params, buffers));
         }
         let overrides = matrix.overrides();
+        let count = dispatches.len();
         for (params, buffers) in dispatches {
             self.plan_with(variant, overrides.clone(), params, buffers, grid)?;
         }
         let recording = self.recording()?;
         recording.limit_tokens(rows);
-        recording.reads_weights(read);
+        recording.reads_weights(count, read, 1); // of each row of the step another one
         Ok(())
     }
 

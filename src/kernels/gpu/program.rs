@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::pace::DISPATCH_WORK;
 use super::variants::{Kind, Overrides, Pipeline, Variant};
 use super::{BEST_BYTES, Gpu, internal};
 use crate::error::{Error, ErrorKind, Result};
@@ -39,6 +40,8 @@ pub(super) struct Planned {
     /// By the slots' names; parameters and step are added by the program.
     buffers: Vec<(&'static str, Range)>,
     grid: [u32; 3],
+    /// What it does; see [`super::pace`].
+    work: u64,
 }
 
 impl Planned {
@@ -49,7 +52,7 @@ impl Planned {
         buffers: Vec<(&'static str, Range)>,
         grid: [u32; 3],
     ) -> Self {
-        Self { variant, overrides, params: bytemuck::bytes_of(&params).to_vec(), buffers, grid }
+        Self { variant, overrides, params: bytemuck::bytes_of(&params).to_vec(), buffers, grid, work: DISPATCH_WORK }
     }
 }
 
@@ -75,9 +78,12 @@ impl Recording {
         self.vocabulary = Some(self.vocabulary.map_or(rows, |v| v.min(rows)));
     }
 
-    /// Notes that the pass reads so many bytes of weights.
-    pub(super) fn reads_weights(&mut self, bytes: u64) {
+    /// Notes that the last so many dispatches read so many bytes of weights, and multiply each byte with so many rows.
+    pub(super) fn reads_weights(&mut self, dispatches: usize, bytes: u64, rows: usize) {
         self.weight_bytes += bytes;
+        let first = self.planned.len().saturating_sub(dispatches);
+        let each = bytes / dispatches.max(1) as u64 * rows as u64;
+        self.planned[first..].iter_mut().for_each(|planned| planned.work += each);
     }
 
     /// Notes that the pass takes a random number.
@@ -102,8 +108,11 @@ struct Dispatch {
     grid: [u32; 3],
 }
 
-struct Program {
+pub(super) struct Program {
+    pub(super) rows: usize,
     dispatches: Vec<Dispatch>,
+    /// Of each dispatch; see [`super::pace`].
+    pub(super) work: Vec<u64>,
     /// The dispatches' parameters.
     params: wgpu::Buffer,
     weight_bytes: u64,
@@ -114,6 +123,14 @@ struct Program {
 }
 
 impl Program {
+    pub(super) fn dispatches(&self) -> usize {
+        self.dispatches.len()
+    }
+
+    pub(super) fn total_work(&self) -> u64 {
+        self.work.iter().sum()
+    }
+
     /// Refuses a step that would index past a table: on the GPU that would be silent.
     fn check(&self, step: Step<'_>) -> Result<()> {
         let end = step.position.saturating_add(step.tokens.len());
@@ -194,7 +211,29 @@ impl Gpu {
         key: PassKey,
         record: &mut dyn FnMut(&mut Self) -> Result<()>,
     ) -> Result<()> {
+        self.prepare_pass(step, key, record)?;
+        while self.submit_part()? {}
+        self.device.check()
+    }
+
+    /// The pass, of which nothing is handed over yet; see [`Gpu::hand_over`].
+    pub(super) fn begin_paced(
+        &mut self,
+        step: Step<'_>,
+        key: PassKey,
+        record: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.prepare_pass(step, key, record)
+    }
+
+    fn prepare_pass(
+        &mut self,
+        step: Step<'_>,
+        key: PassKey,
+        record: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
         self.device.check()?;
+        self.unfinished = None;
         self.before_step = self.counters;
         let (n, max) = (step.tokens.len(), self.device.options.max_rows);
         if n == 0 || n > max || n != key.rows {
@@ -209,8 +248,8 @@ impl Gpu {
         self.forget_found();
         self.write_step(step)?;
         self.write_unit(program.draws)?;
-        self.submit(&program)?;
-        self.device.check()
+        self.begin(program);
+        Ok(())
     }
 
     /// The pass on the token that the one before it leaves in the step buffer: that is not written.
@@ -237,7 +276,7 @@ impl Gpu {
         let buffer = self.step.clone();
         self.write(&buffer, 0, bytemuck::bytes_of(&word));
         self.write_unit(program.draws)?;
-        self.submit(&program)?;
+        self.submit(program)?;
         self.device.check()
     }
 
@@ -254,6 +293,7 @@ impl Gpu {
 
     /// Drops all programs: what they are bound to is about to go.
     pub(super) fn forget_programs(&mut self) {
+        self.unfinished = None;
         for (_, program) in std::mem::take(&mut self.programs).0 {
             self.device.destroy(&program.params);
         }
@@ -264,7 +304,8 @@ impl Gpu {
         let outcome = record(self);
         let recording = self.recording.take().ok_or_else(|| internal("a pass inside a pass"))?;
         outcome?;
-        let program = Rc::new(self.build(recording)?);
+        let program = Rc::new(self.build(key.rows, recording)?);
+        self.weigh(&program);
         if let Some(oldest) = self.programs.put(key, program.clone()) {
             self.device.destroy(&oldest.params);
         }
@@ -273,7 +314,7 @@ impl Gpu {
     }
 
     /// Compiles what is missing, uploads all parameters in one buffer and makes the bind groups.
-    fn build(&mut self, recording: Recording) -> Result<Program> {
+    fn build(&mut self, rows: usize, recording: Recording) -> Result<Program> {
         let mut arena = vec![0u8; recording.planned.len() * PARAMS_STRIDE];
         for (planned, slot) in recording.planned.iter().zip(arena.chunks_exact_mut(PARAMS_STRIDE)) {
             slot[..planned.params.len()].copy_from_slice(&planned.params);
@@ -283,9 +324,10 @@ impl Gpu {
         self.write(&params, 0, &arena);
         let device = self.device.clone();
         let Recording { vocabulary, context, finds_best, draws, weight_bytes, .. } = recording;
+        let work = recording.planned.iter().map(|planned| planned.work).collect();
         // one error scope for all of them: a browser makes a promise of each
         let dispatches = device.scoped(|_| self.build_dispatches(recording.planned, &params))??;
-        Ok(Program { dispatches, params, weight_bytes, vocabulary, context, finds_best, draws })
+        Ok(Program { rows, dispatches, work, params, weight_bytes, vocabulary, context, finds_best, draws })
     }
 
     fn build_dispatches(&self, planned: Vec<Planned>, params: &wgpu::Buffer) -> Result<Vec<Dispatch>> {
@@ -339,14 +381,15 @@ impl Gpu {
         Ok(())
     }
 
-    /// One command encoder, one compute pass, one submit. Dispatches of a pass see each other's writes in order. What
-    /// it finds is copied for the host in the same submit.
-    fn submit(&mut self, program: &Program) -> Result<()> {
+    /// One command encoder, one compute pass, one submit of some of its dispatches. They see each other's writes in order, and those of
+    /// submits before. What it finds is copied for the host with the last one.
+    pub(super) fn submit_dispatches(&mut self, program: &Program, part: std::ops::Range<usize>) -> Result<()> {
+        let is_last = part.end == program.dispatches.len();
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             let mut current: Option<&Rc<Pipeline>> = None;
-            for dispatch in &program.dispatches {
+            for dispatch in &program.dispatches[part.clone()] {
                 if !current.is_some_and(|p| Rc::ptr_eq(p, &dispatch.pipeline)) {
                     pass.set_pipeline(&dispatch.pipeline.compute);
                     current = Some(&dispatch.pipeline);
@@ -356,7 +399,7 @@ impl Gpu {
                 pass.dispatch_workgroups(x, y, z);
             }
         }
-        let found = if program.finds_best { Some(self.found_buffer()?) } else { None };
+        let found = if program.finds_best && is_last { Some(self.found_buffer()?) } else { None };
         if let Some(found) = &found {
             encoder.copy_buffer_to_buffer(&self.best, 0, found, 0, BEST_BYTES);
         }
@@ -366,8 +409,8 @@ impl Gpu {
         }
         self.counters.passes += 1;
         self.counters.submits += 1;
-        self.counters.dispatches += program.dispatches.len() as u64;
-        self.counters.weight_bytes += program.weight_bytes;
+        self.counters.dispatches += part.len() as u64;
+        self.counters.weight_bytes += if is_last { program.weight_bytes } else { 0 };
         Ok(())
     }
 }
