@@ -6,7 +6,9 @@ use crate::kernels::cpu::CpuFootprint;
 use crate::kernels::footprint::BufferLimits;
 use crate::kernels::simd128::Simd128;
 use serde::Deserialize;
-use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+use wasm_bindgen::prelude::JsValue;
+#[cfg(feature = "gpu")]
+use wasm_bindgen::prelude::wasm_bindgen;
 
 #[cfg(feature = "gpu")]
 #[wasm_bindgen]
