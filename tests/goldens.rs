@@ -181,7 +181,8 @@ mod gpu {
     #[test]
     fn tiny_models_with_rounded_keys_and_values_on_wgsl() {
         let mut failures = Vec::new();
-        for (kv, step) in [(KvType::F16, 1), (KvType::Q8_0, 2)] {
+        // what differs between them is in the operations' table, too; these are minutes
+        for (kv, step) in [(KvType::F16, 3), (KvType::Q8_0, 6)] {
             let mut seen = 0.0f64;
             for name in TINY.iter().step_by(step) {
                 let Some(gpu) = gpu() else { return };

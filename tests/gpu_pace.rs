@@ -59,7 +59,7 @@ fn how_a_prompt_is_cut_changes_nothing() {
     let logprobs = SamplingOptions { top_logprobs: Some(1), ..drawn.clone() };
     for name in ["llama-bpe-q4_0-ropefreqs-tied", "gemma3-q4_0-window8", "lfm2-q8_0", "llama-bpe-q5_0-experts"] {
         let (Some(mut whole), Some(mut finest)) = (engine(name, f64::INFINITY), engine(name, FINEST)) else { return };
-        for len in [1, 7, 8, 9, 16, 23, 65, 71, 131] {
+        for len in [1, 8, 9, 71, 131] {
             let prompt = prompt(len);
             let (expected, got) = (block_on(whole.logits(&prompt)).unwrap(), block_on(finest.logits(&prompt)).unwrap());
             assert!(expected == got, "{name}: logits after {len} tokens");
@@ -93,7 +93,7 @@ fn a_prompt_that_is_given_up_leaves_nothing_behind() {
     let options = GenerateOptions { max_tokens: Some(4), ignore_eos: true, ..Default::default() };
     let greedy = SamplingOptions::default;
     let mut kept = Vec::new();
-    for steps in [0, 1, 2, 5, 17, 18, 19, 40, 90, 150] {
+    for steps in [0, 1, 5, 18, 90] {
         for next in [&first, &second] {
             let (expected, _, _) = run(&mut whole, next, greedy());
             finest.start(&[4], options.clone()).unwrap(); // forgets what is cached
