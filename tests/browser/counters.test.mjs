@@ -43,7 +43,9 @@ for (const { engine, model: name, dispatches } of cases) {
 
     const token = decoded.inside.step;
     console.log(`${engine}, ${name}: a token is`, JSON.stringify(token), 'a prompt', JSON.stringify(prefilled.inside.step));
-    assert.deepEqual([token.passes, token.submits, token.dispatches], [1, 1, dispatches]);
+    // one, or on a busy machine, where an emulation is slow, a few short ones
+    assert.ok(token.submits >= 1 && token.submits <= 3, `${token.submits} submits`);
+    assert.deepEqual([token.passes, token.dispatches], [token.submits, dispatches]);
     assert.ok(token.bytesRead <= 64 && token.bytesWritten <= 64, `${token.bytesRead} bytes read, ${token.bytesWritten} written`);
   });
 }
