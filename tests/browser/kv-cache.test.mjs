@@ -23,7 +23,8 @@ const settings = [
   { engine: 'chromium', backend: 'cpu', build: { kernels: 'relaxed', threads: 1 }, tokens: Infinity, types: [eight] },
   { engine: 'chromium', backend: 'cpu', build: { kernels: 'relaxed', threads: 2 }, tokens: Infinity, types: [eight] },
   { engine: 'firefox', backend: 'cpu', build: { kernels: 'relaxed', threads: 1 }, tokens: Infinity, types: [eight] },
-  { engine: 'chromium', backend: 'webgpu', build: {}, tokens: 32, types: [halves, eight] },
+  // SmolLM2 takes minutes there; tests/browser/real.test.mjs runs it with the backend's choice
+  { engine: 'chromium', backend: 'webgpu', build: {}, tokens: 0, types: [halves, eight] },
   { engine: 'firefox', backend: 'webgpu', build: {}, tokens: 32, types: [halves, eight] },
 ];
 
@@ -82,7 +83,7 @@ for (const { engine, backend, build, tokens, types } of settings) {
       assert.ok(kept > 2 && (begun > 1) === (backend === 'webgpu'), `${kept} kept, ${begun} begun anew`);
     });
 
-    test('SmolLM2, a passage, beside f32', async () => {
+    test('SmolLM2, a passage, beside f32', { skip: tokens === 0 && 'SwiftShader takes minutes' }, async () => {
       const { passages } = JSON.parse(readFileSync(realModel.expected, 'utf8'));
       const wanted = { url: realModel.url, scores: [passages[0].tokens.slice(0, tokens)] };
       const single = await numbers(wanted, 'f32');
