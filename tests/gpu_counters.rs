@@ -31,8 +31,9 @@ const PER_TOKEN: &[(&str, u64)] = &[
 ];
 
 fn gpu() -> Option<Gpu> {
-    // as on a device that is fast enough for passes in one submit, and whatever else this machine does: no time passes
-    let options = Options { submit_ms: f64::INFINITY, clock: || 0.0, ..Options::default() };
+    // as on a device that is fast enough for passes in one submit, and whatever else this machine does: no time passes, and no more
+    // than the first two passes are ahead
+    let options = Options { submit_ms: f64::INFINITY, clock: || 0.0, max_ahead: 2, ..Options::default() };
     match block_on(Gpu::new(options)) {
         Ok(gpu) => Some(gpu),
         Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
