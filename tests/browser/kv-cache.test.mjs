@@ -23,7 +23,7 @@ const settings = [
   { engine: 'chromium', backend: 'cpu', build: { kernels: 'relaxed', threads: 1 }, tokens: Infinity, types: [eight] },
   { engine: 'chromium', backend: 'cpu', build: { kernels: 'relaxed', threads: 2 }, tokens: Infinity, types: [eight] },
   { engine: 'firefox', backend: 'cpu', build: { kernels: 'relaxed', threads: 1 }, tokens: Infinity, types: [eight] },
-  // SmolLM2 takes minutes there; tests/browser/real.test.mjs runs it with the backend's choice
+  // SmolLM2 takes minutes there; Firefox has it here, and lavapipe in tests/goldens.rs
   { engine: 'chromium', backend: 'webgpu', build: {}, tokens: 0, types: [halves, eight] },
   { engine: 'firefox', backend: 'webgpu', build: {}, tokens: 32, types: [halves, eight] },
 ];
