@@ -179,7 +179,7 @@ mod simd {
 mod gpu {
     use super::{console_log, report, report_types, wasm_bindgen_test};
     use crate::ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
-    use pagelm::kernels::KvType;
+    use pagelm::kernels::Backend;
     use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
     use pagelm::kernels::reference::Reference;
     use std::rc::Rc;
