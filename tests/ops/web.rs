@@ -179,7 +179,7 @@ mod simd {
 mod gpu {
     use super::{console_log, report, report_types, wasm_bindgen_test};
     use crate::ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
-    use pagelm::kernels::Backend;
+    use pagelm::kernels::KvType;
     use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
     use pagelm::kernels::reference::Reference;
     use std::rc::Rc;
@@ -259,10 +259,9 @@ mod gpu {
 
     #[wasm_bindgen_test]
     async fn attention() {
-        for &kv in Gpu::KV_TYPES {
-            run(&format!("gpu attention, {}", kv.name()), &cases::attention(kv), Options::default()).await;
-            run(&format!("gpu attend, {}", kv.name()), &cases::attend(kv), Options::default()).await;
-        }
+        // each type in one of the two, since emulations take minutes; natively each is in both, and the models have f32
+        run("gpu attention, f16", &cases::attention(KvType::F16), Options::default()).await;
+        run("gpu attend, q8_0", &cases::attend(KvType::Q8_0), Options::default()).await;
     }
 
     #[wasm_bindgen_test]
