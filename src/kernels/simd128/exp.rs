@@ -1,29 +1,24 @@
 //! Exponentials, four at a time.
 
-use super::lanes::madd;
 use core::arch::wasm32::*;
 
-/// e^x to about 2 ulp for x in -86.5 ..= 88, clamped outside.
+/// e^x to about 2 ulp for x in -87 ..= 88, clamped outside.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2 (ln 2 in two parts, Cody and Waite), e^r by its Taylor polynomial of degree 7
 /// (remainder below 1e-8), 2^n through the exponent bits.
 #[inline(always)]
 pub(super) fn exp(given: v128) -> v128 {
-    // 1.5 * 2^23: what is added to it is rounded to an integer, which the sum's lowest bits are
-    const ROUND: f32 = 12_582_912.0;
-    let x = f32x4_pmin(f32x4_pmax(given, f32x4_splat(-86.5)), f32x4_splat(88.0));
-    let shifted = madd(x, f32x4_splat(std::f32::consts::LOG2_E), f32x4_splat(ROUND));
-    let n = f32x4_sub(shifted, f32x4_splat(ROUND));
-    let r = madd(n, f32x4_splat(-0.693_359_4), x);
-    let r = madd(n, f32x4_splat(2.121_944_4e-4), r);
+    let x = f32x4_pmin(f32x4_pmax(given, f32x4_splat(-87.0)), f32x4_splat(88.0));
+    let n = f32x4_nearest(f32x4_mul(x, f32x4_splat(std::f32::consts::LOG2_E)));
+    let r = f32x4_sub(x, f32x4_mul(n, f32x4_splat(0.693_359_4)));
+    let r = f32x4_sub(r, f32x4_mul(n, f32x4_splat(-2.121_944_4e-4)));
     let mut p = f32x4_splat(1.0 / 5040.0);
     for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = madd(p, r, f32x4_splat(c));
+        p = f32x4_add(f32x4_mul(p, r), f32x4_splat(c));
     }
-    // n joins the exponent of p, which is 0 or -1: the sum is that of a normal number
-    let power = i32x4_add(p, i32x4_shl(shifted, 23));
+    let power = i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23);
     // a NaN has to come out as one, and with relaxed SIMD the compiler takes a minimum that need not keep it
-    v128_bitselect(power, given, f32x4_eq(given, given))
+    v128_bitselect(f32x4_mul(p, power), given, f32x4_eq(given, given))
 }
 
 /// (e^2x - 1) / (e^2x + 1), without the difference that would lose small x's sign: absolute error about 1e-7.
