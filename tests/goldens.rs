@@ -6,6 +6,8 @@
 
 #[path = "goldens/compare.rs"]
 mod compare;
+#[cfg(feature = "gpu")]
+mod device;
 #[path = "goldens/faults.rs"]
 mod faults;
 mod measured;
@@ -135,20 +137,12 @@ mod gpu {
         }
     }
 
-    /// A device; without one the test fails unless PAGELM_ALLOW_NO_GPU says that this machine need not have any.
     fn gpu() -> Option<Gpu> {
         gpu_with(Options::default())
     }
 
     fn gpu_with(options: Options) -> Option<Gpu> {
-        match block_on(Gpu::new(options)) {
-            Ok(gpu) => Some(gpu),
-            Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
-                println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");
-                None
-            }
-            Err(e) => panic!("{e}; install a Vulkan driver such as mesa-vulkan-drivers"),
-        }
+        Some(Gpu::on(device::device(options)?).unwrap())
     }
 
     #[test]

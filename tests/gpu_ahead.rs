@@ -2,6 +2,8 @@
 //! them.
 #![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
 
+mod device;
+
 use pagelm::engine::{Engine, EngineLoader, Event, GenerateOptions, LoadOptions};
 use pagelm::kernels::gpu::{Gpu, Options};
 use pagelm::sampling::SamplingOptions;
@@ -32,14 +34,8 @@ fn model() -> Vec<u8> {
 }
 
 fn gpu(max_ahead: usize) -> Option<Gpu> {
-    match block_on(Gpu::new(Options { max_ahead, submit_ms: f64::INFINITY, ..Options::default() })) {
-        Ok(gpu) => Some(gpu),
-        Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
-            println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");
-            None
-        }
-        Err(e) => panic!("{e}; install a Vulkan driver such as mesa-vulkan-drivers"),
-    }
+    let options = Options { max_ahead, submit_ms: f64::INFINITY, ..Options::default() };
+    Some(Gpu::on(device::device(options)?).unwrap())
 }
 
 fn load(gpu: Gpu, bytes: &[u8]) -> Engine<Gpu> {

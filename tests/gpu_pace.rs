@@ -2,6 +2,8 @@
 //! nothing behind.
 #![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
 
+mod device;
+
 use pagelm::engine::{Engine, EngineLoader, Event, GenerateOptions, LoadOptions};
 use pagelm::kernels::gpu::{Gpu, Options};
 use pagelm::sampling::SamplingOptions;
@@ -12,14 +14,7 @@ const FINEST: f64 = 1e-9;
 const CONTEXT: usize = 160;
 
 fn engine(name: &str, submit_ms: f64) -> Option<Engine<Gpu>> {
-    let gpu = match block_on(Gpu::new(Options { submit_ms, ..Options::default() })) {
-        Ok(gpu) => gpu,
-        Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
-            println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");
-            return None;
-        }
-        Err(e) => panic!("{e}; install a Vulkan driver such as mesa-vulkan-drivers"),
-    };
+    let gpu = Gpu::on(device::device(Options { submit_ms, ..Options::default() })?).unwrap();
     let path = format!("{}/tests/goldens/tiny/{name}/model.gguf", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(path).unwrap();
     let options = LoadOptions { context: Some(CONTEXT), kv: None, chat_template: None };

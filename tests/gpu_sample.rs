@@ -4,6 +4,8 @@
 //! number is from those that choose a token.
 #![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
 
+mod device;
+
 use std::rc::Rc;
 
 use pagelm::kernels::gpu::{Device, Gpu, Options};
@@ -18,14 +20,7 @@ const CONTEXT: usize = 64;
 const BORDER: f64 = 1e-4;
 
 fn device() -> Option<Rc<Device>> {
-    match block_on(Device::request(Options { default_limits: true, ..Options::default() })) {
-        Ok(device) => Some(Rc::new(device)),
-        Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
-            println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");
-            None
-        }
-        Err(e) => panic!("{e}; install a Vulkan driver such as mesa-vulkan-drivers"),
-    }
+    device::device(Options { default_limits: true, ..Options::default() })
 }
 
 /// A backend whose token i has row i of `rows` for logits.

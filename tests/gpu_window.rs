@@ -2,6 +2,8 @@
 //! ended, numbers and tokens are those of a backend that holds everything.
 #![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
 
+mod device;
+
 use pagelm::engine::{Engine, EngineLoader, Event, GenerateOptions, LoadOptions};
 use pagelm::kernels::gpu::{Gpu, Options};
 use pagelm::kernels::reference::Reference;
@@ -26,14 +28,7 @@ impl Rng {
 }
 
 fn gpu(options: Options) -> Option<Gpu> {
-    match block_on(Gpu::new(options)) {
-        Ok(gpu) => Some(gpu),
-        Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
-            println!("SKIPPED, PAGELM_ALLOW_NO_GPU is set: {e}");
-            None
-        }
-        Err(e) => panic!("{e}; install a Vulkan driver such as mesa-vulkan-drivers"),
-    }
+    Some(Gpu::on(device::device(options)?).unwrap())
 }
 
 fn load<B: Backend>(backend: B, name: &str) -> Engine<B> {

@@ -3,11 +3,13 @@
 //! Without an adapter these tests fail; `PAGELM_ALLOW_NO_GPU=1` turns that into a printed skip.
 #![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
 
+mod device;
 mod measured;
 mod ops;
 
 use std::rc::Rc;
 
+use device::device;
 use measured::{Kind, Measured};
 use ops::{Arithmetic, Case, Inputs, cases, integers, run_all, types};
 use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
@@ -20,18 +22,6 @@ use pollster::block_on;
 /// Of a device that is not slow, whatever else this machine does.
 fn not_slow() -> Options {
     Options { submit_ms: f64::INFINITY, ..Options::default() }
-}
-
-/// The device to test on, or `None` where it may be missing and is.
-fn device(options: Options) -> Option<Rc<Device>> {
-    match block_on(Device::request(options)) {
-        Ok(device) => Some(Rc::new(device)),
-        Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some_and(|v| v == "1") => {
-            println!("SKIPPED, there is no GPU: {e}");
-            None
-        }
-        Err(e) => panic!("{e}; install a Vulkan driver (Mesa's lavapipe will do) or set PAGELM_ALLOW_NO_GPU=1"),
-    }
 }
 
 fn run(test: &str, cases: &[Case], options: Options) {

@@ -294,7 +294,7 @@ impl Backend for Gpu {
         key: PassKey,
         record: &mut dyn FnMut(&mut Self) -> Result<()>,
     ) -> Result<()> {
-        self.begin_paced(step, key, record)
+        self.prepare_pass(step, key, record)
     }
 
     async fn go_on(&mut self) -> Result<bool> {

@@ -216,17 +216,8 @@ impl Gpu {
         self.device.check()
     }
 
-    /// The pass, of which nothing is handed over yet; see [`Gpu::hand_over`].
-    pub(super) fn begin_paced(
-        &mut self,
-        step: Step<'_>,
-        key: PassKey,
-        record: &mut dyn FnMut(&mut Self) -> Result<()>,
-    ) -> Result<()> {
-        self.prepare_pass(step, key, record)
-    }
-
-    fn prepare_pass(
+    /// Makes the pass ready to be handed over; see [`Gpu::hand_over`].
+    pub(super) fn prepare_pass(
         &mut self,
         step: Step<'_>,
         key: PassKey,
