@@ -11,6 +11,9 @@ use std::ops::Range;
 /// Below this many multiplications an operation is over before the others have heard of it.
 const LEAST_WORK: usize = 1 << 14;
 
+/// Panels that are not divided: kernels take two at a time.
+const UNIT: usize = 2;
+
 /// A pointer that may go to another thread.
 struct Shared<T>(T);
 
@@ -41,9 +44,9 @@ pub(in super::super) fn matmuls<K: Kernels>(
         panels += K::panels(w);
         wholes.push((&**w, first..panels, Shared(Output::new(out, K::shape(w).0))));
     }
-    let work = |range: Range<usize>| {
+    let work = |units: Range<usize>| {
         for (w, all, whole) in &wholes {
-            let own = range.start.max(all.start)..range.end.min(all.end);
+            let own = all.start.max(units.start * UNIT)..all.end.min(units.end * UNIT);
             if !own.is_empty() {
                 // SAFETY: a kernel asks for the rows of its own panels, and no panel is given to two threads
                 let mut out = unsafe { whole.get().share() };
@@ -51,7 +54,8 @@ pub(in super::super) fn matmuls<K: Kernels>(
             }
         }
     };
-    if panels * K::PANEL_ROWS * x.len() < LEAST_WORK { work(0..panels) } else { pool.run(n, panels, &work) }
+    let units = panels.div_ceil(UNIT);
+    if panels * K::PANEL_ROWS * x.len() < LEAST_WORK { work(0..units) } else { pool.run(n, units, &work) }
 }
 
 /// gate (n, rows) = activation(x (n, cols) @ Gᵀ) * (x @ Uᵀ) of two matrices of one shape, panels divided among the threads; `up`
@@ -65,7 +69,8 @@ pub(in super::super) fn matmul_gated<K: Kernels>(
 ) {
     let rows = K::shape(g).0;
     let (gate, up) = (Shared(Output::new(gate, rows)), Shared(Output::new(up, rows)));
-    let work = |panels: Range<usize>| {
+    let work = |units: Range<usize>| {
+        let panels = units.start * UNIT..K::panels(g).min(units.end * UNIT);
         // SAFETY: a kernel asks for the rows of its own panels, and no panel is given to two threads
         let (mut gate, mut up) = unsafe { (gate.get().share(), up.get().share()) };
         K::matmul(g, n, x, input, panels.clone(), &mut gate);
@@ -75,7 +80,8 @@ pub(in super::super) fn matmul_gated<K: Kernels>(
             K::gated(gate.part(row, columns.clone()), up.part(row, columns.clone()), activation);
         }
     };
-    if 2 * rows * x.len() < LEAST_WORK { work(0..K::panels(g)) } else { pool.run(n, K::panels(g), &work) }
+    let units = K::panels(g).div_ceil(UNIT);
+    if 2 * rows * x.len() < LEAST_WORK { work(0..units) } else { pool.run(n, units, &work) }
 }
 
 /// out (n, heads * head_dim) = attention, query groups divided among the threads; see [`Kernels::attention`].

@@ -1,4 +1,8 @@
-//! One row of activations against one panel: reads the packed weights once, in the order in which they lie.
+//! One row of activations against two panels: reads the packed weights once, in the order in which they lie.
+//!
+//! Two, because weights come from memory: what a processor fetches ahead ends with the page, and what it looks ahead in the code is
+//! some hundred bytes of one panel, so that it stands still at each page, and in between when memory is slow. Panels that lie far from
+//! each other are fetched beside each other, and share what is read of the activations.
 // By index, not over arrays by value: of those LLVM 22 keeps paths to elements that do not exist, and crashes when it evaluates
 // a dot product of two such constants.
 #![allow(clippy::needless_range_loop)]
@@ -12,111 +16,130 @@ use super::formats::{Format, Map, VECTORS};
 use super::scales::{Eight, Multiples, Own, SEGMENT, SEGMENTS, halves};
 use core::arch::wasm32::*;
 
-/// The results of the 8 rows of a panel of a type with scales of its own.
+/// Of each of two panels.
+pub(super) type Pair<T> = [T; 2];
+
+/// The results of the 8 rows of each panel, of a type with scales of its own.
 // never inlined: one loop nest a function is what the browser's compiler allocates registers for best
 #[inline(never)]
 pub(super) fn own<C: Format, S: Own, A: Accumulate, const DEPTH: usize>(
-    panel: &[Line],
+    panels: Pair<&[Line]>,
     x: &[Narrow],
     rule: &Rule,
-) -> Eight {
+) -> Pair<Eight> {
     let zero = f32x4_splat(-f32::from(rule.zero));
     let (ones, turns) = ([i16x8_splat(1); 2], Turns::new());
-    let mut sums = [f32x4_splat(0.0); 2];
-    for (lines, x) in panel.chunks_exact(S::LINES + C::LINES).zip(x) {
+    let mut sums = [[f32x4_splat(0.0); 2]; 2];
+    let [first, second] = panels.map(|panel| panel.chunks_exact(S::LINES + C::LINES));
+    for ((a, b), x) in first.zip(second).zip(x) {
         unrolled!(group in 0..S::GROUPS => {
-            let codes = &lines[S::LINES..];
-            let dots = add_group::<C, A, DEPTH>([i32x4_splat(0); 2], codes, &x.q, &rule.map, (group, S::GROUPS), ones, turns);
-            let (scales, mins) = S::group(lines, group, zero);
+            let codes = [&a[S::LINES..], &b[S::LINES..]];
+            let dots = add_group::<C, A, DEPTH>([[i32x4_splat(0); 2]; 2], codes, &x.q, &rule.map, (group, S::GROUPS), [ones; 2], turns);
             let (scale, sum) = (f32x4_splat(x.scale), f32x4_splat(if S::GROUPS == 1 { x.sum } else { x.sums[group % 2] }));
-            for quad in 0..2 {
-                sums[quad] = madd(f32x4_convert_i32x4(dots[quad]), f32x4_mul(scales[quad], scale), sums[quad]);
-                sums[quad] = madd(mins[quad], sum, sums[quad]);
+            for p in 0..2 {
+                let (scales, mins) = S::group([a, b][p], group, zero);
+                for quad in 0..2 {
+                    sums[p][quad] = madd(f32x4_convert_i32x4(dots[p][quad]), f32x4_mul(scales[quad], scale), sums[p][quad]);
+                    sums[p][quad] = madd(mins[quad], sum, sums[p][quad]);
+                }
             }
         });
     }
     sums
 }
 
-/// The results of the 8 rows of a panel of a type whose scales are multiples.
+/// The results of the 8 rows of each panel, of a type whose scales are multiples.
 #[inline(never)]
 pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usize>(
-    panel: &[Line],
+    panels: Pair<&[Line]>,
     x: &[Wide],
     rule: &Rule,
-) -> Eight {
+) -> Pair<Eight> {
     let (zero, turns) = (i16x8_splat(-rule.zero), Turns::new());
-    let mut sums = [f32x4_splat(0.0); 2];
-    for (lines, x) in panel.chunks_exact(S::HEAD + SEGMENTS * (S::LINES + SEGMENT * C::LINES)).zip(x) {
-        let mut dots = [i32x4_splat(0); 2];
-        let mut shifts = [i32x4_splat(0); 2];
-        let segments = lines[S::HEAD..].chunks_exact(S::LINES + SEGMENT * C::LINES);
+    let mut sums = [[f32x4_splat(0.0); 2]; 2];
+    let segment = S::LINES + SEGMENT * C::LINES;
+    let [first, second] = panels.map(|panel| panel.chunks_exact(S::HEAD + SEGMENTS * segment));
+    for ((a, b), x) in first.zip(second).zip(x) {
+        let mut dots = [[i32x4_splat(0); 2]; 2];
+        let mut shifts = [[i32x4_splat(0); 2]; 2];
+        let segments = a[S::HEAD..].chunks_exact(segment).zip(b[S::HEAD..].chunks_exact(segment));
         let pairs = if S::GROUPS == 1 { x.sums32.as_slice() } else { x.sums16.as_slice() };
         let x_segments = x.q.as_chunks::<SEGMENT>().0.iter().zip(pairs.chunks_exact(S::GROUPS));
-        for (lines, (q, pairs)) in segments.zip(x_segments) {
+        for ((a, b), (q, pairs)) in segments.zip(x_segments) {
             unrolled!(at in 0..S::GROUPS => {
-                let [first, second] = S::scales(lines, at);
+                let scales = [S::scales(a, at), S::scales(b, at)];
                 // groups 2 at and 2 at + 1 of the segment: of one block if it has two
                 let (block, group) = (2 * at / S::GROUPS, 2 * at % S::GROUPS);
-                let codes = &lines[S::LINES + block * C::LINES..][..C::LINES];
-                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), first, turns);
+                let codes = [a, b].map(|lines| &lines[S::LINES + block * C::LINES..][..C::LINES]);
+                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), scales.map(|of| of[0]), turns);
                 let (block, group) = ((2 * at + 1) / S::GROUPS, (2 * at + 1) % S::GROUPS);
-                let codes = &lines[S::LINES + block * C::LINES..][..C::LINES];
-                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), second, turns);
+                let codes = [a, b].map(|lines| &lines[S::LINES + block * C::LINES..][..C::LINES]);
+                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), scales.map(|of| of[1]), turns);
                 let pair = splat_two(&pairs[at]);
-                let shift = S::shifts(lines, at, zero);
-                for quad in 0..2 {
-                    let to = if S::MIN { &mut shifts[quad] } else { &mut dots[quad] };
-                    *to = i32x4_add(*to, i32x4_dot_i16x8(shift[quad], pair));
+                for p in 0..2 {
+                    let shift = S::shifts([a, b][p], at, zero);
+                    for quad in 0..2 {
+                        let to = if S::MIN { &mut shifts[p][quad] } else { &mut dots[p][quad] };
+                        *to = i32x4_add(*to, i32x4_dot_i16x8(shift[quad], pair));
+                    }
                 }
             });
         }
         let scale = f32x4_splat(x.scale);
-        let numbers = |at: usize| halves(line(&lines[at])).map(|d| f32x4_mul(d, f32x4_splat(rule.unit)));
-        let [number, least] = [numbers(0), numbers(S::HEAD - 1)];
-        for quad in 0..2 {
-            sums[quad] = madd(f32x4_convert_i32x4(dots[quad]), f32x4_mul(number[quad], scale), sums[quad]);
-        }
-        if S::MIN {
+        for p in 0..2 {
+            let lines = [a, b][p];
+            let numbers = |at: usize| halves(line(&lines[at])).map(|d| f32x4_mul(d, f32x4_splat(rule.unit)));
+            let [number, least] = [numbers(0), numbers(S::HEAD - 1)];
             for quad in 0..2 {
-                sums[quad] = madd(f32x4_convert_i32x4(shifts[quad]), f32x4_mul(least[quad], scale), sums[quad]);
+                sums[p][quad] = madd(f32x4_convert_i32x4(dots[p][quad]), f32x4_mul(number[quad], scale), sums[p][quad]);
+            }
+            if S::MIN {
+                for quad in 0..2 {
+                    sums[p][quad] =
+                        madd(f32x4_convert_i32x4(shifts[p][quad]), f32x4_mul(least[quad], scale), sums[p][quad]);
+                }
             }
         }
     }
     sums
 }
 
-/// acc + scale * (the products of group `group` of `groups` of a block).
+/// acc + scale * (the products of group `group` of `groups` of a block), of each panel.
 #[inline(always)]
 fn add_group<C: Format, A: Accumulate, const DEPTH: usize>(
-    mut acc: Eight,
-    lines: &[Line],
+    mut acc: Pair<Eight>,
+    lines: Pair<&[Line]>,
     q: &[i8; BLOCK],
     map: &Map,
     (group, groups): (usize, usize),
-    scales: Eight,
+    scales: Pair<Eight>,
     turns: Turns,
-) -> Eight {
+) -> Pair<Eight> {
     let vectors = VECTORS / groups;
     let unit = A::unit(DEPTH, vectors);
     // upper halves, then lower ones or all, of each quad
-    let mut sums = [[i32x4_splat(0); 2]; 2];
+    let mut sums = [[[i32x4_splat(0); 2]; 2]; 2];
     if C::PLANES == 1 && unit == VECTORS {
-        for (lines, q) in lines.chunks_exact(C::LINES / 2).zip(q.as_chunks::<16>().0).take(turns.0) {
+        let (a, b) = (lines[0].chunks_exact(C::LINES / 2), lines[1].chunks_exact(C::LINES / 2));
+        for ((a, b), q) in a.zip(b).zip(q.as_chunks::<16>().0).take(turns.0) {
             unrolled!(i in 0..VECTORS / 2 => {
-                add_vector::<C, A>(&mut sums, lines, i, splat_four(q, 4 * i), map);
+                let x = splat_four(q, 4 * i);
+                add_vector::<C, A>(&mut sums[0], a, i, x, map);
+                add_vector::<C, A>(&mut sums[1], b, i, x, map);
             });
         }
-        return flush::<C, A>(acc, &sums, scales);
+        return [0, 1].map(|p| flush::<C, A>(acc[p], &sums[p], scales[p]));
     }
     unrolled!(i in 0..vectors => {
         let vector = group * vectors + i;
         if i.is_multiple_of(unit) {
-            sums = [[i32x4_splat(0); 2]; 2];
+            sums = [[[i32x4_splat(0); 2]; 2]; 2];
         }
-        add_vector::<C, A>(&mut sums, lines, vector, splat_four(q, 4 * vector), map);
+        let x = splat_four(q, 4 * vector);
+        add_vector::<C, A>(&mut sums[0], lines[0], vector, x, map);
+        add_vector::<C, A>(&mut sums[1], lines[1], vector, x, map);
         if (i + 1).is_multiple_of(unit) {
-            acc = flush::<C, A>(acc, &sums, scales);
+            acc = [0, 1].map(|p| flush::<C, A>(acc[p], &sums[p], scales[p]));
         }
     });
     acc

@@ -46,9 +46,10 @@ pub use activation::Quantized;
 use activation::WIDE;
 use formats::{Bytes, Format, Four, Table, Two};
 use gemm::Unpacked;
+use gemv::Pair;
 use layout::Layout;
 use rule::Rule;
-use scales::{Bf16, Half, Multiples, Own, Super};
+use scales::{Bf16, Eight, Half, Multiples, Own, Super};
 use std::ops::Range;
 
 /// A packed matrix (rows, cols).
@@ -169,9 +170,7 @@ impl Matrix {
         let Wanted { n, x, panels, out } = wanted;
         let rule = Rule::of(self.codes, A::SIGNED);
         if n == 1 {
-            for p in panels {
-                put_eight(gemv::own::<C, S, A, DEPTH>(self.panel(p), &x.narrow, &rule), p, self.rows, out);
-            }
+            self.in_pairs(panels, out, |pair| gemv::own::<C, S, A, DEPTH>(pair, &x.narrow, &rule));
             return;
         }
         let blocks = self.cols / BLOCK;
@@ -205,9 +204,7 @@ impl Matrix {
         let Wanted { n, x, panels, out } = wanted;
         let rule = Rule::of(self.codes, A::SIGNED);
         if n == 1 {
-            for p in panels {
-                put_eight(gemv::multiples::<C, S, A, DEPTH>(self.panel(p), &x.wide, &rule), p, self.rows, out);
-            }
+            self.in_pairs(panels, out, |pair| gemv::multiples::<C, S, A, DEPTH>(pair, &x.wide, &rule));
             return;
         }
         let blocks = self.cols / WIDE;
@@ -223,6 +220,22 @@ impl Matrix {
                 gemm::multiples::<C, S, A, DEPTH>(&unpacked, some, &x.wide, (i * MOST, blocks), sums);
             }
             put_rows(sums, p, self.rows, out);
+        }
+    }
+}
+
+impl Matrix {
+    /// Stores what `product` gives for two panels at a time, far from each other.
+    fn in_pairs(&self, panels: Range<usize>, out: &mut Output<'_>, product: impl Fn(Pair<&[Line]>) -> Pair<Eight>) {
+        let pairs = panels.len().div_ceil(2);
+        for first in panels.start..panels.start + pairs {
+            // of an odd number the last one is alone, twice
+            let second = (first + pairs).min(panels.end - 1);
+            let sums = product([self.panel(first), self.panel(second)]);
+            put_eight(sums[0], first, self.rows, out);
+            if second > first {
+                put_eight(sums[1], second, self.rows, out);
+            }
         }
     }
 }
@@ -243,7 +256,7 @@ fn pack(ty: TensorType, layout: Layout, panel: &mut [Line], (bytes, row_bytes): 
 
 /// Stores the results of one row of activations.
 #[inline(always)]
-fn put_eight(sums: scales::Eight, panel: usize, rows: usize, out: &mut Output<'_>) {
+fn put_eight(sums: Eight, panel: usize, rows: usize, out: &mut Output<'_>) {
     let mut eight = [0.0; PANEL];
     store(&mut eight, 0, sums[0]);
     store(&mut eight, 4, sums[1]);
