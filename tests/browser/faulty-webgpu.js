@@ -9,6 +9,7 @@
  * @property {[string, string]} [shader]  what becomes of a piece of the shaders
  * @property {number} [slowMs]       so long a product takes for each KiB of its weights, and a dispatch 1 ms: submits are not said to be done before
  * @property {boolean} [defaultLimits]  the adapter has WebGPU's default limits and no more
+ * @property {Record<string, number>} [lowLimits]  and of these not even that
  */
 
 /** @type {any[]} */
@@ -26,10 +27,11 @@ let free = 0;
 const limitsAsked = [];
 
 /** Those that a model may come up against: https://www.w3.org/TR/webgpu/#limits */
-const DEFAULT_LIMITS = {
+const LIMITS = {
   maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27, maxStorageBuffersPerShaderStage: 8, maxUniformBufferBindingSize: 65_536,
   maxComputeInvocationsPerWorkgroup: 256, maxComputeWorkgroupStorageSize: 16_384, maxComputeWorkgroupSizeX: 256, maxComputeWorkgroupSizeY: 256,
   maxComputeWorkgroupSizeZ: 64, maxComputeWorkgroupsPerDimension: 65_535, maxBindGroups: 4, maxBindingsPerBindGroup: 1000,
+  ...plan.lowLimits,
 };
 /** Once everything that was given until now is done. @param {Promise<any>} promise */
 async function late(promise) {
@@ -51,7 +53,7 @@ replace('GPU', 'requestAdapter', async (original, self, args) => (plan.noAdapter
 replace('GPUAdapter', 'requestDevice', async (original, self, args) => {
   const asked = args[0]?.requiredLimits ?? {};
   if (plan.defaultLimits) {
-    for (const [name, most] of Object.entries(DEFAULT_LIMITS)) if (asked[name] > most) throw new DOMException(`${name} is ${asked[name]}, ${most} at most`, 'OperationError');
+    for (const [name, most] of Object.entries(LIMITS)) if (asked[name] > most) throw new DOMException(`${name} is ${asked[name]}, ${most} at most`, 'OperationError');
   }
   limitsAsked.push({ ...asked });
   const device = await original.apply(self, args);
@@ -98,7 +100,7 @@ if (plan.defaultLimits) {
   const real = Object.getOwnPropertyDescriptor(prototype, 'limits')?.get;
   const limits = (/** @type {any} */ all) => new Proxy(all, {
     get: (_, name) => {
-      const most = /** @type {any} */ (DEFAULT_LIMITS)[name];
+      const most = /** @type {any} */ (LIMITS)[name];
       const value = Reflect.get(all, name, all);
       return most === undefined ? value : Math.min(value, most);
     },
