@@ -96,7 +96,6 @@ const OPS: &[Op] = &[
     Op { name: "embed", suffix: "", formats: WEIGHTS, files: &["step", "block"], constants: &[] },
     Op { name: "matmul", suffix: "_1x1", formats: WEIGHTS, files: &["block", "tile_1x1", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
     Op { name: "matmul", suffix: "_1x1_split", formats: WEIGHTS, files: &["block", "tile_1x1", "split_blocks"], constants: &[("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_1x4", formats: WEIGHTS, files: &["block", "tile_1x4", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
     Op { name: "matmul", suffix: "_1x8", formats: WEIGHTS, files: &["block", "tile_1x8", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "8u")] },
     Op { name: "matmul", suffix: "_8x1", formats: WEIGHTS, files: &["block", "tile_8x1", "split_none"], constants: &[("THREADS", "8u"), ("ROWS", "8u"), ("SPLIT", "1u"), ("COLS", "1u")] },
     Op { name: "matmul", suffix: "_4x4", formats: WEIGHTS, files: &["block", "tile_4x4", "split_none"], constants: &[("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "4u")] },

@@ -14,6 +14,10 @@ use pagelm::sampling::SamplingOptions;
 use pollster::block_on;
 
 const PROMPT: usize = 40;
+/// Pipelines that a model may need from its self-test to its last token, whatever it is asked for.
+const MOST_PIPELINES: usize = 25;
+/// A file of ten types of weights, which nobody publishes, needs pipelines for each of them.
+const MOST_TYPES: (&str, usize) = ("llama-bpe-iqmix", 29);
 
 /// Dispatches a layer that a token may take, besides six. Eight where values differ in type from queries and keys, or the output
 /// is in several chunks.
@@ -39,16 +43,78 @@ fn gpu() -> Option<Gpu> {
     Some(Gpu::on(device::device(options)?).unwrap())
 }
 
+/// As a page loads it: the device is tested first.
 fn load(gpu: Gpu, bytes: &[u8]) -> Engine<Gpu> {
     let mut loader =
         EngineLoader::new(bytes.len() as u64, LoadOptions { context: None, kv: None, chat_template: None });
     let mut gpu = Some(gpu);
     for piece in bytes.chunks(1 << 20) {
         if loader.push(piece).unwrap() {
-            block_on(loader.prepare(gpu.take().unwrap())).unwrap();
+            let gpu = gpu.take().unwrap();
+            block_on(loader.self_test(&mut Gpu::on(gpu.device().clone()).unwrap())).unwrap();
+            block_on(loader.prepare(gpu)).unwrap();
         }
     }
     block_on(loader.finish()).unwrap()
+}
+
+/// All of `sampling`'s options that the device draws with.
+fn every_option() -> SamplingOptions {
+    SamplingOptions {
+        temperature: 0.8,
+        top_k: 40,
+        top_p: 0.95,
+        min_p: 0.01,
+        repetition_penalty: 1.1,
+        presence_penalty: 0.5,
+        frequency_penalty: 0.5,
+        seed: 1,
+        logit_bias: vec![(3, 1.0)],
+        ..Default::default()
+    }
+}
+
+/// Everything that pipelines are compiled for: blocks of these sizes and all rests, tokens that are the likeliest, drawn in each
+/// way, or read back, logits and scores; and then once more. How many there are at the end.
+fn pipelines_of_a_life(engine: &mut Engine<Gpu>, blocks: &[usize]) -> usize {
+    let draws = SamplingOptions { temperature: 1.0, seed: 1, ..Default::default() };
+    let logprobs = SamplingOptions { top_logprobs: Some(2), ..draws.clone() };
+    let mut counts = Vec::new();
+    for life in 0..2u32 {
+        for (first, &rows) in blocks.iter().enumerate() {
+            // each begins with another token, so that nothing is kept of the one before
+            let prompt: Vec<u32> = (0..rows as u32).map(|i| 10 + 20 * life + first as u32 + i).collect();
+            for sampling in [SamplingOptions::default(), draws.clone(), every_option(), logprobs.clone()] {
+                let options = GenerateOptions { max_tokens: Some(2), ignore_eos: true, sampling, ..Default::default() };
+                engine.start(&prompt, options).unwrap();
+                while !matches!(block_on(engine.step()).unwrap(), Event::Finish { .. }) {}
+            }
+        }
+        block_on(engine.logits(&[5, 6, 7])).unwrap();
+        block_on(engine.score(&[8, 6, 7])).unwrap();
+        counts.push(engine.backend().device().pipelines());
+    }
+    assert_eq!(counts[0], counts[1], "a second life compiles nothing");
+    counts[1]
+}
+
+/// Counts them on software and as on hardware, whose products are divided in two ways.
+fn check_pipelines(name: &str, path: &str, blocks: &[usize]) -> Option<[usize; 2]> {
+    let bytes = read(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).ok()?;
+    let mut counts = [0; 2];
+    for (count, is_hardware) in counts.iter_mut().zip([false, true]) {
+        let gpu = gpu()?;
+        if is_hardware {
+            gpu.device().split_below(4096);
+        }
+        *count = pipelines_of_a_life(&mut load(gpu, &bytes), blocks);
+        // hardware has been measured with both ways to divide products, of which the model may use one
+        *count += usize::from(is_hardware);
+        let most = if name == MOST_TYPES.0 { MOST_TYPES.1 } else { MOST_PIPELINES };
+        assert!(*count <= most, "{name}: {count} pipelines, hardware: {is_hardware}");
+    }
+    println!("{name}: {} pipelines on software, {} on hardware", counts[0], counts[1]);
+    Some(counts)
 }
 
 /// A prompt's block with its first token, and a later token.
@@ -90,15 +156,7 @@ fn check(name: &str, path: &str) -> bool {
     show(name, layers, &engine, counted);
     let (block, token) = counted;
     // a draw is one dispatch more, and its number
-    let sampling = SamplingOptions {
-        temperature: 0.8,
-        top_k: 40,
-        top_p: 0.95,
-        presence_penalty: 0.5,
-        logit_bias: vec![(3, 1.0)],
-        ..Default::default()
-    };
-    let (sampled_block, sampled) = count(&mut engine, sampling);
+    let (sampled_block, sampled) = count(&mut engine, every_option());
     assert_eq!(sampled.dispatches, token.dispatches + 1, "{name}");
     assert_eq!(sampled.bytes_written, token.bytes_written + 4, "{name}");
     // eight for each token that is read, of which a step may find several
@@ -115,15 +173,38 @@ fn check(name: &str, path: &str) -> bool {
     true
 }
 
+fn tiny_models() -> Vec<String> {
+    let tiny = std::fs::read_dir(format!("{}/tests/goldens/tiny", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let mut names: Vec<_> = tiny.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "index.json");
+    names.sort();
+    names
+}
+
+#[test]
+fn no_model_needs_many_pipelines() {
+    if gpu().is_none() {
+        return;
+    }
+    let names = tiny_models();
+    assert!(names.len() >= 24);
+    let mut fewest = usize::MAX;
+    for name in &names {
+        let counts = check_pipelines(name, &format!("tests/goldens/tiny/{name}/model.gguf"), &[1, 3, 8, 9, 64]);
+        fewest = fewest.min(counts.unwrap().into_iter().min().unwrap());
+    }
+    // an embedding, a norm, products of one row and of several, attention, a gate, a sum, two ways to choose
+    assert!(fewest >= 9, "only {fewest} were counted");
+    check_pipelines("SmolLM2-135M Q4_1", "models/SmolLM2-135M-Instruct.Q4_1.gguf", &[1, 3, 12]);
+    check_pipelines("Gemma 3 270M Q4_K_M", "models/gemma-3-270m.Q4_K_M.gguf", &[1, 3, 12]);
+}
+
 #[test]
 fn every_architecture() {
     println!(
         "model | layers | dispatches a token (a layer) | a block | submits | written | read | MB of weights | pipelines | MB of buffers"
     );
-    let tiny = std::fs::read_dir(format!("{}/tests/goldens/tiny", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let mut names: Vec<_> = tiny.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| name != "index.json");
-    names.sort();
+    let names = tiny_models();
     if gpu().is_none() {
         return;
     }

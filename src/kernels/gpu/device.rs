@@ -19,7 +19,8 @@ pub(super) const MAX_CHUNK_BYTES: u64 = 128 << 20;
 /// How a matrix product is divided among invocations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tiling {
-    /// On software adapters `Large`; on hardware `Split` for matrices with few rows, `Small` for others.
+    /// On software adapters `Large`; on hardware `Split` for matrices with few rows, `Small` for others: see
+    /// [`Device::split_below`].
     #[default]
     Auto,
     /// Many rows an invocation: few invocations, which read the activations as rarely as possible. Software adapters
@@ -30,6 +31,9 @@ pub enum Tiling {
     /// In matrix-vector products several invocations share a row, at the price of a barrier; else as `Small`.
     Split,
 }
+
+/// Below this many rows, one invocation a row leaves a large GPU idle. What is measured says it better.
+const SPLIT_BELOW_ROWS: usize = 4096;
 
 /// How a [`Device`] is requested and used.
 #[derive(Clone, Debug)]
@@ -51,7 +55,12 @@ pub struct Options {
     pub submit_ms: f64,
     /// Milliseconds since some point in time.
     pub clock: fn() -> f64,
+    /// Lets other work run for a moment; of use only in a page, where waiting blocks nothing.
+    pub pause: fn() -> Pause,
 }
+
+/// Is ready after a moment.
+pub type Pause = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Time that passes only where the standard library has it: a page has to name its own.
 #[cfg(target_arch = "wasm32")]
@@ -76,6 +85,7 @@ impl Default for Options {
             max_ahead: 8,
             submit_ms: 50.0,
             clock,
+            pause: || Box::pin(std::future::ready(())),
         }
     }
 }
@@ -112,6 +122,8 @@ pub struct Device {
     pub(super) limits: wgpu::Limits,
     /// How long work takes; see [`super::pace`].
     pub(super) rates: Cell<Rates>,
+    /// Of fewer rows, matrix-vector products are split; none of the tilings of hardware on software.
+    split_below: Cell<Option<usize>>,
     pipelines: RefCell<Pipelines>,
     /// Bytes of the buffers that were made and not destroyed.
     buffer_bytes: Cell<u64>,
@@ -145,6 +157,7 @@ impl Device {
         options.chunk_bytes = options.chunk_bytes.min(MAX_CHUNK_BYTES).min(binding);
         options.max_grid = options.max_grid.min(limits.max_compute_workgroups_per_dimension);
         Ok(Self {
+            split_below: Cell::new((!description.is_software).then_some(SPLIT_BELOW_ROWS)),
             adapter: description,
             options,
             failure: watch(&device),
@@ -167,6 +180,22 @@ impl Device {
         let made = Rc::new(self.scoped(|device| Pipeline::new(device, variant, overrides))?);
         self.pipelines.borrow_mut().insert(key, made.clone());
         Ok(made)
+    }
+
+    /// From now on products are divided as on hardware: [`Tiling::Split`] for matrices with fewer rows than this, else
+    /// [`Tiling::Small`]. Passes that are recorded stay as they are.
+    pub fn split_below(&self, rows: usize) {
+        self.split_below.set(Some(rows));
+    }
+
+    /// How a product with a matrix of so many rows is divided; never `Auto`.
+    pub(super) fn tiling(&self, rows: usize) -> Tiling {
+        match (self.options.tiling, self.split_below.get()) {
+            (Tiling::Auto, None) => Tiling::Large,
+            (Tiling::Auto, Some(below)) if rows < below => Tiling::Split,
+            (Tiling::Auto, Some(_)) => Tiling::Small,
+            (chosen, _) => chosen,
+        }
     }
 
     /// How many variants were compiled so far.

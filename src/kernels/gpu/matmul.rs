@@ -11,9 +11,6 @@ use super::{Gpu, internal, to_u32};
 use crate::error::Result;
 use crate::kernels::{Activation as Gate, Backend, BufferId, MatrixId};
 
-/// Below this many rows, one invocation a row leaves a large GPU idle.
-const SPLIT_BELOW_ROWS: usize = 4096;
-
 /// Matrices below each other in one dispatch.
 struct Product<'a> {
     first: &'a Matrix,
@@ -133,12 +130,7 @@ impl Gpu {
     /// Of the variants of a tiling, the one with the fewest tokens an invocation that cover `n`, or else the most there
     /// are.
     fn matmul_variant(&self, n: usize, format: &str, rows: usize, is_pair: bool) -> Result<&'static Variant> {
-        let tiling = match self.device.options.tiling {
-            Tiling::Auto if self.device.adapter.is_software => Tiling::Large,
-            Tiling::Auto if rows < SPLIT_BELOW_ROWS => Tiling::Split,
-            Tiling::Auto => Tiling::Small,
-            chosen => chosen,
-        };
+        let tiling = self.device.tiling(rows);
         let mut best: Option<(u32, &'static Variant)> = None;
         for candidate in variants_of("matmul", format) {
             let cols = candidate.constant("COLS")?;

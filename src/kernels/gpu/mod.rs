@@ -35,7 +35,7 @@ use crate::kernels::{
 use crate::quant::TensorType;
 
 pub use counters::Counters;
-pub use device::{AdapterDescription, Device, Options, Tiling};
+pub use device::{AdapterDescription, Device, Options, Pause, Tiling};
 use findings::Findings;
 pub use footprint::GpuFootprint;
 use memory::{Activation, Cache, Vector};
