@@ -1,5 +1,6 @@
 //! From bytes to an [`Engine`].
 
+use super::calibration::Work;
 use super::fit::{Fits, Room};
 use super::opening::Opening;
 use super::quantisation::{main_type, quantisation};
@@ -147,6 +148,16 @@ impl<B: Backend> EngineLoader<B> {
             (Some(embedding), Some(matrix)) => self_test(backend, embedding, matrix).await,
             _ => Ok(()), // no model that can be loaded, which loading says better
         }
+    }
+
+    /// What is to be measured of a device for this model; `None` for one without matrices, which cannot be loaded.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn work(&self) -> Result<Option<Work>> {
+        let (config, ..) = self.check()?;
+        let hidden = config.experts.map_or(config.hidden, |e| e.hidden);
+        Ok(main_type(self.opening.header()?).map(|ty| Work::new(ty, config.width, hidden)))
     }
 
     /// Starts uploading to `backend`.

@@ -4,6 +4,7 @@
 //! progress and let other work run in between.
 
 mod advice;
+mod calibration;
 mod fit;
 mod generation;
 mod inspection;
@@ -12,6 +13,9 @@ mod opening;
 mod quantisation;
 mod self_test;
 
+#[cfg(feature = "gpu")]
+pub use calibration::{Calibrated, calibrate};
+pub use calibration::{Work, cpu_speed};
 pub use fit::{ALLOCATION_LIMIT, Bytes, Fit, Fits, HEAP_LIMIT, Limits, Room};
 pub use generation::{Event, GenerateOptions, Reason, Started, TokenEvent};
 pub use inspection::{Inspection, Inspector};

@@ -78,7 +78,7 @@ fn upload<B: Backend>(
 }
 
 /// Random blocks of `count` weights in all, without those whose scales make no ordinary numbers.
-fn blocks(ty: TensorType, count: usize, random: &mut SplitMix64) -> Result<Vec<u8>> {
+pub(super) fn blocks(ty: TensorType, count: usize, random: &mut SplitMix64) -> Result<Vec<u8>> {
     let mut block = vec![0; ty.block_bytes];
     let mut weights = vec![0.0f32; ty.block_len];
     let mut bytes = Vec::with_capacity(count / ty.block_len * ty.block_bytes);

@@ -15,12 +15,25 @@ use wasm_bindgen::prelude::wasm_bindgen;
 extern "C" {
     #[wasm_bindgen(js_namespace = performance)]
     fn now() -> f64;
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(job: &js_sys::Function, ms: i32) -> JsValue;
 }
 
 /// Milliseconds since the worker began.
 #[cfg(feature = "gpu")]
 pub(super) fn clock() -> f64 {
     now()
+}
+
+/// Lets the event loop run.
+#[cfg(feature = "gpu")]
+pub(super) fn pause() -> crate::kernels::gpu::Pause {
+    let promise = js_sys::Promise::new(&mut |resolve, _| {
+        set_timeout(&resolve, 1);
+    });
+    Box::pin(async move {
+        let _ = wasm_bindgen_futures::JsFuture::from(promise).await; // it is never rejected
+    })
 }
 
 /// Counts for the CPU.

@@ -56,6 +56,18 @@ pub(super) fn current() -> &'static str {
     forms::current()
 }
 
+/// The fastest that compute correctly here.
+#[cfg(feature = "gpu")]
+pub(super) fn fastest() -> &'static str {
+    forms::all().first().copied().unwrap_or_default()
+}
+
+/// Uses the fastest from now on: a build that runs on the GPU was not told which to use.
+#[cfg(feature = "gpu")]
+pub(super) fn set_fastest() {
+    forms::set(fastest());
+}
+
 /// The kernels that compute correctly here, the fastest first. All of them give the same numbers.
 #[wasm_bindgen(js_name = kernelForms)]
 pub fn kernel_forms() -> Vec<String> {

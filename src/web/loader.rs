@@ -4,8 +4,12 @@ use super::device;
 use super::engine::{Any, Engine, object};
 use super::options::{BackendName, LoaderOptions, read};
 use super::{Cpu, thrown};
+#[cfg(feature = "gpu")]
+use crate::engine::{Calibrated, Work, calibrate, cpu_speed};
 use crate::engine::{EngineLoader, LoadOptions};
 use crate::error::{Error, ErrorKind};
+#[cfg(feature = "gpu")]
+use crate::kernels::gpu::Options;
 use js_sys::Uint8Array;
 use js_sys::WebAssembly::Memory;
 use wasm_bindgen::JsCast;
@@ -18,7 +22,24 @@ const MOST_STAGED: usize = 16 << 20;
 enum Loading {
     Cpu(EngineLoader<Cpu>),
     #[cfg(feature = "gpu")]
-    Gpu(EngineLoader<super::Gpu>, String),
+    Gpu(EngineLoader<super::Gpu>, GpuState),
+}
+
+/// The device, from when it is tested until the model is given to it.
+#[cfg(feature = "gpu")]
+#[derive(Default)]
+struct GpuState {
+    tested: Option<super::Gpu>,
+    name: String,
+}
+
+/// What was measured, in bytes of weights a second; the CPU's is of one thread.
+#[cfg(feature = "gpu")]
+#[derive(serde::Serialize)]
+struct TuningObject {
+    split: bool,
+    webgpu: f64,
+    cpu: f64,
 }
 
 /// Takes a GGUF file piece by piece; see `pkg/src/engine.ts`.
@@ -41,7 +62,7 @@ impl Loader {
         let loading = match o.backend {
             BackendName::Cpu => Loading::Cpu(EngineLoader::new(o.file_bytes, load)),
             #[cfg(feature = "gpu")]
-            BackendName::Webgpu => Loading::Gpu(EngineLoader::new(o.file_bytes, load), String::new()),
+            BackendName::Webgpu => Loading::Gpu(EngineLoader::new(o.file_bytes, load), GpuState::default()),
             #[cfg(not(feature = "gpu"))]
             BackendName::Webgpu => return Err(thrown(no_gpu())),
         };
@@ -108,22 +129,51 @@ impl Loader {
         object(&fits.map_err(thrown)?)
     }
 
+    /// What a measurement of `tune` holds for, beside the adapter: this version and its kernels, and the model's main matrices.
+    /// Undefined on the CPU.
+    #[wasm_bindgen(js_name = tuningKey)]
+    pub fn tuning_key(&self) -> Result<Option<String>, JsValue> {
+        match &self.loading {
+            Loading::Cpu(_) => Ok(None),
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, _) => {
+                let kernels = super::kernels::fastest();
+                let key =
+                    |w: Work| format!("{} {kernels} {} {}x{}", env!("CARGO_PKG_VERSION"), w.ty.name, w.hidden, w.width);
+                Ok(l.work().map_err(thrown)?.map(key))
+            }
+        }
+    }
+
+    /// Gets the device and tests it. Products are then divided as `split` says; if it says nothing, both ways are measured, and the CPU,
+    /// too. Undefined if nothing was measured.
+    pub async fn tune(&mut self, split: Option<bool>) -> Result<JsValue, JsValue> {
+        match &mut self.loading {
+            Loading::Cpu(_) => Ok(JsValue::UNDEFINED),
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, state) => {
+                let mut gpu = open(l, state).await.map_err(thrown)?;
+                let tuned = match (l.work().map_err(thrown)?, split) {
+                    (Some(work), Some(split)) => {
+                        work.apply(gpu.device(), split);
+                        None
+                    }
+                    (Some(work), None) => measure(&mut gpu, work).await.map_err(thrown)?,
+                    (None, _) => None,
+                };
+                state.tested = Some(gpu);
+                tuned.map_or(Ok(JsValue::UNDEFINED), |tuned| object(&tuned))
+            }
+        }
+    }
+
     /// Checks the model, gets the device and tests it, allocates.
     pub async fn prepare(&mut self) -> Result<(), JsValue> {
         match &mut self.loading {
             Loading::Cpu(l) => l.prepare(super::threads::cpu()).await,
             #[cfg(feature = "gpu")]
-            Loading::Gpu(l, device) => {
-                l.check().map_err(thrown)?; // before a device is asked for
-                let mut gpu =
-                    super::Gpu::new(crate::kernels::gpu::Options { clock: device::clock, ..Default::default() })
-                        .await
-                        .map_err(thrown)?;
-                let mut tested = super::Gpu::on(gpu.device().clone()).map_err(thrown)?;
-                l.self_test(&mut tested).await.map_err(thrown)?;
-                gpu.count(tested.counters());
-                drop(tested);
-                *device = super::engine::device_name(gpu.adapter_info());
+            Loading::Gpu(l, state) => {
+                let gpu = open(l, state).await.map_err(thrown)?;
                 l.prepare(gpu).await
             }
         }
@@ -145,10 +195,36 @@ impl Loader {
         let any = match self.loading {
             Loading::Cpu(l) => Any::Cpu(l.finish().await.map_err(thrown)?),
             #[cfg(feature = "gpu")]
-            Loading::Gpu(l, device) => Any::Gpu(l.finish().await.map_err(thrown)?, device),
+            Loading::Gpu(l, state) => Any::Gpu(l.finish().await.map_err(thrown)?, state.name),
         };
         Ok(Engine::new(any))
     }
+}
+
+/// A device that has passed the test.
+#[cfg(feature = "gpu")]
+async fn open(l: &EngineLoader<super::Gpu>, state: &mut GpuState) -> crate::error::Result<super::Gpu> {
+    if let Some(tested) = state.tested.take() {
+        return Ok(tested);
+    }
+    l.check()?; // before a device is asked for
+    let options = Options { clock: device::clock, pause: device::pause, ..Default::default() };
+    let mut gpu = super::Gpu::new(options).await?;
+    let mut tested = super::Gpu::on(gpu.device().clone())?;
+    l.self_test(&mut tested).await?;
+    gpu.count(tested.counters());
+    state.name = super::engine::device_name(gpu.adapter_info());
+    Ok(gpu)
+}
+
+#[cfg(feature = "gpu")]
+async fn measure(gpu: &mut super::Gpu, work: Work) -> crate::error::Result<Option<TuningObject>> {
+    let (calibrated, counters) = calibrate(gpu.device(), work).await?;
+    gpu.count(counters);
+    let Some(Calibrated { split, speed }) = calibrated else { return Ok(None) };
+    super::kernels::set_fastest();
+    let cpu = cpu_speed(&mut Cpu::new(), work, device::clock)?;
+    Ok(Some(TuningObject { split, webgpu: 1e3 * speed, cpu: 1e3 * cpu }))
 }
 
 #[cfg(not(feature = "gpu"))]

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use futures_channel::oneshot;
 
-use super::Gpu;
 use super::program::Program;
+use super::{Gpu, Options};
 use crate::error::Result;
 use std::rc::Rc;
 
@@ -232,6 +232,31 @@ impl Gpu {
             self.unfinished = Some(unfinished);
         }
         Ok(!is_last)
+    }
+
+    /// Milliseconds from now until the device has done what `job` hands over, and all before it.
+    ///
+    /// # Errors
+    /// Those of `job`; `DeviceLost`, `GpuFailure`.
+    pub async fn timed(&mut self, job: impl FnOnce(&mut Self) -> Result<()>) -> Result<f64> {
+        let Options { clock, pause, .. } = self.device.options;
+        let begun = clock();
+        job(self)?;
+        let (sender, mut done) = oneshot::channel();
+        self.device.queue.on_submitted_work_done(move || {
+            let _ = sender.send(clock());
+        });
+        self.device.wait()?;
+        loop {
+            match done.try_recv() {
+                Ok(Some(at)) => break self.device.check().map(|()| at - begun),
+                Ok(None) => pause().await,
+                Err(oneshot::Canceled) => break Err(self.device.lost()),
+            }
+            // Firefox looks what is done when something is submitted, and else every 100 ms
+            self.device.queue.submit([]);
+            self.counters.submits += 1;
+        }
     }
 
     fn collect(&mut self) {
