@@ -5,7 +5,7 @@ import type { LoadSettings } from './protocol.js';
 
 export interface BackendChoice {
   backend: Backend;
-  /** One sentence. */
+  /** A sentence, or two. */
   reason: string;
   /** WebGPU was not asked for by name: when it does not take the model, the CPU does. */
   mayFallBack: boolean;
@@ -13,6 +13,14 @@ export interface BackendChoice {
   isAuto?: boolean;
   /** What the adapter allows, if one was asked for. */
   adapter?: AdapterLimits;
+  /** The adapter that WebGPU is to use, if it is no emulation: its products are tuned. */
+  hardware?: Hardware;
+}
+
+export interface Hardware {
+  name: string;
+  /** WebGPU was not asked for by name: if the CPU is faster, it is used. */
+  mayLose: boolean;
 }
 
 /** What is asked of `navigator.gpu`. */
@@ -36,12 +44,12 @@ export async function chooseBackend(wanted: LoadSettings['backend'], gpu: Gpu | 
   const found = await findAdapter(gpu);
   if (wanted === 'webgpu') {
     if ('missing' in found) throw unavailable(found.missing);
-    return { backend: 'webgpu', reason: `WebGPU was asked for; the adapter is ${found.name}.`, mayFallBack: false, ...found.limits };
+    return { backend: 'webgpu', reason: `WebGPU was asked for; the adapter is ${found.name}.`, mayFallBack: false, ...found.limits, ...hardware(found, false) };
   }
   if ('missing' in found) return { ...cpu(`The CPU is used because ${found.missing}.`), isAuto: true };
   const auto = { isAuto: true, ...found.limits };
   if (found.software) return { ...cpu(`The CPU is used because the WebGPU adapter (${found.name}) is a software emulation.`), ...auto };
-  return { backend: 'webgpu', reason: `WebGPU is used because there is a hardware adapter (${found.name}).`, mayFallBack: true, ...auto };
+  return { backend: 'webgpu', reason: `WebGPU is used because there is a hardware adapter (${found.name}).`, mayFallBack: true, ...auto, ...hardware(found, true) };
 }
 
 /** So many devices in a row are replaced; after one more the CPU is used. */
@@ -56,7 +64,7 @@ export async function chooseAfterLoss(wanted: LoadSettings['backend'], gpu: Gpu 
   const found = await findAdapter(gpu);
   if ('missing' in found) return cpu(`The CPU is used because the WebGPU device was lost and ${found.missing}.`);
   if (found.software && wanted === 'auto') return cpu(`The CPU is used because the WebGPU device was lost and what is left is a software emulation (${found.name}).`);
-  return { backend: 'webgpu', reason: `WebGPU is used, on another device after the loss of one (${found.name}).`, mayFallBack: true, isAuto: true, ...found.limits };
+  return { backend: 'webgpu', reason: `WebGPU is used, on another device after the loss of one (${found.name}).`, mayFallBack: true, isAuto: true, ...found.limits, ...hardware(found, wanted === 'auto') };
 }
 
 /** The choice after `error` in preparing WebGPU, or undefined when the CPU would fail just so. */
@@ -69,6 +77,11 @@ export function fallBack(choice: BackendChoice, error: unknown): BackendChoice |
 
 function cpu(reason: string): BackendChoice {
   return { backend: 'cpu', reason, mayFallBack: false };
+}
+
+/** To be spread into a choice. */
+function hardware({ name, software }: Found, mayLose: boolean): { hardware?: Hardware } {
+  return software ? {} : { hardware: { name, mayLose } };
 }
 
 interface Found {

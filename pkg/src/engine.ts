@@ -46,6 +46,13 @@ export interface Loader {
   pushStaged?(bytes: number): boolean;
   /** Whether the model fits, once the header is complete. */
   fits(adapter?: AdapterLimits): EngineFits;
+  /** What a measurement of {@link tune} holds for, beside the adapter; undefined on the CPU. */
+  tuningKey?(): string | undefined;
+  /**
+   * Gets the device and tests it, which {@link prepare} does not do again, and divides its products as `split` says. Without it, measures
+   * which way is faster, and the CPU's speed; undefined where that cannot be measured.
+   */
+  tune?(split?: boolean): Promise<Tuning | undefined>;
   /** Checks the model, gets the device, allocates. */
   prepare(): Promise<void>;
   /** Waits for the GPU's uploads. */
@@ -53,6 +60,15 @@ export interface Loader {
   /** Consumes the loader: it must not be freed afterwards. Throws when bytes are missing. */
   finish(): Promise<Engine>;
   free(): void;
+}
+
+/** What was measured of products with the model's main type of weights, in bytes of weights a second. */
+export interface Tuning {
+  /** Whether several of the GPU's invocations share a row of a matrix. */
+  split: boolean;
+  webgpu: number;
+  /** With one thread. */
+  cpu: number;
 }
 
 /** Of a WebGPU adapter's `limits`, in bytes. */

@@ -8,6 +8,7 @@ import { type ErrorCode, toPagelmError } from './errors.js';
 import type { Progress } from './progress.js';
 import type { LoadSettings } from './protocol.js';
 import { nextTask } from './queue.js';
+import { type Calibration, calibrated } from './tunings.js';
 import type { LoadTimings } from './types.js';
 
 /** How much may be on its way to the GPU before it is waited for: it bounds the browser's staging memory. */
@@ -30,9 +31,9 @@ export interface Ingested {
 
 export async function ingest(
   wasm: Pick<EngineModule, 'Loader'>, stream: ModelStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
-  forBackend: ModuleFor = async () => wasm,
+  forBackend: ModuleFor = async () => wasm, calibration?: Calibration,
 ): Promise<Ingested> {
-  const intake = new Intake(wasm, stream.files, settings, choice, forBackend);
+  const intake = new Intake(wasm, stream.files, settings, choice, forBackend, calibration);
   try {
     await intake.addParts();
     let pushed = 0;
@@ -77,7 +78,7 @@ export async function ingest(
   }
 }
 
-/** A loader that is replaced by one for the other backend when only that has room, or when WebGPU does not take the model. */
+/** A loader that is replaced by one for the other backend when only that has room, or when WebGPU does not take the model or is slower. */
 class Intake {
   loader: Loader;
   choice: BackendChoice;
@@ -85,6 +86,7 @@ class Intake {
   prepareMs = 0;
   readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
   readonly #forBackend: ModuleFor;
+  readonly #calibration: Calibration | undefined;
   readonly #later: readonly OpenFile[];
   /** Where the next piece may be read to, in the memory of the loader. */
   #staged: Uint8Array | undefined;
@@ -94,7 +96,7 @@ class Intake {
 
   constructor(
     wasm: Pick<EngineModule, 'Loader'>, [first, ...later]: readonly OpenFile[], settings: LoadSettings, choice: BackendChoice,
-    forBackend: ModuleFor,
+    forBackend: ModuleFor, calibration: Calibration | undefined,
   ) {
     const { contextLength, kvCacheType, chatTemplate } = settings;
     this.#create = ({ Loader }, { backend }) => new Loader({
@@ -105,6 +107,7 @@ class Intake {
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
     this.#forBackend = forBackend;
+    this.#calibration = calibration;
     this.#later = later;
     this.choice = choice;
     this.#replay = choice.mayFallBack || choice.isAuto ? [] : undefined;
@@ -126,10 +129,16 @@ class Intake {
     this.#replay?.push(piece.slice());
     if (!this.#pushOnce(piece)) return;
     const begun = performance.now();
-    const choice = fitting(this.choice, this.loader.fits(this.choice.adapter));
+    const fits = this.loader.fits(this.choice.adapter);
+    let choice = fitting(this.choice, fits);
     try {
-      if (choice === this.choice) await this.loader.prepare();
-      else await this.#startAgain(choice, this.#replay ?? []);
+      if (choice === this.choice && this.#calibration !== undefined) choice = await calibrated(choice, this.loader, this.#calibration, fits.cpu.fits);
+      if (choice.backend === this.choice.backend) {
+        this.choice = choice;
+        await this.loader.prepare();
+      } else {
+        await this.#startAgain(choice, this.#replay ?? []);
+      }
     } catch (error) {
       const other = fallBack(this.choice, error);
       if (other === undefined || this.#replay === undefined) throw error;

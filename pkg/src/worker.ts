@@ -1,6 +1,6 @@
 /** The worker's entry: wires the engine, the sources and the session together, or serves as another thread of a worker. */
 import { type Gpu, chooseAfterLoss, chooseBackend } from './backend.js';
-import type { BuildSettings } from './builds.js';
+import { type BuildSettings, chooseBuild } from './builds.js';
 import type { EngineModule } from './engine.js';
 import { Engines, type StartThreads } from './engines.js';
 import { detectFeatures } from './features.js';
@@ -13,9 +13,13 @@ import { type Jobs, Session } from './session.js';
 import { openSource } from './source.js';
 import { answerStore } from './store-calls.js';
 import { serveAsThread } from './thread.js';
+import { Tunings } from './tunings.js';
 
 const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
 const post = (message: FromWorker, transfer: Transferable[] = []) => scope.postMessage(message, transfer);
+
+/** A model whose device is lost finds what was measured before it was, whatever may be kept. */
+const tunings = new Tunings();
 
 const loadModel: LoadModel = async ({ source, settings }, emit, signal, losses) => {
   const started = performance.now();
@@ -29,7 +33,9 @@ const loadModel: LoadModel = async ({ source, settings }, emit, signal, losses) 
   let engineMs = 0;
   starting.then(() => { engineMs = performance.now() - chosen; }, () => {});
   const [wasm, stream] = await Promise.all([starting, openSource(source, settings, { wasm: starting, progress, emit, signal })]);
-  const ingested = await ingest(wasm, stream, settings, choice, progress, signal, (backend) => engines.start(backend));
+  const { threads } = chooseBuild('cpu', settings, detectFeatures());
+  const calibration = { tunings, threads, isKept: settings.cache !== 'none' };
+  const ingested = await ingest(wasm, stream, settings, choice, progress, signal, (backend) => engines.start(backend), calibration);
   await engines.join(ingested.engine);
   const timings = { ...ingested.timings, compileMs: engineMs + ingested.timings.compileMs };
   const info = { ...ingested.engine.info(), backendReason: ingested.choice.reason, threadsReason: engines.threadsReason };

@@ -4,7 +4,7 @@
 // In a browser the page must have a chance to stop a generation, however busy the machine is.
 const IN_WORKER = typeof WorkerGlobalScope !== 'undefined';
 
-export const state = { loaders: [], prepare: undefined, fits: undefined, stepError: undefined, stepMs: IN_WORKER ? 1 : 0, starts: [], stops: 0, uses: Infinity, lossCode: 'device-lost' };
+export const state = { loaders: [], prepare: undefined, fits: undefined, tune: undefined, stepError: undefined, stepMs: IN_WORKER ? 1 : 0, starts: [], stops: 0, uses: Infinity, lossCode: 'device-lost' };
 
 function failure(code, message) {
   return Object.assign(new Error(`${code}: ${message}`), { code });
@@ -49,6 +49,12 @@ export class Loader {
   async prepare() {
     this.needsPrepare = false;
     await state.prepare?.(this.options);
+  }
+  tuningKey() {
+    return this.options.backend === 'webgpu' ? 'fake' : undefined;
+  }
+  async tune(split) {
+    return state.tune?.(split);
   }
   fits() {
     return state.fits?.(this.options) ?? { cpu: { fits: true }, webgpu: { fits: true } };

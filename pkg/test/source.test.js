@@ -8,6 +8,7 @@ import { ingest } from '../build/ingest.js';
 import { endToEnd } from '../build/byte-stream.js';
 import { Progress } from '../build/progress.js';
 import { openSource } from '../build/source.js';
+import { Tunings } from '../build/tunings.js';
 import { Hasher, Loader, state } from './fake-engine.js';
 
 const MIB = 1024 * 1024;
@@ -303,11 +304,11 @@ async function* pieces(size) {
 const gpuFirst = { backend: 'webgpu', reason: 'there is one', mayFallBack: true };
 const streamOf = (size) => endToEnd([{ bytes: body.length, fromCache: false, head: async () => body, pieces: () => pieces(size), close: async () => {} }]);
 
-async function ingestWith(choice, prepare, size = 30_000, signal = new AbortController().signal) {
+async function ingestWith(choice, prepare, size = 30_000, signal = new AbortController().signal, calibration = undefined) {
   state.loaders = [];
   state.prepare = prepare;
   try {
-    return await ingest({ Loader }, streamOf(size), { backend: 'auto', contextLength: 9 }, choice, new Progress(() => {}), signal);
+    return await ingest({ Loader }, streamOf(size), { backend: 'auto', contextLength: 9 }, choice, new Progress(() => {}), signal, undefined, calibration);
   } finally {
     state.prepare = undefined;
   }
@@ -331,6 +332,27 @@ for (const code of ['gpu-unavailable', 'gpu-failure', 'out-of-memory']) {
     assert.deepEqual(state.loaders.map(({ options, freed }) => [options.backend, freed]), [['webgpu', true], ['cpu', false]]);
   });
 }
+
+test('ingest gives the model to the CPU, from its first byte, when WebGPU is slower', async () => {
+  const auto = { ...gpuFirst, isAuto: true, hardware: { name: 'acme', mayLose: true } };
+  const calibration = { tunings: new Tunings(() => undefined), isKept: false, threads: 1 };
+  try {
+    for (const [speeds, backends] of [[{ webgpu: 1, cpu: 2 }, ['webgpu', 'cpu']], [{ webgpu: 2, cpu: 1 }, ['webgpu']]]) {
+      calibration.tunings = new Tunings(() => undefined);
+      state.tune = async () => ({ split: false, ...speeds });
+      const { engine, choice } = await ingestWith(auto, undefined, 30_000, undefined, calibration);
+      assert.equal(engine.sum, parseInt(hash, 16));
+      assert.equal(choice.backend, backends.at(-1));
+      assert.deepEqual(state.loaders.map(({ options }) => options.backend), backends);
+    }
+    // a device that fails while it is measured is one that did not take the model
+    calibration.tunings = new Tunings(() => undefined);
+    state.tune = async () => { throw Object.assign(new Error('no'), { code: 'gpu-failure' }); };
+    assert.match((await ingestWith(auto, undefined, 30_000, undefined, calibration)).choice.reason, /^The CPU is used .*gpu-failure/);
+  } finally {
+    state.tune = undefined;
+  }
+});
 
 test('ingest gives the model to the backend that has room, from its first byte', async () => {
   const refusal = { fits: false, problem: 'needs 2 of 1', code: 'out-of-memory' };

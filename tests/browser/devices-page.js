@@ -39,6 +39,22 @@ export const start = ({ url, options, plan = {} }) => withFaults(plan, async () 
 /** What `in-page.js` gives of a model on such a device, and what the worker has seen. @param {{ plan: Plan, wanted: any }} of */
 export const numbersWith = ({ plan, wanted }) => withFaults(plan, () => numbers(wanted, seen));
 
+/** Where the worker remembers how fast devices are; see `pkg/src/tunings.ts`. */
+const TUNINGS = 'pagelm-tunings';
+
+export const forgetTunings = () => caches.delete(TUNINGS);
+
+/** What is remembered of each device becomes this: a text, or with some of its numbers changed. @param {string | Record<string, number>} change */
+export async function changeTunings(change) {
+  const cache = await caches.open(TUNINGS);
+  const keys = await cache.keys();
+  if (keys.length === 0) throw new Error('nothing is remembered');
+  for (const key of keys) {
+    const kept = await (await cache.match(key))?.text();
+    await cache.put(key, new Response(typeof change === 'string' ? change : JSON.stringify({ ...JSON.parse(kept ?? ''), ...change })));
+  }
+}
+
 /** What each submit took since the last time, and what was asked of devices. @returns {Promise<{ submits: number[], limitsAsked: Record<string, number>[] }>} */
 export async function seen() {
   return JSON.parse(/** @type {string} */ (await tell({ ask: true })));
