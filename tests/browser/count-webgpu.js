@@ -1,7 +1,9 @@
 // Counts, from outside, what a worker asks of WebGPU: the prototypes' methods are replaced by ones that count and then
-// do what they did. `counters.test.mjs` asks for the numbers over a BroadcastChannel.
+// do what they did. Tests ask for the numbers over a BroadcastChannel; what follows # in the worker's address tells its workers apart.
 
-const counts = { passes: 0, dispatches: 0, submits: 0, bytesWritten: 0, bytesRead: 0, matrixBytes: 0, bufferBytes: 0, pipelines: 0 };
+/** How many buffers there are of each label. @type {Record<string, number>} */
+const buffers = {};
+const counts = { buffers, passes: 0, dispatches: 0, submits: 0, bytesWritten: 0, bytesRead: 0, matrixBytes: 0, bufferBytes: 0, pipelines: 0 };
 /** Bytes of matrices that a bind group binds. @type {WeakMap<object, number>} */
 const bound = new WeakMap();
 /** What a pass has set, by the pass. @type {WeakMap<object, { label: string, bytes: number }>} */
@@ -26,8 +28,14 @@ const isMatrix = (buffer) => /\.weight$/.test(buffer.label) && !/norm/.test(buff
 const stateOf = (pass) => state.get(pass) ?? { label: '', bytes: 0 };
 
 if ('GPUDevice' in globalThis) {
-  wrap('GPUDevice', 'createBuffer', (_, [{ size }]) => { counts.bufferBytes += size; });
-  wrap('GPUBuffer', 'destroy', (buffer) => { counts.bufferBytes -= buffer.size; });
+  wrap('GPUDevice', 'createBuffer', (_, [{ size, label = '' }]) => {
+    counts.bufferBytes += size;
+    buffers[label] = (buffers[label] ?? 0) + 1;
+  });
+  wrap('GPUBuffer', 'destroy', ({ size, label }) => {
+    counts.bufferBytes -= size;
+    buffers[label] = (buffers[label] ?? 0) - 1;
+  });
   wrap('GPUDevice', 'createComputePipeline', () => { counts.pipelines += 1; });
   wrap('GPUQueue', 'submit', () => { counts.submits += 1; });
   wrap('GPUQueue', 'writeBuffer', (_, [, , data, , size]) => { counts.bytesWritten += size ?? data.byteLength; });
@@ -48,5 +56,5 @@ if ('GPUDevice' in globalThis) {
   });
 }
 
-const channel = new BroadcastChannel('webgpu-counts');
+const channel = new BroadcastChannel(`webgpu-counts${location.hash}`);
 channel.onmessage = ({ data }) => { if (data === 'ask') channel.postMessage({ ...counts }); };
