@@ -149,7 +149,10 @@ impl Loader {
     /// too. Undefined if nothing was measured.
     pub async fn tune(&mut self, split: Option<bool>) -> Result<JsValue, JsValue> {
         match &mut self.loading {
-            Loading::Cpu(_) => Ok(JsValue::UNDEFINED),
+            Loading::Cpu(_) => {
+                let _ = split; // the build without WebGPU has no other use of it
+                Ok(JsValue::UNDEFINED)
+            }
             #[cfg(feature = "gpu")]
             Loading::Gpu(l, state) => {
                 let mut gpu = open(l, state).await.map_err(thrown)?;
