@@ -9,6 +9,11 @@ const ADDRESS = 'https://tunings.pagelm.invalid/';
 const KEPT_DAYS = 30;
 /** What each further thread adds to the speed of the first: they share the memory, and wait for each other. */
 const ANOTHER_THREAD = 0.7;
+/**
+ * Bytes of weights a second that threads get from memory together, at most. What is measured of the CPU fits its caches and a model does
+ * not; laptops have 50 to 100 GB/s, of which cores reach a half.
+ */
+const MEMORY = 30e9;
 
 /** A tuning, and when it was measured. */
 interface Kept extends Tuning {
@@ -96,7 +101,7 @@ export async function calibrated(choice: BackendChoice, loader: Loader, { tuning
 
 /** WebGPU or the CPU, and both numbers. */
 export function faster(choice: BackendChoice, adapter: string, { webgpu, cpu }: Tuning, threads: number): BackendChoice {
-  const whole = cpu * (1 + ANOTHER_THREAD * (threads - 1));
+  const whole = Math.min(MEMORY, cpu * (1 + ANOTHER_THREAD * (threads - 1)));
   if (webgpu >= whole) return { ...choice, reason: `${choice.reason} It multiplies ${gigabytes(webgpu)} GB of weights a second there, the CPU ${gigabytes(whole)}.` };
   const reason = `The CPU is used because WebGPU (${adapter}) multiplies ${gigabytes(webgpu)} GB of weights a second there, the CPU ${gigabytes(whole)}.`;
   return { backend: 'cpu', reason, mayFallBack: false };

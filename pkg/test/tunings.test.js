@@ -75,9 +75,13 @@ test('the faster one is used, and both numbers are said', () => {
   assert.deepEqual(won, { ...choice, reason: `${choice.reason} It multiplies 52 GB of weights a second there, the CPU 9.8.` });
   const lost = faster(choice, 'acme rocket', { ...tuning, webgpu: 1.234e9 }, 1);
   assert.deepEqual(lost, { backend: 'cpu', reason: 'The CPU is used because WebGPU (acme rocket) multiplies 1.2 GB of weights a second there, the CPU 9.8.', mayFallBack: false });
-  // 9.8 with one thread is 58 with eight
-  assert.equal(faster(choice, 'acme rocket', tuning, 7).backend, 'webgpu');
-  assert.match(faster(choice, 'acme rocket', tuning, 8).reason, /multiplies 52 GB of weights a second there, the CPU 58\.$/);
+  // 9.8 with one thread is 24 with three
+  const middling = { ...tuning, webgpu: 20e9 };
+  assert.equal(faster(choice, 'acme rocket', middling, 2).backend, 'webgpu');
+  assert.match(faster(choice, 'acme rocket', middling, 3).reason, /multiplies 20 GB of weights a second there, the CPU 24\.$/);
+  // and no more than memory gives with any number
+  assert.match(faster(choice, 'acme rocket', { ...tuning, webgpu: 30e9 }, 64).reason, /multiplies 30 GB of weights a second there, the CPU 30\.$/);
+  assert.equal(faster(choice, 'acme rocket', { ...tuning, webgpu: 29e9 }, 64).backend, 'cpu');
 });
 
 /** A loader that measures `found`; what it was told. */
