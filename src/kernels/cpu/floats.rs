@@ -10,23 +10,20 @@ use crate::kernels::footprint::Size;
 #[derive(Debug)]
 pub struct Floats {
     width: usize,
-    panel: usize,
-    keys: Vec<f32>,   // (panels of positions so far, width, positions of a panel)
+    keys: Vec<f32>,   // (positions so far, width)
     values: Vec<f32>, // (positions so far, width)
 }
 
 impl Floats {
-    /// With room for `context` positions of `width` elements, keys interleaved by `panel` positions.
-    pub(in super::super) fn reserve(context: usize, width: usize, panel: usize) -> Result<Self> {
-        let (keys, values) = lengths(context, width, panel);
-        let what = "the key/value cache";
-        Ok(Self { width, panel, keys: reserved(keys, what)?, values: reserved(values, what)? })
+    /// With room for `context` positions of `width` elements.
+    pub(in super::super) fn reserve(context: usize, width: usize) -> Result<Self> {
+        let (elements, what) = (context as u64 * width as u64, "the key/value cache");
+        Ok(Self { width, keys: reserved(elements, what)?, values: reserved(elements, what)? })
     }
 
     /// What [`Floats::reserve`] allocates.
-    pub(in super::super) fn size(context: usize, width: usize, panel: usize) -> Size {
-        let (keys, values) = lengths(context, width, panel);
-        Size::floats(1, keys) + Size::floats(1, values)
+    pub(in super::super) fn size(context: usize, width: usize) -> Size {
+        Size::floats(context as u64, width as u64).times(2)
     }
 
     pub(in super::super) fn bytes(&self) -> u64 {
@@ -37,7 +34,7 @@ impl Floats {
         self.width
     }
 
-    /// (panels of positions so far, width, positions of a panel)
+    /// (positions so far, width)
     pub(in super::super) fn keys(&self) -> &[f32] {
         &self.keys
     }
@@ -57,25 +54,10 @@ impl Floats {
         let end = position + v.len() / self.width;
         if self.positions() < end {
             // within what is reserved
-            self.keys.resize(end.next_multiple_of(self.panel) * self.width, 0.0);
+            self.keys.resize(end * self.width, 0.0);
             self.values.resize(end * self.width, 0.0);
         }
+        self.keys[position * self.width..end * self.width].copy_from_slice(k);
         self.values[position * self.width..end * self.width].copy_from_slice(v);
-        interleave(&mut self.keys, self.width, self.panel, position, k);
-    }
-}
-
-/// Elements of keys and of values; keys come in whole panels.
-fn lengths(context: usize, width: usize, panel: usize) -> (u64, u64) {
-    let (context, width) = (context as u64, width as u64);
-    (context.next_multiple_of(panel as u64) * width, context * width)
-}
-
-/// Writes the rows of `from` (n, width) at `position` of keys interleaved by `panel` positions.
-fn interleave(keys: &mut [f32], width: usize, panel: usize, position: usize, from: &[f32]) {
-    for (row, from) in from.chunks_exact(width).enumerate() {
-        let (whole, lane) = ((position + row) / panel, (position + row) % panel);
-        let to = keys[whole * width * panel..][..width * panel].iter_mut().skip(lane).step_by(panel);
-        to.zip(from).for_each(|(to, from)| *to = *from);
     }
 }

@@ -110,11 +110,11 @@ impl Kernels for Scalar {
     }
 
     fn create_cache(context: usize, heads: usize, head_dim: usize, kv: KvType) -> Result<Cache> {
-        Ok(Cache { kv, head_dim, floats: Floats::reserve(context, heads * head_dim, 1)? })
+        Ok(Cache { kv, head_dim, floats: Floats::reserve(context, heads * head_dim)? })
     }
 
     fn cache_size(context: usize, heads: usize, head_dim: usize, _kv: KvType) -> Size {
-        Floats::size(context, heads * head_dim, 1)
+        Floats::size(context, heads * head_dim)
     }
 
     fn cache_bytes(cache: &Cache) -> u64 {

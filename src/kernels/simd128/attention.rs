@@ -3,18 +3,18 @@
 //!
 //! A lane is a key, so that nothing is summed across lanes. Blocks begin at multiples of [`BLOCK`], and a block that a query
 //! does not see changes nothing: a query alone and among others gives equal bits. How keys and values are read is a
-//! [`Source`]'s: [`floats`] or [`eight`].
+//! [`Source`]'s: [`singles`] or [`eight`].
 
 mod eight;
-mod floats;
+mod singles;
 
 pub(super) use eight::Eight;
-pub(super) use floats::KEY_PANEL;
+pub(super) use singles::Singles;
 
 use super::exp::{exp, tanh};
 use super::lanes::{load, store, sum};
 use crate::kernels::Attention;
-use crate::kernels::cpu::{Floats, Output};
+use crate::kernels::cpu::Output;
 use core::arch::wasm32::*;
 use std::ops::Range;
 
@@ -29,7 +29,7 @@ const TILE: usize = 4;
 #[derive(Debug)]
 pub enum Cache {
     /// As they are.
-    Floats(Floats),
+    Singles(Singles),
     /// With 8 bits.
     Eight(Eight),
 }
@@ -91,8 +91,8 @@ pub(super) fn attention(
         let some = (groups.end - g).min(rows - first_row);
         let queries = some * per_row;
         match cache {
-            Cache::Floats(floats) => {
-                let source = floats::Part { floats, kv_head };
+            Cache::Singles(singles) => {
+                let source = singles.part(kv_head);
                 Head { q, source, position, a, kv_head, first_row }.attend_all(queries, out);
             }
             Cache::Eight(eight) => {

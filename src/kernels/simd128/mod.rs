@@ -24,14 +24,14 @@ mod rope;
 mod sixteen;
 
 use super::cpu::pool::Pool;
-use super::cpu::{Cpu, Floats, Kernels, Output};
+use super::cpu::{Cpu, Kernels, Output};
 use super::footprint::Size;
 use super::{Activation, Attention, KvType, RopeKind, reference::Scalar};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quant::{Form, TensorType};
 #[cfg(not(target_feature = "relaxed-simd"))]
 use activation::Quantized;
-use attention::{Cache, Eight, KEY_PANEL};
+use attention::{Cache, Eight, Singles};
 use lanes::Line;
 #[cfg(target_feature = "relaxed-simd")]
 use relaxed::{self as codes, Quantized};
@@ -135,34 +135,34 @@ impl Kernels for Simd128 {
     fn create_cache(context: usize, heads: usize, head_dim: usize, kv: KvType) -> Result<Cache> {
         Ok(match kv {
             KvType::Q8_0 => Cache::Eight(Eight::reserve(context, heads, head_dim)?),
-            _ => Cache::Floats(Floats::reserve(context, heads * head_dim, KEY_PANEL)?),
+            _ => Cache::Singles(Singles::reserve(context, heads, head_dim)?),
         })
     }
 
     fn cache_size(context: usize, heads: usize, head_dim: usize, kv: KvType) -> Size {
         match kv {
             KvType::Q8_0 => Eight::size(context, heads, head_dim),
-            _ => Floats::size(context, heads * head_dim, KEY_PANEL),
+            _ => Singles::size(context, heads, head_dim),
         }
     }
 
     fn cache_bytes(cache: &Cache) -> u64 {
         match cache {
-            Cache::Floats(floats) => floats.bytes(),
+            Cache::Singles(singles) => singles.bytes(),
             Cache::Eight(eight) => eight.bytes(),
         }
     }
 
     fn positions(cache: &Cache) -> usize {
         match cache {
-            Cache::Floats(floats) => floats.positions(),
+            Cache::Singles(singles) => singles.positions(),
             Cache::Eight(eight) => eight.positions(),
         }
     }
 
     fn store_kv(cache: &mut Cache, position: usize, k: &[f32], v: &[f32]) {
         match cache {
-            Cache::Floats(floats) => floats.store(position, k, v),
+            Cache::Singles(singles) => singles.store(position, k, v),
             Cache::Eight(eight) => eight.store(position, k, v),
         }
     }

@@ -1,0 +1,258 @@
+//! Keys and values in f32, as they are read: a head's blocks of 32 positions, one after the other.
+//!
+//! A block is *lines* of 16 numbers: keys interleaved by 16 positions, then values by 16 elements, so that a query times keys and weights
+//! times values are one loop. It takes lines from two places, the halves of a block's keys or of its values: a processor fetches memory
+//! ahead within a page, and so it does for two at a time.
+
+use super::super::lanes::{load, madd, splat, store};
+use super::{BLOCK, Head, Source, Tile, Weights};
+use crate::error::Result;
+use crate::kernels::cpu::{Output, reserved};
+use crate::kernels::footprint::Size;
+use core::arch::wasm32::*;
+use std::ops::Range;
+
+/// Numbers of a cache line: positions of a key's line, elements of a value's.
+const LINE: usize = 16;
+
+type Line = [f32; LINE];
+
+/// Keys and values of a layer.
+#[derive(Debug)]
+pub struct Singles {
+    layout: Layout,
+    /// Of each key/value head: (blocks of positions so far, [`Layout::lines`]).
+    heads: Vec<Vec<Line>>,
+    positions: usize,
+}
+
+/// Where things are in a block of a head: keys (2, elements, [`LINE`] positions), values (elements / [`LINE`], [`BLOCK`], [`LINE`] elements).
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    head_dim: usize,
+}
+
+impl Layout {
+    /// Lines of keys.
+    fn keys(self) -> usize {
+        BLOCK / LINE * self.head_dim
+    }
+
+    /// Lines of a block.
+    fn lines(self) -> usize {
+        self.keys() + self.head_dim.div_ceil(LINE) * BLOCK
+    }
+
+    /// Lines of all blocks of a head.
+    fn size(self, context: usize) -> u64 {
+        context.div_ceil(BLOCK) as u64 * self.lines() as u64
+    }
+}
+
+impl Singles {
+    /// With room for `context` positions. The memory is written to as they come.
+    pub(in super::super) fn reserve(context: usize, heads: usize, head_dim: usize) -> Result<Self> {
+        let layout = Layout { head_dim };
+        let heads = (0..heads).map(|_| reserved(layout.size(context), "the key/value cache")).collect::<Result<_>>()?;
+        Ok(Self { layout, heads, positions: 0 })
+    }
+
+    /// What [`Singles::reserve`] allocates.
+    pub(in super::super) fn size(context: usize, heads: usize, head_dim: usize) -> Size {
+        Size::floats(LINE as u64, Layout { head_dim }.size(context)).times(heads as u64)
+    }
+
+    pub(in super::super) fn bytes(&self) -> u64 {
+        self.heads.iter().map(|head| (head.capacity() * size_of::<Line>()) as u64).sum()
+    }
+
+    /// How many positions there is something at.
+    pub(in super::super) fn positions(&self) -> usize {
+        self.positions
+    }
+
+    /// Stores k and v (n, heads * head_dim) from `position` on, which is at most [`Singles::positions`].
+    pub(in super::super) fn store(&mut self, position: usize, k: &[f32], v: &[f32]) {
+        let Layout { head_dim } = self.layout;
+        let width = self.heads.len() * head_dim;
+        for (row, (k, v)) in k.chunks_exact(width).zip(v.chunks_exact(width)).enumerate() {
+            let heads = k.chunks_exact(head_dim).zip(v.chunks_exact(head_dim));
+            for (head, (k, v)) in self.heads.iter_mut().zip(heads) {
+                put(self.layout, head, position + row, k, v);
+            }
+            self.positions = self.positions.max(position + row + 1);
+        }
+    }
+
+    /// The part of one head.
+    pub(super) fn part(&self, kv_head: usize) -> Part<'_> {
+        Part { layout: self.layout, blocks: &self.heads[kv_head] }
+    }
+}
+
+/// Stores a key and a value of one head.
+fn put(layout: Layout, head: &mut Vec<Line>, position: usize, k: &[f32], v: &[f32]) {
+    let (block, at) = (position / BLOCK, position % BLOCK);
+    if head.len() <= block * layout.lines() {
+        head.resize((block + 1) * layout.lines(), [0.0; LINE]); // within what is reserved
+    }
+    let (keys, values) = head[block * layout.lines()..][..layout.lines()].split_at_mut(layout.keys());
+    for (line, k) in keys[at / LINE * layout.head_dim..].iter_mut().zip(k) {
+        line[at % LINE] = *k;
+    }
+    for (values, v) in values.chunks_exact_mut(BLOCK).zip(v.chunks(LINE)) {
+        values[at][..v.len()].copy_from_slice(v);
+    }
+}
+
+/// One key/value head.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    layout: Layout,
+    /// (blocks of positions, [`Layout::lines`])
+    blocks: &'a [Line],
+}
+
+impl Source for Part<'_> {
+    type Queries = ();
+
+    fn queries(self, _head: &Head<'_, Self>, _queries: Range<usize>) {}
+
+    #[inline(always)]
+    fn score<const M: usize>(self, head: &Head<'_, Self>, _q: &(), tile: Tile, weights: &mut [[f32; BLOCK]; M]) {
+        let (keys, _) = self.block(tile);
+        let (first, second) = keys.split_at(self.layout.head_dim);
+        let q: [&[f32]; M] = std::array::from_fn(|m| head.query(tile.first + m));
+        products(q, [first, second], &mut Scores(weights));
+    }
+
+    #[inline(always)]
+    fn mix<const M: usize>(self, head: &Head<'_, Self>, tile: Tile, weights: &Weights<M>, out: &mut Output<'_>) {
+        // those of positions that there are
+        let some = (tile.end - tile.block).min(BLOCK);
+        let (_, values) = self.block(tile);
+        let chunks = self.layout.head_dim.div_ceil(LINE);
+        let half = chunks.div_ceil(2);
+        for first in 0..half {
+            // of an odd number the last one is alone, twice
+            let pair = [first, (first + half).min(chunks - 1)];
+            let lines = pair.map(|chunk| &values[chunk * BLOCK..][..some]);
+            let mut sums = Outputs { head, tile, factor: weights.factor, pair, out };
+            products(weights.weights.each_ref().map(|weights| &weights[..]), lines, &mut sums);
+        }
+    }
+}
+
+impl<'a> Part<'a> {
+    /// The keys and values of a block.
+    fn block(self, tile: Tile) -> (&'a [Line], &'a [Line]) {
+        self.blocks[tile.block / BLOCK * self.layout.lines()..][..self.layout.lines()].split_at(self.layout.keys())
+    }
+}
+
+/// Where the sums of [`products`] begin and end: four of them, of `x[m]` and `lines[s]`, from number `at` of a line on.
+trait Sums {
+    fn begin(&mut self, m: usize, s: usize, at: usize) -> v128;
+    fn end(&mut self, m: usize, s: usize, at: usize, sums: v128);
+}
+
+/// Scores of M queries.
+struct Scores<'a, const M: usize>(&'a mut [[f32; BLOCK]; M]);
+
+impl<const M: usize> Sums for Scores<'_, M> {
+    #[inline(always)]
+    fn begin(&mut self, _m: usize, _s: usize, _at: usize) -> v128 {
+        f32x4_splat(0.0)
+    }
+
+    #[inline(always)]
+    fn end(&mut self, m: usize, s: usize, at: usize, sums: v128) {
+        store(&mut self.0[m], s * LINE + at, sums);
+    }
+}
+
+/// Elements of the outputs of M queries: lines `pair` of them.
+struct Outputs<'a, 'b, 'c, const M: usize> {
+    head: &'a Head<'a, Part<'a>>,
+    tile: Tile,
+    factor: &'a [f32; M],
+    pair: [usize; 2],
+    out: &'b mut Output<'c>,
+}
+
+impl<const M: usize> Outputs<'_, '_, '_, M> {
+    #[inline(always)]
+    fn four(&mut self, m: usize, s: usize, at: usize) -> &mut [f32] {
+        let (start, end) = (self.pair[s] * LINE + at, self.head.a.head_dim);
+        self.head.part(self.tile.first + m, start.min(end)..end.min(start + 4), self.out)
+    }
+}
+
+impl<const M: usize> Sums for Outputs<'_, '_, '_, M> {
+    #[inline(always)]
+    fn begin(&mut self, m: usize, s: usize, at: usize) -> v128 {
+        let factor = f32x4_splat(self.factor[m]);
+        let four = self.four(m, s, at);
+        f32x4_mul(if four.len() == 4 { load(four, 0) } else { filled(four) }, factor)
+    }
+
+    #[inline(always)]
+    fn end(&mut self, m: usize, s: usize, at: usize, sums: v128) {
+        let four = self.four(m, s, at);
+        if four.len() == 4 { store(four, 0, sums) } else { put_some(four, sums) }
+    }
+}
+
+/// The end of a head that is not whole vectors, and zeros.
+#[cold]
+fn filled(some: &[f32]) -> v128 {
+    let mut four = [0.0; 4];
+    four[..some.len()].copy_from_slice(some);
+    load(&four, 0)
+}
+
+#[cold]
+fn put_some(some: &mut [f32], sums: v128) {
+    let mut four = [0.0; 4];
+    store(&mut four, 0, sums);
+    some.copy_from_slice(&four[..some.len()]);
+}
+
+/// Adds to the sums Σ x\[m\]\[i\] lines\[s\]\[i\].
+#[inline(always)]
+fn products<const M: usize>(x: [&[f32]; M], lines: [&[Line]; 2], sums: &mut impl Sums) {
+    // as many sums as registers hold, or as take turns without waiting for each other
+    match M {
+        1 => in_parts::<M, 4>(x, lines, sums),
+        2 | 3 => in_parts::<M, 2>(x, lines, sums),
+        _ => in_parts::<M, 1>(x, lines, sums),
+    }
+}
+
+/// The same in parts of V vectors of a line.
+#[inline(always)]
+fn in_parts<const M: usize, const V: usize>(x: [&[f32]; M], [first, second]: [&[Line]; 2], sums: &mut impl Sums) {
+    let x = x.map(|x| &x[..first.len()]);
+    for at in (0..LINE).step_by(4 * V) {
+        let mut acc = [[[f32x4_splat(0.0); V]; 2]; M];
+        for (m, acc) in acc.iter_mut().enumerate() {
+            *acc = std::array::from_fn(|s| std::array::from_fn(|v| sums.begin(m, s, at + 4 * v)));
+        }
+        for (i, (first, second)) in first.iter().zip(second).enumerate() {
+            for (s, line) in [first, second].into_iter().enumerate() {
+                let line: [v128; V] = std::array::from_fn(|v| load(line, at + 4 * v));
+                for (acc, x) in acc.iter_mut().zip(x) {
+                    let x = splat(x, i);
+                    for (acc, line) in acc[s].iter_mut().zip(line) {
+                        *acc = madd(x, line, *acc);
+                    }
+                }
+            }
+        }
+        for (m, acc) in acc.iter().enumerate() {
+            for (s, acc) in acc.iter().enumerate() {
+                acc.iter().enumerate().for_each(|(v, acc)| sums.end(m, s, at + 4 * v, *acc));
+            }
+        }
+    }
+}
