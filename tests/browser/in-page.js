@@ -88,8 +88,9 @@ export async function goBack({ url, backend, build = {} }) {
     /** @type {number[]} */
     let text = [];
     for (let round = 0; round < 8; round++) {
-      // a little, and anywhere, in turn
-      const shared = Math.min(150, Math.max(0, text.length - (round % 2 ? below(text.length + 1) : below(8))));
+      // a little, and anywhere, in turn; how long texts are depends on when they are left, so once it is surely far
+      const back = round === 1 ? text.length - 4 : round % 2 ? below(text.length + 1) : below(8);
+      const shared = Math.min(150, Math.max(0, text.length - back));
       const added = round === 0 ? 150 : 20 + below(60);
       const prompt = [...text.slice(0, shared), ...Array.from({ length: added }, () => 10 + below(300))];
       const most = 1 + below(6);

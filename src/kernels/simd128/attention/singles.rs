@@ -134,8 +134,8 @@ impl Source for Part<'_> {
         let chunks = self.layout.head_dim.div_ceil(LINE);
         let half = chunks.div_ceil(2);
         for first in 0..half {
-            // of an odd number the last one is alone, twice
-            let pair = [first, (first + half).min(chunks - 1)];
+            // of an odd number one is alone, twice
+            let pair = [first, if first + half < chunks { first + half } else { first }];
             let lines = pair.map(|chunk| &values[chunk * BLOCK..][..some]);
             let mut sums = Outputs { head, tile, factor: weights.factor, pair, out };
             products(weights.weights.each_ref().map(|weights| &weights[..]), lines, &mut sums);

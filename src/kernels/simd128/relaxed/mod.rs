@@ -229,8 +229,8 @@ impl Matrix {
     fn in_pairs(&self, panels: Range<usize>, out: &mut Output<'_>, product: impl Fn(Pair<&[Line]>) -> Pair<Eight>) {
         let pairs = panels.len().div_ceil(2);
         for first in panels.start..panels.start + pairs {
-            // of an odd number the last one is alone, twice
-            let second = (first + pairs).min(panels.end - 1);
+            // of an odd number one is alone, twice
+            let second = if first + pairs < panels.end { first + pairs } else { first };
             let sums = product([self.panel(first), self.panel(second)]);
             put_eight(sums[0], first, self.rows, out);
             if second > first {
