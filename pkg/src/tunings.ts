@@ -10,8 +10,8 @@ const KEPT_DAYS = 30;
 /** What each further thread adds to the speed of the first: they share the memory, and wait for each other. */
 const ANOTHER_THREAD = 0.7;
 /**
- * Bytes of weights a second that threads get from memory together, at most. What is measured of the CPU fits its caches and a model does
- * not; laptops have 50 to 100 GB/s, of which cores reach a half.
+ * Bytes of weights a second that threads are taken to get from memory together, at most: an assumption. What is measured of the CPU fits
+ * large caches, and a model does not.
  */
 const MEMORY = 30e9;
 

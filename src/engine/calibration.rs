@@ -19,7 +19,8 @@ const MAX_WIDTH: usize = 16 << 10;
 const MATRIX_BYTES: u64 = 16 << 20;
 /// More would only cost time.
 const MAX_PAIRS: usize = 32;
-/// Bytes of a chain on the CPU: more than what is kept in the caches of most processors' cores. Decoding reads more.
+/// Bytes of a chain on the CPU: more would take long to pack. Large caches hold them, so what is measured is what a core multiplies at
+/// most; `pkg/src/tunings.ts` does not take memory to be as fast.
 const CPU_BYTES: u64 = 8 << 20;
 /// Milliseconds of a round on the CPU: some browsers' clocks tick once a millisecond.
 const ROUND_MS: f64 = 5.0;

@@ -9,7 +9,7 @@ import { writeMeasured } from './measured.mjs';
 import { limitOf, limits, paths, tinyModels } from './paths.mjs';
 
 /**
- * How many tokens are generated. SwiftShader is ten times slower than all others: it goes half the way, which the same shaders go on to
+ * How many tokens are generated. SwiftShader is the slowest path by far: it goes half the way, which the same shaders go on to
  * the end in Firefox and natively.
  * @param {import('./paths.mjs').Path} path
  */
