@@ -3,18 +3,17 @@
 //!
 //! A lane is a key, so that nothing is summed across lanes. Blocks begin at multiples of [`BLOCK`], and a block that a query
 //! does not see changes nothing: a query alone and among others gives equal bits. How keys and values are read is a
-//! [`Source`]'s: [`singles`] or [`eight`].
+//! [`Source`]'s, [`singles`] or [`eight`]; where they are is [`blocks`]'.
 
+mod blocks;
 mod eight;
 mod singles;
-
-pub(super) use eight::Eight;
-pub(super) use singles::Singles;
 
 use super::exp::{exp, tanh};
 use super::lanes::{load, store, sum};
 use crate::kernels::Attention;
 use crate::kernels::cpu::Output;
+use blocks::Blocks;
 use core::arch::wasm32::*;
 use std::ops::Range;
 
@@ -24,6 +23,11 @@ const BLOCK: usize = 32;
 const QUERIES: usize = 32;
 /// Queries whose sums are in registers together.
 const TILE: usize = 4;
+
+/// In f32.
+pub(super) type Singles = Blocks<singles::Lines>;
+/// With 8 bits.
+pub(super) type Eight = Blocks<eight::Bytes>;
 
 /// Keys and values of one layer.
 #[derive(Debug)]

@@ -55,6 +55,13 @@ pub(super) const MAX_ROWS: usize = 64;
 /// The results of one panel: (n, 8).
 pub(super) type Sums = [f32; MAX_ROWS * PANEL];
 
+/// All of a range in pairs whose halves are far from each other, so that memory fetches both; of an odd number one is alone, twice.
+fn pairs(range: Range<usize>) -> impl Iterator<Item = [usize; 2]> {
+    let half = range.len().div_ceil(2);
+    (range.start..range.start + half)
+        .map(move |first| [first, if first + half < range.end { first + half } else { first }])
+}
+
 /// A packed matrix.
 #[derive(Debug)]
 pub enum Matrix {

@@ -1,16 +1,14 @@
 //! Keys and values in 8 bits, 32 elements of a head with one scale.
 //!
-//! A head's blocks of 32 positions follow each other in memory, each with all that is read of it in the order in which it is
-//! read: between two tokens all weights go through the caches, so that the cache comes from memory every time, and what
-//! counts are its bytes. Queries, and the softmax's weights times the scales of the values, are integers of 15 bits and a sign:
+//! Between two tokens all weights go through the caches, so that the cache comes from memory every time, and what counts are its bytes:
+//! a block has them in the order in which they are read. Queries, and the softmax's weights times the scales of the values, are integers of 15 bits and a sign:
 //! `i32x4.dot_i16x8_s` takes such operands anyway, all builds have it, and what is lost is lost in the cache alone.
 
 use super::super::lanes::{load, madd, store};
 use super::super::sixteen::quantize;
+use super::blocks::{Layout, Part};
 use super::{BLOCK, Head, Source, Tile, Weights};
-use crate::error::Result;
-use crate::kernels::cpu::{Output, reserved};
-use crate::kernels::footprint::Size;
+use crate::kernels::cpu::Output;
 use crate::kernels::kv_type::{GROUP, quantize_eight};
 use core::arch::wasm32::*;
 use std::ops::Range;
@@ -24,24 +22,15 @@ const PAIRS: usize = GROUP / 2;
 /// A 32-bit number's.
 const BYTES: usize = 4;
 
-/// Keys and values of a layer.
-#[derive(Debug)]
-pub struct Eight {
-    layout: Layout,
-    /// Of each key/value head: (blocks of positions so far, [`Layout::bytes`]).
-    heads: Vec<Vec<u8>>,
-    positions: usize,
-}
-
 /// Where things are in a block of a head:
 /// keys (2 panels of positions, pairs of elements, [`PANEL`], 2), their scales (groups, [`BLOCK`]),
 /// values (pairs of positions, elements, 2), their scales (groups, [`BLOCK`]).
 #[derive(Clone, Copy, Debug)]
-struct Layout {
+pub struct Bytes {
     head_dim: usize,
 }
 
-impl Layout {
+impl Bytes {
     /// Elements of a head with those that fill it up.
     fn elements(self) -> usize {
         self.head_dim.next_multiple_of(PADDING)
@@ -60,72 +49,34 @@ impl Layout {
     fn half(self) -> usize {
         self.integers() + BYTES * BLOCK * self.groups()
     }
+}
 
-    fn bytes(self) -> usize {
+impl Layout for Bytes {
+    type Unit = u8;
+    const EMPTY: u8 = 0;
+
+    fn new(head_dim: usize) -> Self {
+        Self { head_dim }
+    }
+
+    fn head_dim(self) -> usize {
+        self.head_dim
+    }
+
+    fn units(self) -> usize {
         2 * self.half()
     }
 
-    /// The bytes of all blocks of a head.
-    fn size(self, context: usize) -> u64 {
-        context.div_ceil(BLOCK) as u64 * self.bytes() as u64
+    fn put(self, block: &mut [u8], at: usize, k: &[f32], v: &[f32]) {
+        let (keys, values) = block.split_at_mut(self.half());
+        let (panel, lane) = (at / PANEL, at % PANEL);
+        put_half(self, keys, at, k, |d| ((panel * self.elements() / 2 + d / 2) * PANEL + lane) * 2 + d % 2);
+        put_half(self, values, at, v, |d| ((at / 2) * self.elements() + d) * 2 + at % 2);
     }
-}
-
-impl Eight {
-    /// With room for `context` positions. The memory is written to as they come.
-    pub(in super::super) fn reserve(context: usize, heads: usize, head_dim: usize) -> Result<Self> {
-        let layout = Layout { head_dim };
-        let heads = (0..heads).map(|_| reserved(layout.size(context), "the key/value cache")).collect::<Result<_>>()?;
-        Ok(Self { layout, heads, positions: 0 })
-    }
-
-    /// What [`Eight::reserve`] allocates.
-    pub(in super::super) fn size(context: usize, heads: usize, head_dim: usize) -> Size {
-        Size::one(Layout { head_dim }.size(context)).times(heads as u64)
-    }
-
-    pub(in super::super) fn bytes(&self) -> u64 {
-        self.heads.iter().map(|head| head.capacity() as u64).sum()
-    }
-
-    /// How many positions there is something at.
-    pub(in super::super) fn positions(&self) -> usize {
-        self.positions
-    }
-
-    /// Stores k and v (n, heads * head_dim) from `position` on, which is at most [`Eight::positions`].
-    pub(in super::super) fn store(&mut self, position: usize, k: &[f32], v: &[f32]) {
-        let Layout { head_dim } = self.layout;
-        let width = self.heads.len() * head_dim;
-        for (row, (k, v)) in k.chunks_exact(width).zip(v.chunks_exact(width)).enumerate() {
-            let heads = k.chunks_exact(head_dim).zip(v.chunks_exact(head_dim));
-            for (head, (k, v)) in self.heads.iter_mut().zip(heads) {
-                put(self.layout, head, position + row, k, v);
-            }
-            self.positions = self.positions.max(position + row + 1);
-        }
-    }
-
-    /// The part of one head.
-    pub(super) fn part(&self, kv_head: usize) -> Part<'_> {
-        Part { layout: self.layout, blocks: &self.heads[kv_head] }
-    }
-}
-
-/// Stores a key and a value of one head.
-fn put(layout: Layout, head: &mut Vec<u8>, position: usize, k: &[f32], v: &[f32]) {
-    let (block, at) = (position / BLOCK, position % BLOCK);
-    if head.len() <= block * layout.bytes() {
-        head.resize((block + 1) * layout.bytes(), 0); // within what is reserved
-    }
-    let (keys, values) = head[block * layout.bytes()..][..layout.bytes()].split_at_mut(layout.half());
-    let (panel, lane) = (at / PANEL, at % PANEL);
-    put_half(layout, keys, at, k, |d| ((panel * layout.elements() / 2 + d / 2) * PANEL + lane) * 2 + d % 2);
-    put_half(layout, values, at, v, |d| ((at / 2) * layout.elements() + d) * 2 + at % 2);
 }
 
 /// Stores the numbers of one position, element d at byte `place(d)`.
-fn put_half(layout: Layout, half: &mut [u8], at: usize, x: &[f32], place: impl Fn(usize) -> usize) {
+fn put_half(layout: Bytes, half: &mut [u8], at: usize, x: &[f32], place: impl Fn(usize) -> usize) {
     let (integers, scales) = half.split_at_mut(layout.integers());
     for (group, x) in x.chunks(GROUP).enumerate() {
         let mut q = [0; GROUP];
@@ -135,14 +86,6 @@ fn put_half(layout: Layout, half: &mut [u8], at: usize, x: &[f32], place: impl F
         }
         scales[(group * BLOCK + at) * BYTES..][..BYTES].copy_from_slice(&scale.to_le_bytes());
     }
-}
-
-/// One key/value head.
-#[derive(Clone, Copy)]
-pub(super) struct Part<'a> {
-    layout: Layout,
-    /// (blocks of positions, [`Layout::bytes`])
-    blocks: &'a [u8],
 }
 
 /// Queries as integers.
@@ -157,7 +100,7 @@ struct Group {
     scale: f32,
 }
 
-impl Source for Part<'_> {
+impl Source for Part<'_, Bytes> {
     type Queries = Queries;
 
     fn queries(self, head: &Head<'_, Self>, queries: Range<usize>) -> Queries {
@@ -175,7 +118,7 @@ impl Source for Part<'_> {
     #[inline(always)]
     fn score<const M: usize>(self, _: &Head<'_, Self>, q: &Queries, tile: Tile, weights: &mut [[f32; BLOCK]; M]) {
         let layout = self.layout;
-        let (keys, scales) = self.block(tile)[..layout.half()].split_at(layout.integers());
+        let (keys, scales) = self.block(tile.block)[..layout.half()].split_at(layout.integers());
         let q: [&[Group]; M] = std::array::from_fn(|m| &q.groups[(tile.i + m) * layout.groups()..][..layout.groups()]);
         for (panel, keys) in keys.chunks_exact(PANEL * layout.elements()).enumerate() {
             for at in (0..PANEL).step_by(8) {
@@ -203,7 +146,7 @@ impl Source for Part<'_> {
     #[inline(always)]
     fn mix<const M: usize>(self, head: &Head<'_, Self>, tile: Tile, weights: &Weights<M>, out: &mut Output<'_>) {
         let layout = self.layout;
-        let (values, scales) = self.block(tile)[layout.half()..].split_at(layout.integers());
+        let (values, scales) = self.block(tile.block)[layout.half()..].split_at(layout.integers());
         // those of positions that there are
         let pairs = (tile.end - tile.block).min(BLOCK).div_ceil(2);
         for group in 0..layout.groups() {
@@ -220,12 +163,6 @@ impl Source for Part<'_> {
                 }
             }
         }
-    }
-}
-
-impl Part<'_> {
-    fn block(&self, tile: Tile) -> &[u8] {
-        &self.blocks[tile.block / BLOCK * self.layout.bytes()..][..self.layout.bytes()]
     }
 }
 

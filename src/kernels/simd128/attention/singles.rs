@@ -1,14 +1,14 @@
-//! Keys and values in f32, as they are read: a head's blocks of 32 positions, one after the other.
+//! Keys and values in f32.
 //!
 //! A block is *lines* of 16 numbers: keys interleaved by 16 positions, then values by 16 elements, so that a query times keys and weights
 //! times values are one loop. It takes lines from two places, the halves of a block's keys or of its values: a processor fetches memory
 //! ahead within a page, and so it does for two at a time.
 
 use super::super::lanes::{load, madd, splat, store};
+use super::super::pairs;
+use super::blocks::{Layout, Part};
 use super::{BLOCK, Head, Source, Tile, Weights};
-use crate::error::Result;
-use crate::kernels::cpu::{Output, reserved};
-use crate::kernels::footprint::Size;
+use crate::kernels::cpu::Output;
 use core::arch::wasm32::*;
 use std::ops::Range;
 
@@ -17,110 +17,54 @@ const LINE: usize = 16;
 
 type Line = [f32; LINE];
 
-/// Keys and values of a layer.
-#[derive(Debug)]
-pub struct Singles {
-    layout: Layout,
-    /// Of each key/value head: (blocks of positions so far, [`Layout::lines`]).
-    heads: Vec<Vec<Line>>,
-    positions: usize,
-}
-
 /// Where things are in a block of a head: keys (2, elements, [`LINE`] positions), values (elements / [`LINE`], [`BLOCK`], [`LINE`] elements).
 #[derive(Clone, Copy, Debug)]
-struct Layout {
+pub struct Lines {
     head_dim: usize,
 }
 
-impl Layout {
+impl Lines {
     /// Lines of keys.
     fn keys(self) -> usize {
         BLOCK / LINE * self.head_dim
     }
+}
 
-    /// Lines of a block.
-    fn lines(self) -> usize {
+impl Layout for Lines {
+    type Unit = Line;
+    const EMPTY: Line = [0.0; LINE];
+
+    fn new(head_dim: usize) -> Self {
+        Self { head_dim }
+    }
+
+    fn head_dim(self) -> usize {
+        self.head_dim
+    }
+
+    fn units(self) -> usize {
         self.keys() + self.head_dim.div_ceil(LINE) * BLOCK
     }
 
-    /// Lines of all blocks of a head.
-    fn size(self, context: usize) -> u64 {
-        context.div_ceil(BLOCK) as u64 * self.lines() as u64
-    }
-}
-
-impl Singles {
-    /// With room for `context` positions. The memory is written to as they come.
-    pub(in super::super) fn reserve(context: usize, heads: usize, head_dim: usize) -> Result<Self> {
-        let layout = Layout { head_dim };
-        let heads = (0..heads).map(|_| reserved(layout.size(context), "the key/value cache")).collect::<Result<_>>()?;
-        Ok(Self { layout, heads, positions: 0 })
-    }
-
-    /// What [`Singles::reserve`] allocates.
-    pub(in super::super) fn size(context: usize, heads: usize, head_dim: usize) -> Size {
-        Size::floats(LINE as u64, Layout { head_dim }.size(context)).times(heads as u64)
-    }
-
-    pub(in super::super) fn bytes(&self) -> u64 {
-        self.heads.iter().map(|head| (head.capacity() * size_of::<Line>()) as u64).sum()
-    }
-
-    /// How many positions there is something at.
-    pub(in super::super) fn positions(&self) -> usize {
-        self.positions
-    }
-
-    /// Stores k and v (n, heads * head_dim) from `position` on, which is at most [`Singles::positions`].
-    pub(in super::super) fn store(&mut self, position: usize, k: &[f32], v: &[f32]) {
-        let Layout { head_dim } = self.layout;
-        let width = self.heads.len() * head_dim;
-        for (row, (k, v)) in k.chunks_exact(width).zip(v.chunks_exact(width)).enumerate() {
-            let heads = k.chunks_exact(head_dim).zip(v.chunks_exact(head_dim));
-            for (head, (k, v)) in self.heads.iter_mut().zip(heads) {
-                put(self.layout, head, position + row, k, v);
-            }
-            self.positions = self.positions.max(position + row + 1);
+    fn put(self, block: &mut [Line], at: usize, k: &[f32], v: &[f32]) {
+        let (keys, values) = block.split_at_mut(self.keys());
+        for (line, k) in keys[at / LINE * self.head_dim..].iter_mut().zip(k) {
+            line[at % LINE] = *k;
+        }
+        for (values, v) in values.chunks_exact_mut(BLOCK).zip(v.chunks(LINE)) {
+            values[at][..v.len()].copy_from_slice(v);
         }
     }
-
-    /// The part of one head.
-    pub(super) fn part(&self, kv_head: usize) -> Part<'_> {
-        Part { layout: self.layout, blocks: &self.heads[kv_head] }
-    }
 }
 
-/// Stores a key and a value of one head.
-fn put(layout: Layout, head: &mut Vec<Line>, position: usize, k: &[f32], v: &[f32]) {
-    let (block, at) = (position / BLOCK, position % BLOCK);
-    if head.len() <= block * layout.lines() {
-        head.resize((block + 1) * layout.lines(), [0.0; LINE]); // within what is reserved
-    }
-    let (keys, values) = head[block * layout.lines()..][..layout.lines()].split_at_mut(layout.keys());
-    for (line, k) in keys[at / LINE * layout.head_dim..].iter_mut().zip(k) {
-        line[at % LINE] = *k;
-    }
-    for (values, v) in values.chunks_exact_mut(BLOCK).zip(v.chunks(LINE)) {
-        values[at][..v.len()].copy_from_slice(v);
-    }
-}
-
-/// One key/value head.
-#[derive(Clone, Copy)]
-pub(super) struct Part<'a> {
-    layout: Layout,
-    /// (blocks of positions, [`Layout::lines`])
-    blocks: &'a [Line],
-}
-
-impl Source for Part<'_> {
+impl Source for Part<'_, Lines> {
     type Queries = ();
 
     fn queries(self, _head: &Head<'_, Self>, _queries: Range<usize>) {}
 
     #[inline(always)]
     fn score<const M: usize>(self, head: &Head<'_, Self>, _q: &(), tile: Tile, weights: &mut [[f32; BLOCK]; M]) {
-        let (keys, _) = self.block(tile);
+        let (keys, _) = self.block(tile.block).split_at(self.layout.keys());
         let (first, second) = keys.split_at(self.layout.head_dim);
         let q: [&[f32]; M] = std::array::from_fn(|m| head.query(tile.first + m));
         products(q, [first, second], &mut Scores(weights));
@@ -130,23 +74,13 @@ impl Source for Part<'_> {
     fn mix<const M: usize>(self, head: &Head<'_, Self>, tile: Tile, weights: &Weights<M>, out: &mut Output<'_>) {
         // those of positions that there are
         let some = (tile.end - tile.block).min(BLOCK);
-        let (_, values) = self.block(tile);
+        let (_, values) = self.block(tile.block).split_at(self.layout.keys());
         let chunks = self.layout.head_dim.div_ceil(LINE);
-        let half = chunks.div_ceil(2);
-        for first in 0..half {
-            // of an odd number one is alone, twice
-            let pair = [first, if first + half < chunks { first + half } else { first }];
+        for pair in pairs(0..chunks) {
             let lines = pair.map(|chunk| &values[chunk * BLOCK..][..some]);
             let mut sums = Outputs { head, tile, factor: weights.factor, pair, out };
             products(weights.weights.each_ref().map(|weights| &weights[..]), lines, &mut sums);
         }
-    }
-}
-
-impl<'a> Part<'a> {
-    /// The keys and values of a block.
-    fn block(self, tile: Tile) -> (&'a [Line], &'a [Line]) {
-        self.blocks[tile.block / BLOCK * self.layout.lines()..][..self.layout.lines()].split_at(self.layout.keys())
     }
 }
 
@@ -173,7 +107,7 @@ impl<const M: usize> Sums for Scores<'_, M> {
 
 /// Elements of the outputs of M queries: lines `pair` of them.
 struct Outputs<'a, 'b, 'c, const M: usize> {
-    head: &'a Head<'a, Part<'a>>,
+    head: &'a Head<'a, Part<'a, Lines>>,
     tile: Tile,
     factor: &'a [f32; M],
     pair: [usize; 2],

@@ -35,7 +35,7 @@ mod scales;
 pub mod twin;
 
 use super::lanes::{Line, store};
-use super::{BLOCK, MAX_ROWS, PANEL, Sums, fill, panels, put_rows};
+use super::{BLOCK, MAX_ROWS, PANEL, Sums, fill, pairs, panels, put_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::cpu::pool::Pool;
 use crate::kernels::cpu::{Output, zeroed};
@@ -227,15 +227,10 @@ impl Matrix {
 impl Matrix {
     /// Stores what `product` gives for two panels at a time, far from each other.
     fn in_pairs(&self, panels: Range<usize>, out: &mut Output<'_>, product: impl Fn(Pair<&[Line]>) -> Pair<Eight>) {
-        let pairs = panels.len().div_ceil(2);
-        for first in panels.start..panels.start + pairs {
-            // of an odd number one is alone, twice
-            let second = if first + pairs < panels.end { first + pairs } else { first };
+        for [first, second] in pairs(panels) {
             let sums = product([self.panel(first), self.panel(second)]);
             put_eight(sums[0], first, self.rows, out);
-            if second > first {
-                put_eight(sums[1], second, self.rows, out);
-            }
+            put_eight(sums[1], second, self.rows, out);
         }
     }
 }
