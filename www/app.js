@@ -125,3 +125,4 @@ addEventListener('keydown', (event) => {
 addEventListener('pointerdown', (event) => {
   if (event.target instanceof Node && !about.contains(event.target)) about.open = false;
 });
+document.body.inert = false;

@@ -126,3 +126,4 @@ importField.addEventListener('change', async () => {
 });
 machine.then((facts) => fillFacts(element('machine', HTMLElement), machineFacts.map(([what, value]) => [what, value(facts)])));
 setUpModels().catch((error) => showError('The list of models did not arrive.', error));
+document.body.inert = false;

@@ -41,6 +41,25 @@ test('both pages and the host of the demo allow the same', (t) => {
   assert.deepEqual(allowed, [reach(sitePolicy), reach(sitePolicy)]);
 });
 
+for (const [path, script, button, answers] of /** @type {const} */ ([
+  ['/', '/chat.js', '#open-settings', '#settings-dialog[open]'],
+  ['/bench.html', '/bench-models.js', '#plan button[type=submit]', '#error:not([hidden]), #stop:visible'],
+])) {
+  test(`${path}: nothing can be pressed before its script listens, and the first press after that counts`, async (t) => {
+    const site = await openSite({ model: 'hub' });
+    t.after(() => site.close());
+    site.server.faults.push({ path: new RegExp(`${script}$`), delayMs: 1500 });
+    const { page, complaints, close } = await openPage(site);
+    await page.goto(`${site.server.origin}${path}`, { waitUntil: 'commit' });
+    await page.waitForSelector(button);
+    assert.ok(await page.evaluate(() => document.readyState !== 'complete' && document.body.inert), 'the script is still on its way');
+    await page.click(button, { timeout: patience });
+    await page.waitForSelector(answers);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+}
+
 test('below a path, on a host that sends no headers: it opens, loads its model and answers', async (t) => {
   const { folder } = built(t, 'laid');
   const server = await serve({ roots: { '/some/where/': folder }, isolated: false, strict: false });
