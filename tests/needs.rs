@@ -130,7 +130,16 @@ fn a_heap_that_is_a_byte_too_small_is_refused_with_the_numbers() {
     assert!(problem.contains("WebAssembly memory") && problem.contains("there are 4295 MB"), "{problem}");
     let hopeless = fits(HEAP_LIMIT, None).cpu;
     assert_eq!((hopeless.fits, hopeless.max_context_length), (false, None));
-    assert!(hopeless.problem.unwrap().ends_with("a smaller model would"));
+    assert!(hopeless.problem.unwrap().ends_with("; a smaller model would fit"));
+}
+
+/// Help comes last, so a sentence ends as its help does.
+#[test]
+fn a_refusal_is_a_whole_sentence() {
+    let needs = fits(0, None).cpu.needs;
+    let problem = fits(HEAP_LIMIT - needs.heap + 1, None).cpu.problem.unwrap();
+    let (_, name) = problem.split_once("; it would fit with a file of fewer bits a weight, such as ").unwrap();
+    assert!(name.starts_with('Q') && !name.contains(' '), "{problem}");
 }
 
 /// Counts as the reference does, but for a cache of 8 bits, which takes a quarter here.
@@ -166,7 +175,7 @@ fn a_smaller_type_of_keys_and_values_is_named_where_it_would_fit() {
     assert_eq!(q8_0.cache * 4, f32.cache);
     // room for the one and not for the other
     let tight = fits(None, HEAP_LIMIT - q8_0.heap).problem.unwrap();
-    assert!(tight.contains("kvCacheType 'q8_0'"), "{tight}");
+    assert!(tight.contains("; it would fit with kvCacheType 'q8_0' or a file of fewer bits a weight, such as Q"), "{tight}");
     assert!(fits(Some(KvType::Q8_0), HEAP_LIMIT - q8_0.heap).fits);
     let hopeless = fits(None, HEAP_LIMIT - q8_0.heap + 1).problem.unwrap();
     assert!(!hopeless.contains("kvCacheType"), "{hopeless}");
@@ -202,7 +211,7 @@ fn what_an_adapter_does_not_bind_is_refused_and_the_other_backend_named() {
     let tight = fits(0, limits(16 << 10)).webgpu.unwrap();
     let problem = tight.problem.unwrap();
     assert_eq!((tight.fits, tight.code), (false, Some("out-of-memory")));
-    assert!(problem.contains("binds at most") && problem.contains("the backend 'cpu' would"), "{problem}");
+    assert!(problem.contains("binds at most") && problem.ends_with("; it would fit with the backend 'cpu'"), "{problem}");
     let heap = fits(0, None).cpu.needs.heap;
     let on_cpu = fits(HEAP_LIMIT - heap + 1, limits(128 << 20));
     assert!(on_cpu.cpu.problem.unwrap().contains("the backend 'webgpu'"));

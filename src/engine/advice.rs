@@ -38,9 +38,9 @@ pub(super) fn advice(wanted: Wanted<'_>, estimate: &Estimate, found: Help) -> St
         help.push(format!("a file of fewer bits a weight, such as {name}"));
     }
     let help = match help.split_last() {
-        None => "a smaller model would".to_owned(),
-        Some((only, [])) => format!("{only} would"),
-        Some((last, others)) => format!("{} or {last} would", others.join(", ")),
+        None => "a smaller model would fit".to_owned(),
+        Some((only, [])) => format!("it would fit with {only}"),
+        Some((last, others)) => format!("it would fit with {} or {last}", others.join(", ")),
     };
     format!("{}; {help}", reason(wanted, estimate))
 }
