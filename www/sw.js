@@ -85,10 +85,12 @@ async function answer(path, request) {
   const cache = await caches.open(cacheName);
   const kept = await cache.match(keyOf(path));
   if (kept) return isolated(kept);
-  // an engine of another version than its scripts does not run; the package goes on with the build that is here
-  if (isBuild(path)) await keep([path]);
   // the browser may have thrown the copy away
-  return isolated((await cache.match(keyOf(path))) ?? (await fetch(request)));
+  if (!isBuild(path)) return isolated(await fetch(request));
+  // an engine of another version than its scripts does not run: without this one the package goes on with the build that is here
+  const build = await fetchFile(path);
+  await cache.put(keyOf(path), build.clone()).catch(() => {}); // without room for it, it is fetched each time
+  return isolated(build);
 }
 
 /** The same response, in a page that may share memory between threads. @param {Response} response */

@@ -5,6 +5,7 @@ import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { launchChromium } from '../../scripts/browser.mjs';
 import { buildSite } from '../../scripts/site.mjs';
 import { firstVisitFiles } from '../../scripts/size-site.mjs';
 import { answered, desktop, loadDefault, modelFile, openPage, openSite, patience, set } from './open.mjs';
@@ -91,6 +92,43 @@ describe('offline', () => {
       assert.deepEqual(complaints.filter((text) => !isOffline(text)), []);
     } finally {
       await close();
+      await site.close();
+    }
+  });
+
+  test('without room to keep it, the build with threads comes from the network, each time and with the hash of this version', async () => {
+    const site = await openSite();
+    // without the flag the browser's quota is always far away
+    const browser = await launchChromium({ webgpu: false, args: ['--disable-features=StaticStorageQuota'] });
+    const { page, context, complaints, close } = await openPage({ ...site, browser }, { serviceWorkers: 'allow' });
+    try {
+      await controlled(page);
+      const usage = await page.evaluate(async () => (await navigator.storage.estimate()).usage ?? 0);
+      const protocol = await context.newCDPSession(page);
+      await protocol.send('Storage.overrideQuotaForOrigin', { origin: site.server.origin, quotaSize: usage });
+      await page.check('[name=backend][value=cpu]');
+      const threadsOf = async () => {
+        await page.setInputFiles('#file', modelFile);
+        await page.waitForSelector('#prompt:visible', { timeout: patience });
+        await page.click('#about summary');
+        const facts = await page.innerText('#facts');
+        await page.click('#about summary');
+        return facts;
+      };
+      const asked = () => site.server.requests.filter(({ path }) => path.endsWith('pagelm_threads_bg.wasm')).length;
+      assert.match(await threadsOf(), severalThreads);
+      assert.deepEqual(await keptBuilds(page), ['pagelm_relaxed']);
+      assert.ok(asked() > 0, 'it came from the network');
+      assert.deepEqual(complaints, []);
+
+      // a host in the middle of an update: what it has is another engine
+      appendFileSync(join(site.folder, wasm, 'pagelm_threads_bg.wasm'), Buffer.from([0, 2, 1, 0]));
+      await page.reload();
+      await page.check('[name=backend][value=cpu]');
+      assert.match(await threadsOf(), /One thread, because/);
+    } finally {
+      await close();
+      await browser.close();
       await site.close();
     }
   });
