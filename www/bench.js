@@ -5,6 +5,7 @@ import { download } from './exchange.js';
 import { measure } from './measure.js';
 import { announce, clearError, element, fillFacts, showError } from './page.js';
 import { fromFile, thisMachine, toFile } from './report.js';
+import { keptHub, showKeptTheme } from './settings.js';
 
 /** @typedef {import('./report.js').Report} Report */
 /** @typedef {import('./measure.js').Run} Run */
@@ -37,9 +38,10 @@ function plans() {
   const repetitions = element('repetitions', HTMLInputElement).valueAsNumber || 1;
   const places = backends.flatMap((backend) => (backend === 'cpu' ? chosenThreads() : [undefined])
     .map((threads) => ({ backend: /** @type {'cpu' | 'webgpu'} */ (backend), threads })));
+  const hub = keptHub();
   return models.flatMap(({ name, source }) => places.map(({ backend, threads }) => ({
     name: `${name}, ${backend === 'cpu' ? 'CPU' : 'WebGPU'}${threads ? `, ${threads} ${threads === 1 ? 'thread' : 'threads'}` : ''}`,
-    source, backend, threads, prefill, decode, repetitions,
+    source, options: { ...hub, backend, ...(threads && { threads }) }, prefill, decode, repetitions,
   })));
 }
 
@@ -124,6 +126,7 @@ importField.addEventListener('change', async () => {
   }
   draw();
 });
+showKeptTheme();
 machine.then((facts) => fillFacts(element('machine', HTMLElement), machineFacts.map(([what, value]) => [what, value(facts)])));
 setUpModels().catch((error) => showError('The list of models did not arrive.', error));
 document.body.inert = false;

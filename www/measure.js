@@ -5,7 +5,7 @@ import { load } from './store.js';
 
 /** @typedef {import('./pagelm.js').ModelSource} ModelSource */
 /** @typedef {import('./pagelm.js').Model} Model */
-/** @typedef {{ source: ModelSource, backend: 'cpu' | 'webgpu', threads: number | undefined, prefill: number[], decode: number[], repetitions: number, signal: AbortSignal }} Plan */
+/** @typedef {{ source: ModelSource, options: import('./pagelm.js').LoadOptions, prefill: number[], decode: number[], repetitions: number, signal: AbortSignal }} Plan  options: where from, and on what */
 /** @typedef {{ tokens: number, rate: number }} Point  tokens: of the prompt, or in the context; rate: tokens a second */
 /**
  * Of the way to the first token, in ms: the package's own clocks for compiling, reading and uploading (see `LoadTimings`), a prompt
@@ -36,7 +36,7 @@ async function measureStart(model, { fromCache, timings }, loadMs, signal) {
  * @returns {Promise<Run>}
  */
 export async function measure(plan, onStep) {
-  const { source, backend, threads, signal } = plan;
+  const { source, options, signal } = plan;
   onStep('loading');
   const contextLength = Math.max(startTokens, ...plan.prefill, ...plan.decode) + answerTokens + 1;
   const begun = performance.now();
@@ -47,7 +47,7 @@ export async function measure(plan, onStep) {
     else if (event.type === 'download') onStep(`downloading, ${formatBytes(event.loaded)}${event.total > 0 ? ` of ${formatBytes(event.total)}` : ''}`);
     else onStep('loading');
   };
-  const model = await load(source, { backend, signal, contextLength, ...(threads && { threads }), onProgress });
+  const model = await load(source, { ...options, signal, contextLength, onProgress });
   const loadMs = performance.now() - begun;
   try {
     const { info } = model;

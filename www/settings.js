@@ -24,14 +24,15 @@ const numbers = /** @type {const} */ ({
 
 export function setUpSettings() {
   const dialog = element('settings-dialog', HTMLDialogElement);
-  restore();
-  showTheme();
+  const values = kept();
+  for (const field of fields()) field.value = values[field.id] ?? field.value;
+  showTheme(textOf('theme'));
   element('open-settings', HTMLButtonElement).addEventListener('click', () => dialog.showModal());
   element('close-settings', HTMLButtonElement).addEventListener('click', () => dialog.close());
   element('reset-settings', HTMLButtonElement).addEventListener('click', () => {
     form().reset();
     keep();
-    showTheme();
+    showTheme(textOf('theme'));
   });
   dialog.addEventListener('pointerdown', (event) => {
     if (event.target === dialog) dialog.close(); // on the backdrop: the sheet fills the dialog
@@ -42,7 +43,7 @@ export function setUpSettings() {
   });
   form().addEventListener('input', () => {
     keep();
-    showTheme();
+    showTheme(textOf('theme'));
   });
 }
 
@@ -60,14 +61,24 @@ export function answerSettings(info) {
 
 /** @returns {LoadOptions} @throws {Error} for a mirror that the page cannot reach */
 export function loadSettings() {
-  /** @type {LoadOptions} */
-  const options = {};
   const contextLength = numberOf('context-length');
-  if (contextLength !== undefined) options.contextLength = contextLength;
-  const [token, baseUrl] = [textOf('hub-token').trim(), textOf('hub-mirror').trim()];
+  return { ...(contextLength !== undefined && { contextLength }), ...hubOptions(textOf('hub-token'), textOf('hub-mirror')) };
+}
+
+/** For a page without the dialog: the hub as it was set in that of the chat. @returns {LoadOptions} @throws {Error} as {@link loadSettings} */
+export function keptHub() {
+  const { 'hub-token': token = '', 'hub-mirror': mirror = '' } = kept();
+  return hubOptions(token, mirror);
+}
+
+/** For a page without the dialog: the look that was set in that of the chat. */
+export const showKeptTheme = () => showTheme(kept().theme);
+
+/** @param {string} tokenText @param {string} mirrorText @returns {LoadOptions} */
+function hubOptions(tokenText, mirrorText) {
+  const [token, baseUrl] = [tokenText.trim(), mirrorText.trim()];
   if (baseUrl && URL.canParse(baseUrl)) checkReach(new URL(baseUrl));
-  if (token || baseUrl) options.hub = { ...(token && { token }), ...(baseUrl && { baseUrl }) };
-  return options;
+  return token || baseUrl ? { hub: { ...(token && { token }), ...(baseUrl && { baseUrl }) } } : {};
 }
 
 /** @param {string} id */
@@ -90,22 +101,18 @@ function keep() {
   }
 }
 
-function restore() {
-  let kept;
+/** What was kept, by the ids of the fields. @returns {Record<string, string>} */
+function kept() {
   try {
-    kept = JSON.parse(localStorage.getItem(storageKey) ?? '{}');
+    const values = Object.entries(JSON.parse(localStorage.getItem(storageKey) ?? '{}') ?? {});
+    return Object.fromEntries(values.filter(([, value]) => typeof value === 'string'));
   } catch {
-    return;
-  }
-  if (typeof kept !== 'object' || kept === null) return;
-  for (const field of fields()) {
-    if (typeof kept[field.id] === 'string') field.value = kept[field.id];
+    return {};
   }
 }
 
-/** `auto` follows the system; the other two are said to the style sheet. */
-function showTheme() {
-  const theme = textOf('theme');
+/** Without one it is the system's; the two that are there are said to the style sheet. @param {string | undefined} theme */
+function showTheme(theme) {
   if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
 }

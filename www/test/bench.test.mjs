@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { tinyModel } from '../../tests/browser/paths.mjs';
-import { desktop, openPage, openSite, patience } from './open.mjs';
+import { desktop, openPage, openSite, patience, set } from './open.mjs';
 import { benchReports } from './samples.mjs';
 
 /** @param {import('./open.mjs').Page} page @param {string} table */
@@ -82,5 +82,32 @@ test('the benchmark measures several models, draws, exports and imports', async 
   await page.click('#run');
   assert.match(await page.innerText('#error'), /at least one model, one backend/);
   assert.deepEqual(complaints.filter((text) => !/404/.test(text)), []);
+  await close();
+});
+
+test('the benchmark fetches from the mirror with the token, and looks, as it was set in the chat', async (t) => {
+  const site = await openSite();
+  t.after(() => site.close());
+  const bytes = readFileSync(tinyModel('olmo2-q2_k').file);
+  site.server.files.set('/hub/owner/repo/resolve/main/m.gguf', { size: bytes.length, extents: [{ at: 0, bytes }] });
+  site.server.faults.push({ path: /^\/hub\//, bearer: 'hf_of_a_test' });
+  const { page, close } = await openPage(site, { viewport: desktop });
+  await set(page, { 'hub-mirror': `${site.server.origin}/hub/`, 'hub-token': 'hf_of_a_test' });
+  await page.click('#open-settings');
+  await page.selectOption('#theme', 'dark');
+  await page.goto(`${site.server.origin}/bench.html`);
+  await page.waitForSelector('#machine dd');
+  assert.equal(await page.getAttribute('html', 'data-theme'), 'dark');
+  await page.waitForFunction(() => document.querySelectorAll('#model-list li').length > 15);
+  await page.uncheck('#model-list :checked');
+  for (const [name, value] of [['prefill', '512'], ['decode', '512']]) await page.uncheck(`[name=${name}][value="${value}"]`);
+  await page.fill('#repetitions', '1');
+  await page.fill('#address', 'hf:owner/repo/m.gguf');
+  await page.click('#add-address');
+  await page.click('#run');
+  await page.waitForSelector('#stop:visible');
+  await page.waitForSelector('#run:visible', { timeout: patience });
+  assert.equal(await page.isVisible('#error'), false, await page.innerText('#error'));
+  assert.equal((await textOf(page, '#table')).length, 2);
   await close();
 });
