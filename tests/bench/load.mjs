@@ -3,6 +3,8 @@
 // How long a model that the store has takes from `load()` to ready, beside the time of reading its file: the same worker
 // calls (a synchronous access handle, pieces of 4 MiB into one buffer) and nothing else. In turn, run by run, medians. `worker`
 // is what the engine's worker counts, from the page's request to the answer: without starting that worker and its modules.
+// Then the way to the first token by its parts, as the benchmark page has them: the package's clocks for compiling, reading and
+// uploading, what is left of loading as opening, and a prompt of 16 tokens.
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { open, roots } from '../browser/browsers.mjs';
@@ -20,12 +22,14 @@ const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1] 
 /** @param {number[]} values */
 const show = (values) => `${median(values).toFixed(0)} (${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)})`.padEnd(20);
 
-/** @typedef {{ read: number[], load: number[], worker: number[], what: string }} Measured  milliseconds */
+const parts = /** @type {const} */ (['open', 'compile', 'read', 'upload', 'prompt']);
+/** @typedef {Record<typeof parts[number], number>} Parts */
+/** @typedef {{ read: number[], load: number[], worker: number[], parts: Parts[], what: string }} Measured  milliseconds */
 
 /** @param {import('../browser/browsers.mjs').Session} session @param {string} count @returns {Promise<Measured>} */
 async function measure(session, count) {
   const url = `/models/${basename(path)}`;
-  const measured = /** @type {Measured} */ ({ read: [], load: [], worker: [], what: '' });
+  const measured = /** @type {Measured} */ ({ read: [], load: [], worker: [], parts: [], what: '' });
   for (let run = -1; run < runs; run += 1) {
     const read = await session.evaluate(readAll, {});
     const loaded = await session.evaluate(loadOnce, { url, threads: Number(count), kernels });
@@ -35,6 +39,7 @@ async function measure(session, count) {
     measured.read.push(read.ms);
     measured.load.push(loaded.ms);
     measured.worker.push(loaded.workerMs);
+    measured.parts.push(loaded.parts);
   }
   return measured;
 }
@@ -62,9 +67,11 @@ async function loadOnce({ url, threads, kernels }) {
     onProgress: (/** @type {any} */ event) => { if (event.type === 'ready') ready = event; },
   });
   const ms = performance.now() - start;
-  await model.logits([1]); // it works
+  const { timings } = await model.generate(Array.from({ length: 16 }, (_, i) => 100 + i), { maxTokens: 1, ignoreEos: true }).result();
   await model.close();
-  return { ms, workerMs: ready.loadMs, fromCache: ready.fromCache, what: `${model.info.kernels}, ${model.info.threads}` };
+  const { compileMs: compile, readMs: read, uploadMs: upload } = ready.timings;
+  const parts = { open: ms - compile - read - upload, compile, read, upload, prompt: timings.promptMs };
+  return { ms, parts, workerMs: ready.loadMs, fromCache: ready.fromCache, what: `${model.info.kernels}, ${model.info.threads}` };
 }
 
 console.log(`${basename(path)}, ${runs} runs; milliseconds: median (least to most)`);
@@ -76,8 +83,10 @@ for (const engine of browsers.split(',')) {
   try {
     await session.evaluate(loadOnce, { url: `/models/${basename(path)}`, threads: 1, kernels: 'auto' }); // stores it
     for (const count of threads.split(',')) {
-      const { read, load, worker, what } = await measure(session, count);
+      const { read, load, worker, parts: ways, what } = await measure(session, count);
       console.log(`${engine.padEnd(9)} ${what.padEnd(16)} read ${show(read)} load ${show(load)} ${(median(load) / median(read)).toFixed(2)} x   worker ${show(worker)} ${(median(worker) / median(read)).toFixed(2)} x`);
+      const whole = ways.map((way) => parts.reduce((sum, part) => sum + way[part], 0));
+      console.log(`  first token ${show(whole)} ${parts.map((part) => `${part} ${show(ways.map((way) => way[part])).trim()}`).join(', ')}`);
     }
   } finally {
     await session.close();
