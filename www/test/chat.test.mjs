@@ -1,9 +1,11 @@
 // The chat page as a person uses it, with the real package and the default model.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { builds, firstChatFiles } from '../../scripts/size.mjs';
+import { tinyModel } from '../../tests/browser/paths.mjs';
 import { projectRoot } from '../../tests/server/serve.mjs';
 import { answered, fitsTheScreen, loadDefault, modelFile, openPage, openSite, patience, set } from './open.mjs';
 
@@ -217,6 +219,20 @@ describe('the chat page', () => {
     await page.click('#change-model');
     await page.waitForSelector('#stored-list li');
     assert.deepEqual(opened.complaints, []);
+  });
+
+  test('a file that is dropped on the page', async () => {
+    await page.check('[name=backend][value=cpu]');
+    const bytes = readFileSync(tinyModel('olmo2-q2_k').file).toString('base64');
+    await page.evaluate((base64) => {
+      const body = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([body], 'dropped.gguf'));
+      for (const type of ['dragover', 'drop']) dispatchEvent(new DragEvent(type, { dataTransfer, cancelable: true }));
+    }, bytes);
+    await page.waitForSelector('#prompt:visible', { timeout: patience });
+    assert.match(await page.innerText('#backend'), /CPU · dropped/);
+    assert.equal(await page.locator('body.dragging').count(), 0);
   });
 
   test('what is no model is refused with its name and what to do', async () => {

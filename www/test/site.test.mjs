@@ -41,6 +41,31 @@ test('both pages and the host of the demo allow the same', (t) => {
   assert.deepEqual(allowed, [reach(sitePolicy), reach(sitePolicy)]);
 });
 
+test('the browser offers to install the page, and finds nothing wrong with it', async (t) => {
+  const site = await openSite();
+  t.after(() => site.close());
+  const { page, context, close } = await openPage(site, { serviceWorkers: 'allow' });
+  const protocol = await context.newCDPSession(page);
+  const { errors, data } = await protocol.send('Page.getAppManifest');
+  assert.deepEqual(errors, []);
+  assert.equal(JSON.parse(data ?? '').display, 'standalone');
+  // a test's window is like a private one, which offers nothing; what else there is comes with it
+  const inTheWay = async () => (await protocol.send('Page.getInstallabilityErrors')).installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== 'in-incognito');
+  assert.deepEqual(await inTheWay(), []);
+  for (const { src, sizes, type } of JSON.parse(data ?? '').icons) {
+    const seen = await page.evaluate(async (address) => {
+      const response = await fetch(address);
+      const { width, height } = await createImageBitmap(await response.blob()).catch(() => ({ width: 0, height: 0 }));
+      return { type: response.headers.get('content-type'), sizes: `${width}x${height}` };
+    }, src);
+    assert.deepEqual(seen, { type, sizes: sizes === 'any' ? '0x0' : sizes }, src); // a drawing is no bitmap
+  }
+  site.server.faults.push({ path: /\.webmanifest$/, status: 404 });
+  await page.goto(`${site.server.origin}/?without`);
+  assert.notDeepEqual(await inTheWay(), [], 'what is wrong is told of');
+  await close();
+});
+
 for (const [path, script, button, answers] of /** @type {const} */ ([
   ['/', '/chat.js', '#open-settings', '#settings-dialog[open]'],
   ['/bench.html', '/bench-models.js', '#plan button[type=submit]', '#error:not([hidden]), #stop:visible'],
