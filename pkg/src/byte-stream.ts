@@ -47,8 +47,8 @@ export interface ModelStream {
   describe?(info: ModelFacts): Promise<void>;
   /** Lets the store tidy up; nobody needs to wait. */
   tidy?(): Promise<void>;
-  /** {@link close}, and leaves nothing of it in the store: it is no model, or none that can be run. */
-  refuse?(): Promise<void>;
+  /** {@link close}, and leaves nothing of it in the store; with `keepsEarlier`, what an earlier load has left there. */
+  refuse?(keepsEarlier: boolean): Promise<void>;
   /** Gives back what it holds, read or not. */
   close(): Promise<void>;
 }

@@ -40,6 +40,8 @@ export class Download implements OpenFile {
   readonly #context: DownloadContext;
   readonly #expected: string | undefined;
   #sink: Sink | undefined;
+  /** Bytes of it that an earlier load has left in the store. */
+  readonly #earlier: number;
   /** There is no room for more; what is there can be read. */
   #isFull = false;
   /** The first bytes, in memory. */
@@ -58,6 +60,7 @@ export class Download implements OpenFile {
     this.#head = remote.head ?? new Uint8Array();
     this.#expected = part.sha256 ?? remote.sha256;
     if (!remote.hasRanges) this.#body = remote.whole(this.#expected !== undefined);
+    this.#earlier = sink === undefined ? 0 : bytesIn(sink.part.file.ranges);
     this.#store(this.#head, 0);
     context.tally.expect(total, sink === undefined ? this.#head.byteLength : bytesIn(sink.part.file.ranges));
     if (this.#expected !== undefined) context.tally.expectHashing(total);
@@ -98,9 +101,10 @@ export class Download implements OpenFile {
     await closeSink(this.#sink);
   }
 
-  /** {@link close}; if it is not complete, nothing of it stays. */
-  async refuse(): Promise<void> {
+  /** {@link close}; if it is not complete, nothing of it stays, unless an earlier load has begun it and `keepsEarlier`. */
+  async refuse(keepsEarlier: boolean): Promise<void> {
     await this.close();
+    if (keepsEarlier && this.#earlier > 0) return;
     if (this.#sink !== undefined && this.stored === undefined) await this.#sink.store.dropUnfinished(this.#sink.part.key);
   }
 

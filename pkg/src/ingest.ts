@@ -71,7 +71,9 @@ export async function ingest(
     } catch {
       // after a trap it cannot be freed, and the first error is the one that counts
     }
-    if (NO_MODEL.includes(toPagelmError(error).code)) await stream.refuse?.();
+    const isNoModel = NO_MODEL.includes(toPagelmError(error).code);
+    // what was refused as it is asked for may run with a shorter context: an earlier part of it is worth keeping
+    if (isNoModel || intake.isRefused) await stream.refuse?.(!isNoModel);
     throw error;
   } finally {
     await stream.close();
@@ -84,6 +86,9 @@ class Intake {
   choice: BackendChoice;
   /** Of all that was pushed: what the end of the header set off. */
   prepareMs = 0;
+  /** What the header says is refused, or the device has no room for it. */
+  isRefused = false;
+  #isPrepared = false;
   readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
   readonly #forBackend: ModuleFor;
   readonly #calibration: Calibration | undefined;
@@ -127,7 +132,16 @@ class Intake {
 
   async push(piece: Uint8Array): Promise<void> {
     this.#replay?.push(piece.slice());
-    if (!this.#pushOnce(piece)) return;
+    try {
+      if (this.#pushOnce(piece)) await this.#prepare();
+    } catch (error) {
+      this.isRefused = !this.#isPrepared;
+      throw error;
+    }
+  }
+
+  /** The header is complete: on which backend there is room, and having it. */
+  async #prepare(): Promise<void> {
     const begun = performance.now();
     const fits = this.loader.fits(this.choice.adapter);
     let choice = fitting(this.choice, fits);
@@ -145,6 +159,7 @@ class Intake {
       await this.#startAgain(other, this.#replay);
     }
     this.#replay = undefined;
+    this.#isPrepared = true;
     this.prepareMs = performance.now() - begun;
   }
 

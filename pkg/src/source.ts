@@ -53,9 +53,9 @@ function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: Re
     },
     describe: note,
     tidy: () => store.sweep(),
-    async refuse() {
+    async refuse(keepsEarlier) {
       await this.close();
-      for (const file of files) await file.refuse?.();
+      for (const file of files) await file.refuse?.(keepsEarlier);
     },
     async close() {
       close();
@@ -65,7 +65,7 @@ function noted(stream: ModelStream, files: readonly RemoteOpenFile[], source: Re
 }
 
 /** A file that the store has, or had in the end. */
-type RemoteOpenFile = OpenFile & { readonly stored: StoredFile | undefined; readonly beginsModel?: boolean; refuse?(): Promise<void> };
+type RemoteOpenFile = OpenFile & { readonly stored: StoredFile | undefined; readonly beginsModel?: boolean; refuse?(keepsEarlier: boolean): Promise<void> };
 
 class Opener {
   readonly #source: RemoteSource;

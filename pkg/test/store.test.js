@@ -119,20 +119,29 @@ test('bytes that are not what was asked for leave nothing', async () => {
   assert.deepEqual(names(disk), []);
 });
 
-test('what the engine refuses leaves nothing; what was complete stays', async () => {
+test('what the engine refuses leaves nothing; what was complete stays, and what an earlier load has begun if that is asked for', async () => {
   const disk = new Disk();
   boot(disk);
   const open = () => openSource({ kind: 'urls', parts: [{ url: `${base}/m` }] }, { cache: 'opfs', download: { connections: 3, retries: 0, stallMs: 5000 } }, { wasm: { Hasher }, progress: new Progress(() => {}), signal: new AbortController().signal });
   ranges = [];
-  const stream = await open();
-  for await (const _ of stream.pieces()) break;
-  assert.equal(names(disk).length, 2);
-  await stream.refuse();
-  assert.deepEqual(names(disk), []);
+  for (const keepsEarlier of [false, true]) {
+    const stream = await open();
+    for await (const _ of stream.pieces()) break;
+    assert.equal(names(disk).length, 2);
+    await stream.refuse(keepsEarlier);
+    assert.deepEqual(names(disk), []);
+  }
+  for (const keepsEarlier of [true, false]) {
+    await load(['/m'], { until: 4 * MIB });
+    const again = await open();
+    for await (const _ of again.pieces()) break;
+    await again.refuse(keepsEarlier);
+    assert.equal(names(disk).length, keepsEarlier ? 2 : 0);
+  }
   await load();
   const stored = await open();
   for await (const _ of stored.pieces()) break;
-  await stored.refuse();
+  await stored.refuse(false);
   assert.deepEqual(names(disk), [sha256]);
 });
 

@@ -30,6 +30,15 @@ after(() => rmSync(files, { recursive: true, force: true }));
 /** @type {Setting[]} */
 const settings = [{ engine: 'chromium', webgpu: true }, { engine: 'chromium', webgpu: false }, { engine: 'firefox', webgpu: true }];
 
+/** Bytes of each download that is not complete; there is nothing else in the store. @returns {Promise<number[]>} */
+const unfinished = async () => {
+  const { models } = await import(/** @type {any} */ (`${location.origin}/pkg/dist/index.js`));
+  const { stored } = await import(/** @type {any} */ (`${location.origin}/browser/loading-page.js`));
+  const downloads = await models.unfinished();
+  if (downloads.length === 0 && (await stored()).length > 0) throw new Error(`there is ${await stored()}`);
+  return downloads.map((/** @type {{ bytes: number }} */ { bytes }) => bytes);
+};
+
 for (const { engine, webgpu } of settings) {
   describe(`${engine}, ${webgpu ? 'WebGPU' : 'no WebGPU'}`, { skip: missing(engine), timeout: 300_000 }, () => {
     /** @type {import('./browsers.mjs').Session} */
@@ -113,6 +122,21 @@ for (const { engine, webgpu } of settings) {
       assert.equal(shorter.backends.cpu.fits, true, shorter.backends.cpu.problem);
       const longer = await look({ source, options: { contextLength: maxContextLength + 1 } });
       assert.equal(longer.backends.cpu.fits, false);
+    });
+
+    test('a refusal leaves nothing in the store, and takes nothing away that an earlier load has left there', async () => {
+      const source = sparse['qwen3-0.6b'].url;
+      const [cached, tooLong] = [{ backend: 'cpu', cache: 'opfs' }, { backend: 'cpu', cache: 'opfs', contextLength: 40_960 }];
+      const refused = await ask('refused', { source, options: tooLong });
+      assert.equal(refused.answer.error?.code, 'out-of-memory', JSON.stringify(refused.answer));
+      assert.deepEqual(await session.evaluate(unfinished, {}), []);
+
+      await session.evaluate(async (args) => (await import(`${location.origin}/browser/delivery-page.js`)).abortAt(args), { source, options: cached, bytes: 20e6 });
+      const [begun] = await session.evaluate(unfinished, {});
+      assert.ok(begun >= 20e6, `${begun} bytes of a download that was stopped`);
+      assert.equal((await ask('refused', { source, options: tooLong })).answer.error?.code, 'out-of-memory');
+      assert.deepEqual((await session.evaluate(unfinished, {})).map((bytes) => bytes >= begun), [true]);
+      await session.evaluate(async () => (await import(`${location.origin}/browser/delivery-page.js`)).discardOne(), {});
     });
 
     test('what is reckoned is what a loaded model holds: tiny ones and a real one', async () => {

@@ -55,7 +55,7 @@ export const screens = [
   }],
   ['unfinished', async (page, site) => {
     await page.click('#cancel');
-    await page.waitForFunction(() => document.querySelectorAll('#stored-list .unfinished').length === 2); // the one that was refused has begun, too
+    await page.waitForFunction(() => document.querySelectorAll('#stored-list .unfinished').length === 1); // the one that was refused has left nothing
     site.server.faults.length = 0;
     await page.locator('#stored').scrollIntoViewIfNeeded();
   }],
