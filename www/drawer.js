@@ -27,7 +27,7 @@ export function setUpDrawer() {
   const close = () => {
     if (!document.body.classList.contains('drawer-open')) return;
     set(false);
-    menu.focus();
+    menu.focus({ preventScroll: true }); // it is in view, and some browsers scroll for what sticks
   };
   element('close-menu', HTMLButtonElement).addEventListener('click', close);
   shade.addEventListener('click', close);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { desktop, exportFile, openPage, openSite } from './open.mjs';
+import { desktop, exportFile, openPage, openSite, phone } from './open.mjs';
 
 const two = [
   { id: 'rain', messages: [{ role: 'user', content: 'Write about rain' }, { role: 'assistant', content: 'Drops on *leaves*', reasoning: 'Short.', note: '5 tokens' }], model: { name: 'SmolLM2' } },
@@ -147,6 +147,22 @@ describe('conversations', () => {
     await other.page.setInputFiles('#import', { name: 'x.json', mimeType: '', buffer: Buffer.from(JSON.stringify(exported)) });
     for (const view of [other.page, tab]) await view.waitForFunction(() => document.querySelectorAll('#conversations li').length === 2);
     await other.close();
+  });
+
+  test('on a phone, why an import was refused is in view when the list is closed', async () => {
+    await page.setViewportSize(phone);
+    await page.setInputFiles('#import', exportFile([{ id: 'long', messages: [{ role: 'user', content: 'word '.repeat(2000) }, { role: 'assistant', content: 'Yes' }] }]));
+    await page.click('#menu');
+    await page.locator('[data-id=long] .open').click();
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.click('#menu');
+    await page.setInputFiles('#import', { name: 'x.json', mimeType: '', buffer: Buffer.from('{}') });
+    await page.waitForSelector('#error:visible');
+    await page.click('#close-menu');
+    await page.waitForTimeout(300); // it slides out
+    const { top, bottom } = await page.locator('#error').evaluate((error) => error.getBoundingClientRect());
+    assert.ok(top > 0 && bottom < phone.height, `from ${top} to ${bottom}`);
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'menu');
   });
 
   for (const [what, text, why] of [
