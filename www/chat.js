@@ -78,6 +78,8 @@ export class Chat {
     this.#model = model;
     this.#used = used;
     showContext(0, model.info.contextLength);
+    showSpeed('');
+    this.#pulse.clear();
     this.#showReadiness();
     this.#prompt.focus();
   }
@@ -107,6 +109,7 @@ export class Chat {
     }
     if (this.#model) showContext(0, this.#model.info.contextLength);
     showSpeed('');
+    this.#pulse.clear();
     clearError();
     this.#showReadiness();
     scrollToEnd();

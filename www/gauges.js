@@ -75,6 +75,12 @@ export class Pulse {
     this.#running = false;
   }
 
+  /** As before the first answer: what was measured was of another. */
+  clear() {
+    const { width, height } = this.#canvas;
+    this.#canvas.getContext('2d')?.clearRect(0, 0, width, height);
+  }
+
   #frame = () => {
     if (!this.#running) return;
     const now = performance.now();

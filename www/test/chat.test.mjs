@@ -221,8 +221,14 @@ describe('the chat page', () => {
     assert.deepEqual(opened.complaints, []);
   });
 
-  test('a file that is dropped on the page', async () => {
-    await page.check('[name=backend][value=cpu]');
+  test('a file that is dropped on the page; the speed of the model before is not its own', async () => {
+    await loadDefault(page);
+    await set(page, { 'max-tokens': '4' });
+    await page.fill('#prompt', 'Hello');
+    await page.keyboard.press('Enter');
+    await answered(page, 1);
+    assert.match(await page.innerText('#speed'), /tokens\/s/);
+    await page.click('#change-model');
     const bytes = readFileSync(tinyModel('olmo2-q2_k').file).toString('base64');
     await page.evaluate((base64) => {
       const body = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
@@ -232,6 +238,7 @@ describe('the chat page', () => {
     }, bytes);
     await page.waitForSelector('#prompt:visible', { timeout: patience });
     assert.match(await page.innerText('#backend'), /CPU · dropped/);
+    assert.equal(await page.innerText('#speed'), '');
     assert.equal(await page.locator('body.dragging').count(), 0);
   });
 
