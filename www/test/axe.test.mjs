@@ -17,12 +17,17 @@ async function violations(page) {
   return found.map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes.map((/** @type {any} */ { target, failureSummary }) => `${target} (${failureSummary.split('\n').slice(1).join(';').trim()})`).join(', ')}`);
 }
 
+/** Controls that still look as browsers make them: with a border as if pressed into the page. @param {Page} page */
+const unstyled = (page) => page.evaluate(() => [...document.querySelectorAll('input, select, textarea, button')]
+  .filter((control) => /^(?:in|out)set$/.test(getComputedStyle(control).borderTopStyle)).map((control) => control.id || control.outerHTML));
+
 /** @param {Page} page @param {import('./open.mjs').Site} site @param {typeof screens} list */
 async function checkAll(page, site, list) {
   for (const [name, show] of list) {
     await show(page, site);
     assert.deepEqual(await violations(page), [], name);
     assert.ok(await fitsTheScreen(page), `${name} is wider than the screen`);
+    assert.deepEqual(await unstyled(page), [], name);
   }
 }
 
