@@ -1,10 +1,11 @@
-// usage: node tests/bench/load.mjs [--model=FILE.gguf] [--runs=5] [--browsers=chromium,firefox] [--threads=1,2] [--kernels=auto] [--pkg=pkg]
+// usage: node tests/bench/load.mjs [--model=FILE.gguf] [--runs=5] [--browsers=chromium,firefox] [--threads=1,2] [--kernels=auto] [--pkg=pkg] [--fresh]
 //
 // How long a model that the store has takes from `load()` to ready, beside the time of reading its file: the same worker
 // calls (a synchronous access handle, pieces of 4 MiB into one buffer) and nothing else. In turn, run by run, medians. `worker`
 // is what the engine's worker counts, from the page's request to the answer: without starting that worker and its modules.
 // Then the way to the first token by its parts, as the benchmark page has them: the package's clocks for compiling, reading and
-// uploading, what is left of loading as opening, and a prompt of 16 tokens.
+// uploading, what is left of loading as opening, and a prompt of 16 tokens. --fresh: each in a page that was just opened, which has
+// no engine yet; otherwise a page compiles it once.
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { open, roots } from '../browser/browsers.mjs';
@@ -32,6 +33,7 @@ async function measure(session, count) {
   const measured = /** @type {Measured} */ ({ read: [], load: [], worker: [], parts: [], what: '' });
   for (let run = -1; run < runs; run += 1) {
     const read = await session.evaluate(readAll, {});
+    if ('fresh' in given) await session.goto(`${session.origin}/blank.html?${run}`);
     const loaded = await session.evaluate(loadOnce, { url, threads: Number(count), kernels });
     if (!loaded.fromCache) throw new Error('it was not loaded from the store');
     measured.what = loaded.what;
