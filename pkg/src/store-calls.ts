@@ -210,7 +210,9 @@ export async function makeRoom(store: Store, bytes: number, keep: string, tell: 
   }
   for (const file of loose) {
     if (lack <= 0) return;
-    lack -= await store.removeFiles([file]).catch(() => 0);
+    const freed = await store.removeFiles([file]).catch(() => 0);
+    lack -= freed;
+    if (freed > 0) tell({ id: null, source: '', bytes: freed });
   }
   for (const { model } of models) {
     if (lack <= 0) return;

@@ -229,6 +229,18 @@ test('making room begins with unfinished downloads', async () => {
   assert.deepEqual(removed, [[null, 100 * KIB]]);
 });
 
+test('making room tells of what is left of a split model, too', async () => {
+  const disk = start();
+  await load(['/x1', '/x2']);
+  disk.files.delete(sha256(paths['/x1']));
+  await load(['/x1', '/x2'], { stop: true });
+  disk.quota = disk.usage() + 100 * KIB;
+  const removed = [];
+  await load(['/large'], { evict: true, onEvent: ({ id, bytes }) => removed.push([id, bytes]) });
+  assert.deepEqual(removed, [[null, 100 * KIB], [null, 100 * KIB]]);
+  assert.deepEqual(await ids(), [sha256(paths['/large'])]);
+});
+
 test('what is damaged in the index is forgotten, not believed', async () => {
   for (const damage of [
     (disk) => { for (const name of ['index.a', 'index.b']) disk.files.get(name).bytes = Uint8Array.from({ length: 500 }, (_, i) => i); },
