@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { measure } from '../shapes/measure.mjs';
 import { folder, write } from '../shapes/write.mjs';
 import { missing } from './browsers.mjs';
+import { realModel } from './paths.mjs';
 
 /** What WebAssembly may take of the file's size on the CPU, beside keys and values. */
 const HEAP_PER_FILE = 1.15;
@@ -25,4 +26,15 @@ test('Qwen3 0.6B Q4_0 on the CPU: runs, within its memory', { skip: missing('chr
   assert.ok(m.heap <= HEAP_PER_FILE * bytes + cache, `${m.heap} bytes of WebAssembly`);
   assert.ok(Math.abs(heap / m.heap - 1) <= TOLERANCE, `${heap} were reckoned, ${m.heap} are taken`);
   assert.ok(m.jsHeap > 0 && m.jsHeap <= JS_HEAP, `${m.jsHeap} bytes of JavaScript`);
+});
+
+test('the default model on WebGPU: the buffers that the browser makes, and all that it takes, are what was reckoned', { skip: missing('chromium'), timeout: 240_000 }, async (t) => {
+  const m = await measure(realModel.file, { options: { backend: 'webgpu' } });
+  assert.equal(m.error, undefined, JSON.stringify(m.error));
+  const { gpu, heap } = m.inspection.backends.webgpu.needs;
+  t.diagnostic(`${m.gpuPeak} bytes of buffers, ${gpu} reckoned; ${m.heap} of WebAssembly, ${heap} reckoned`);
+  assert.ok(m.gpuPeak > 0 && Math.abs(gpu / m.gpuPeak - 1) <= TOLERANCE, `${gpu} were reckoned, ${m.gpuPeak} are taken`);
+  // WebAssembly has the tokenizer and a piece on its way, which are a rule of thumb: a sixth too much for so small a model
+  assert.ok(m.heap > 0 && Math.abs((gpu + heap) / (m.gpuPeak + m.heap) - 1) <= TOLERANCE, `${gpu + heap} were reckoned, ${m.gpuPeak + m.heap} are taken`);
+  assert.ok(heap >= m.heap, 'not too little');
 });
