@@ -175,7 +175,10 @@ fn a_smaller_type_of_keys_and_values_is_named_where_it_would_fit() {
     assert_eq!(q8_0.cache * 4, f32.cache);
     // room for the one and not for the other
     let tight = fits(None, HEAP_LIMIT - q8_0.heap).problem.unwrap();
-    assert!(tight.contains("; it would fit with kvCacheType 'q8_0' or a file of fewer bits a weight, such as Q"), "{tight}");
+    assert!(
+        tight.contains("; it would fit with kvCacheType 'q8_0' or a file of fewer bits a weight, such as Q"),
+        "{tight}"
+    );
     assert!(fits(Some(KvType::Q8_0), HEAP_LIMIT - q8_0.heap).fits);
     let hopeless = fits(None, HEAP_LIMIT - q8_0.heap + 1).problem.unwrap();
     assert!(!hopeless.contains("kvCacheType"), "{hopeless}");
@@ -211,7 +214,10 @@ fn what_an_adapter_does_not_bind_is_refused_and_the_other_backend_named() {
     let tight = fits(0, limits(16 << 10)).webgpu.unwrap();
     let problem = tight.problem.unwrap();
     assert_eq!((tight.fits, tight.code), (false, Some("out-of-memory")));
-    assert!(problem.contains("binds at most") && problem.ends_with("; it would fit with the backend 'cpu'"), "{problem}");
+    assert!(
+        problem.contains("binds at most") && problem.ends_with("; it would fit with the backend 'cpu'"),
+        "{problem}"
+    );
     let heap = fits(0, None).cpu.needs.heap;
     let on_cpu = fits(HEAP_LIMIT - heap + 1, limits(128 << 20));
     assert!(on_cpu.cpu.problem.unwrap().contains("the backend 'webgpu'"));
