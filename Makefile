@@ -14,7 +14,7 @@ shapes: export SHAPES := $(value SHAPES)
 # folders are listed too: theirs is the only time stamp that changes when a file is removed
 wasm := pkg/dist/wasm/pagelm_bg.wasm
 js := pkg/dist/index.js
-wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders)
+wasm_sources := Cargo.toml Cargo.lock build.rs scripts/build-wasm.sh scripts/toolchain.sh $(shell find src shaders grammar)
 js_sources := $(wildcard pkg/*.json) pkg/bundle.mjs $(shell find pkg/src)
 
 .PHONY: help setup build model defaultmodel demo site ask check test test-all crash bench lighthouse shapes docs size clean distclean

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The crate -> pkg/dist/wasm/{pagelm,pagelm_relaxed,pagelm_threads}{.js,_bg.wasm,*.d.ts}
-#   scripts/build-wasm.sh [VARIANT...]    all of toolchain.sh's without any
+# The crate -> pkg/dist/wasm/{pagelm,pagelm_relaxed,pagelm_threads}{.js,_bg.wasm,*.d.ts}, grammar/ -> pkg/dist/wasm/pagelm_grammar.wasm
+#   scripts/build-wasm.sh [VARIANT...]    all of toolchain.sh's, and grammar, without any
 source "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 source scripts/wasm-bindgen.sh
 
@@ -44,8 +44,27 @@ optimise() { # optimise VARIANT
   say "build: $file, $before bytes before wasm-opt, $(wc -c <"$file") after; $SECONDS s"
 }
 
+# What pkg/src/grammar.ts calls; the library brings an interface for C, which would be kept without this.
+grammar_exports=(memory reserve room room_bytes vocabulary start mask accept)
+
+grammar() {
+  local roots file=$out/pagelm_grammar.wasm
+  wasm_variant=baseline
+  say "build: wasm, grammar, with $(scripts/toolchain.sh)"
+  wasm_cargo rustc --release --package pagelm-grammar --lib --crate-type cdylib
+  roots=$(for name in "${grammar_exports[@]}"; do printf '{"name":"%s","export":"%s","root":true},' "$name" "$name"; done)
+  mkdir -p "$out"
+  echo "[${roots%,}]" >"$file.roots"
+  npx --no-install wasm-metadce "${wasm_opt_features[@]}" --graph-file "$file.roots" \
+    "$(wasm_target_dir)/$wasm_target/release/pagelm_grammar.wasm" -o "$file.cut" >/dev/null
+  # fetched more often than run long: small rather than quick
+  npx --no-install wasm-opt -Os --strip-debug --strip-producers "${wasm_opt_features[@]}" "$file.cut" -o "$file"
+  rm "$file.roots" "$file.cut"
+  say "build: $file, $(wc -c <"$file") bytes; $SECONDS s"
+}
+
 variants=("$@")
-((${#variants[@]})) || variants=("${wasm_variants[@]}")
+((${#variants[@]})) || variants=("${wasm_variants[@]}" grammar)
 # The ends of a build, link-time optimisation and wasm-opt, take one core each: what shares no objects runs side by side.
 # A failure ends the script with its own status, but not before what runs beside it has ended, too.
 jobs=()
@@ -55,7 +74,10 @@ for variant in "${variants[@]}"; do
   [[ $variant != threads ]] || { { compile threads; optimise threads; } & jobs+=($!); }
 done
 for variant in "${variants[@]}"; do
-  [[ $variant != threads ]] || continue
+  case $variant in
+    threads) continue ;;
+    grammar) grammar; continue ;;
+  esac
   compile "$variant"
   optimise "$variant" & jobs+=($!)
 done

@@ -10,9 +10,10 @@ check() {
   "$@" || failed+=("$name")
 }
 
-check 'format (cargo fmt mends it)' cargo fmt --check
+check 'format (cargo fmt --all mends it)' cargo fmt --all --check
 # The tests' own build: `scripts/test.sh` runs what this compiles.
 check 'lints, host' with_lints cargo test --quiet --no-run
+check 'lints, grammars, host' with_lints cargo test --quiet --no-run --package pagelm-grammar
 # What the package is built from, without making code of it again.
 lint_wasm() { # lint_wasm VARIANT [RUSTC-FLAGS...]
   wasm_variant=$1
@@ -22,6 +23,11 @@ lint_wasm() { # lint_wasm VARIANT [RUSTC-FLAGS...]
 check "lints, $wasm_target" lint_wasm baseline
 check "lints, $wasm_target, relaxed SIMD" lint_wasm baseline -C target-feature=+relaxed-simd
 check "lints, $wasm_target, threads" lint_wasm threads
+lint_grammar() {
+  wasm_variant=baseline
+  with_lints wasm_cargo rustc --quiet --release --package pagelm-grammar --lib --crate-type cdylib -- -Zno-codegen -Zno-link
+}
+check "lints, $wasm_target, grammars" lint_grammar
 check 'types of scripts, server and pages' npx --no-install tsc --project tsconfig.json
 check 'types of the browser tests' npx --no-install tsc --project tests/browser/tsconfig.json
 check 'types of the bundlers' npx --no-install tsc --project tests/bundlers/tsconfig.check.json

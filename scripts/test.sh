@@ -68,6 +68,7 @@ export CHROMIUM PAGELM_CHROMIUM=$CHROMIUM PAGELM_REQUIRE_BROWSER=1
 inputs=$(fingerprint)
 # compiled with lints, as `make check` has it already
 stage rust with_lints cargo test --no-fail-fast
+stage grammar with_lints cargo test --no-fail-fast --package pagelm-grammar
 stage server node --test --test-reporter=spec tests/server/*.test.mjs
 stage package npm --prefix pkg test
 stage release node --test --test-reporter=spec tests/release/*.test.mjs
@@ -87,7 +88,7 @@ for name in "${broken[@]}"; do
   printf '=== %s: what failed\n' "$name"
   sed -nE '/^✖ failing tests:/,$p; /^failures:/,$p' "$out/$name.log" | head -60
 done
-((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, server, package, release, browser, bundlers and page"
+((${#summary[@]})) || die "no stage is called ${wanted[*]}; there are rust, grammar, server, package, release, browser, bundlers and page"
 printf '%s\n' "${summary[@]}"
 echo
 echo "$passed passed, $failed failed, $skipped skipped"
