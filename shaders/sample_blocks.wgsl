@@ -1,4 +1,4 @@
-// Adds biases to row 0 of x and takes penalties off, in place; then, for `sample`, the keys of each block of the vocabulary,
+// Adds biases to row 0 of x, takes penalties off and forbids what is not in the mask, in place; then, for `sample`, the keys of each block of the vocabulary,
 // the largest first, and for each of them the sums of what it and those before it weigh: one workgroup a block.
 struct Params {
     // elements: the vocabulary
@@ -15,6 +15,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> keys: array<u32>;
 // (blocks, BLOCK): sums of exp(logit - the block's largest), and the same with the temperature
 @group(0) @binding(4) var<storage, read_write> masses: array<vec2<f32>>;
+// (width / 32, rounded up): a bit for each token that may be drawn
+@group(0) @binding(7) var<storage, read> allowed: array<u32>;
 // (width): bits of f32
 @group(0) @binding(8) var<storage, read_write> x: array<u32>;
 
@@ -51,6 +53,11 @@ fn penalised(bits: u32, count: u32) -> u32 {
     return bitcast<u32>(clamp(scaled - flat, -LARGEST, LARGEST));
 }
 
+fn permitted(bits: u32, id: u32) -> u32 {
+    let is_allowed = sampling.constrained == 0u || ((allowed[id / 32u] >> (id % 32u)) & 1u) == 1u;
+    return select(0x80000000u | INFINITY, bits, is_allowed || !is_finite(bits));
+}
+
 @compute @workgroup_size(THREADS)
 fn sample_blocks(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let first = group.x * BLOCK;
@@ -75,7 +82,7 @@ fn sample_blocks(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocat
     workgroupBarrier();
     for (var i = thread; i < size; i += THREADS) {
         let count = (atomicLoad(&counts[i / 2u]) >> (16u * (i % 2u))) & 0xffffu;
-        let bits = penalised(block[i], count);
+        let bits = permitted(penalised(block[i], count), first + i);
         x[first + i] = bits;
         block[i] = key_of(bits);
     }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use pagelm::kernels::gpu::{Device, Gpu, Options};
 use pagelm::kernels::{Backend, BufferId, Head, KvType, MatrixId, PassKey, Step};
 use pagelm::quant::TensorType;
-use pagelm::sampling::{Sampler, SamplingOptions, SplitMix64};
+use pagelm::sampling::{Allowed, Sampler, SamplingOptions, SplitMix64};
 use pagelm::{ErrorKind, Result};
 use pollster::block_on;
 
@@ -355,6 +355,46 @@ fn what_is_not_finite_is_found_and_named() {
     }
 }
 
+/// What a grammar forbids is never drawn, and of the rest what the sampler draws.
+#[test]
+fn only_what_is_allowed_is_drawn() {
+    let Some(device) = device() else { return };
+    for vocabulary in [33, 5000, 151_936] {
+        let (mut all, mut on_border, mut differ) = (0, 0, 0);
+        let wanted = |(name, _): &(&str, Vec<f32>)| ["ordinary", "ties", "flat", "one dominates"].contains(name);
+        let (names, logits): (Vec<_>, Vec<_>) = distributions(vocabulary).into_iter().filter(wanted).unzip();
+        let mut rows = Rows::new(&device, logits);
+        let mut options = combinations(vocabulary);
+        options.push(SamplingOptions::default()); // greedy
+        options.truncate(if vocabulary > 100_000 { 8 } else { options.len() });
+        for options in options {
+            for (row, name) in names.iter().enumerate() {
+                for every in [1, 3, vocabulary / 2 + 1] {
+                    let mut allowed = Allowed::new(&[], vocabulary);
+                    (1..vocabulary).step_by(every).for_each(|id| allowed.insert(id as u32));
+                    let mut sampler = Sampler::new(options.clone(), vocabulary).unwrap();
+                    sampler.accept(1).unwrap();
+                    sampler.allow(Some(allowed.clone()));
+                    assert!(rows.gpu.begin_sampling(&sampler.on_device().unwrap(), &[1]).unwrap());
+                    rows.gpu.allow(allowed.words()).unwrap();
+                    let (id, _) = rows.draw(row, sampler.unit(0) as f32, 0).unwrap();
+                    assert!(allowed.contains(id), "{vocabulary} tokens, {name}, {options:?}: {id} is not allowed");
+                    let logits = rows.rows[row].clone();
+                    match agrees(&sampler, &logits, id) {
+                        Ok(is_same) => on_border += usize::from(!is_same),
+                        Err(why) => panic!("{vocabulary} tokens, {name}, {options:?}, every {every}: {why}"),
+                    }
+                    sampler.allow(None);
+                    differ += usize::from(sampler.sample(&mut logits.clone()).unwrap().id != id);
+                    all += 1;
+                }
+            }
+        }
+        println!("{vocabulary} tokens: {all} draws, {on_border} on a border, {differ} differ from free ones");
+        assert!(all > 80 && on_border * 10 < all && differ * 10 > all, "{on_border} {differ} of {all}");
+    }
+}
+
 #[test]
 fn what_the_device_has_no_room_for_is_left_to_the_host() {
     let Some(device) = device() else { return };
@@ -394,6 +434,7 @@ fn mistakes_are_errors() {
     assert_eq!(kind(rows.gpu.begin_sampling(&how, &[0; CONTEXT + 1])), Err(ErrorKind::Internal));
     let other = pagelm::kernels::Sampling { biases: vec![(5, 1.0)], ..how };
     assert_eq!(kind(rows.gpu.begin_sampling(&other, &[0])), Err(ErrorKind::Internal));
+    assert_eq!(rows.gpu.allow(&[0; 2]).map_err(|e| e.kind()), Err(ErrorKind::Internal), "a mask of another vocabulary");
     let (table, logits) = (rows.table, rows.logits);
     let pass = |gpu: &mut Gpu| {
         let step = Step { tokens: &[0], position: 0 };

@@ -161,6 +161,7 @@ fn choosing_a_token() {
             top_p: 0.95,
             min_p: 0.0,
             temperature: 0.8,
+            constrained: false,
         };
         assert!(b.begin_sampling(&how, &[1; 64]).expect("options"));
         let mut milliseconds = |head| {

@@ -23,6 +23,8 @@ struct Sampling {
     window: u32,
     // tokens whose logits get something added
     biases: u32,
+    // whether only the tokens of a mask may be drawn
+    constrained: u32,
 }
 @group(0) @binding(6) var<uniform> sampling: Sampling;
 

@@ -37,7 +37,7 @@ mod time;
 mod tools;
 
 pub use default_template::{DEFAULT_TEMPLATE, PLAIN_STOP, PLAIN_TEMPLATE, default_template};
-pub use reasoning::{Pieces, Splitter, Tags};
+pub use reasoning::{Pieces, Splitter, Stage, Tags};
 pub use tools::{Calls, Format, Offered, ToolCall};
 
 use std::collections::BTreeSet;

@@ -47,6 +47,17 @@ impl Pieces {
     }
 }
 
+/// Which part of a generation comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The answer, or a tag that opens reasoning.
+    Undecided,
+    /// Reasoning, or its opening tag once more.
+    Reasoning,
+    /// The answer.
+    Answer,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// Nothing but white space so far. If the prompt has opened the reasoning, a tag is only repeated.
@@ -77,13 +88,40 @@ pub struct Splitter {
     place: Place,
     /// What may be the start of a tag, or white space before one.
     held: String,
+    /// Whether an answer begins with a token: what stands behind the closing tag in its token is dropped.
+    is_strict: bool,
 }
 
 impl Splitter {
     /// A splitter for what is generated after `prompt`, which may have opened the reasoning itself.
     pub fn new(tags: Tags, prompt: &str) -> Self {
         let is_open = prompt.trim_end().ends_with(tags.open);
-        Self { tags, place: Place::Beginning { is_open }, held: String::new() }
+        Self { tags, place: Place::Beginning { is_open }, held: String::new(), is_strict: false }
+    }
+
+    /// The same for an answer that is held to a grammar, all tokens of which count, white space too: [`Self::answer`] says where it
+    /// begins.
+    pub fn strict(self) -> Self {
+        Self { is_strict: true, ..self }
+    }
+
+    /// The tags.
+    pub fn tags(&self) -> Tags {
+        self.tags
+    }
+
+    /// What comes next.
+    pub fn stage(&self) -> Stage {
+        match self.place {
+            Place::Beginning { is_open: false } => Stage::Undecided,
+            Place::Beginning { is_open: true } | Place::Opened | Place::Reasoning => Stage::Reasoning,
+            Place::Closed | Place::Text => Stage::Answer,
+        }
+    }
+
+    /// Takes all that follows for the answer.
+    pub fn answer(&mut self) {
+        self.place = Place::Text;
     }
 
     /// Takes more text.
@@ -150,8 +188,8 @@ impl Splitter {
         let close = self.tags.close;
         if let Some((reasoning, rest)) = self.held.split_once(close) {
             pieces.reasoning.push_str(reasoning.trim_end());
-            self.held = rest.to_string();
-            self.place = Place::Closed;
+            self.held = if self.is_strict { String::new() } else { rest.to_string() };
+            self.place = if self.is_strict { Place::Text } else { Place::Closed };
             return true;
         }
         let may_be_tag =
@@ -252,6 +290,28 @@ mod tests {
         let mut splitter = Splitter::new(TAGS, "<think>");
         let shown: Vec<String> = ["a", " <", "b", "\n", "</", "c"].map(|text| splitter.push(text).reasoning).into();
         assert_eq!(shown, ["a", "", " <b", "", "", "\n</c"]);
+    }
+
+    /// What follows a closing tag in the same token is no part of an answer that is held to a grammar, and what comes then is, white
+    /// space and tags too.
+    #[test]
+    fn a_strict_answer_begins_with_a_token() {
+        let mut splitter = Splitter::new(TAGS, "").strict();
+        assert_eq!(splitter.stage(), Stage::Undecided);
+        assert_eq!(splitter.push("<think>a"), Pieces::new("a", ""));
+        assert_eq!(splitter.stage(), Stage::Reasoning);
+        assert_eq!(splitter.push("</think>\n{"), Pieces::default());
+        assert_eq!(splitter.stage(), Stage::Answer);
+        assert_eq!(splitter.push(" <think>"), Pieces::new("", " <think>"));
+
+        let mut splitter = Splitter::new(TAGS, "<think>").strict();
+        assert_eq!(splitter.stage(), Stage::Reasoning);
+        assert_eq!(splitter.push("</think>").text, "");
+        assert_eq!(splitter.push("\n1").text, "\n1");
+
+        let mut splitter = Splitter::new(TAGS, "").strict();
+        splitter.answer();
+        assert_eq!((splitter.push(" <think>"), splitter.stage()), (Pieces::new("", " <think>"), Stage::Answer));
     }
 
     #[test]

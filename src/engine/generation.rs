@@ -1,10 +1,11 @@
 //! One generation: prefill block by block, then a token a step.
 
 use super::Engine;
-use crate::chat::{Calls, ChatTemplate, Offered, PLAIN_STOP, Pieces, Splitter, ToolCall};
+use super::constraint::Constraint;
+use crate::chat::{Calls, ChatTemplate, Offered, PLAIN_STOP, Pieces, Splitter, Stage, ToolCall};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{Backend, Head};
-use crate::sampling::{MAX_STOPS, Sampled, Sampler, SamplingOptions, StopMatcher, TokenLogprob};
+use crate::sampling::{Allowed, MAX_STOPS, Sampled, Sampler, SamplingOptions, StopMatcher, TokenLogprob};
 use crate::tokenizer::Detokenizer;
 
 /// What a caller asks for.
@@ -23,6 +24,8 @@ pub struct GenerateOptions {
     pub chat_prompt: Option<String>,
     /// The tools that the template was given, if this is a chat with tools: their calls are then told apart from the text.
     pub tools: Option<serde_json::Value>,
+    /// The answer is held to a grammar, which the caller knows: [`Engine::allow`] says before each token what it may be.
+    pub constrained: bool,
 }
 
 /// What [`Engine::start`] found.
@@ -58,6 +61,8 @@ pub struct TokenEvent {
     pub logprob: Option<f64>,
     /// The most likely tokens of that distribution, most likely first, if asked for.
     pub top_logprobs: Vec<TokenLogprob>,
+    /// Whether it is one of those that [`Engine::allow`] named, so that others follow it; only in a constrained generation.
+    pub is_constrained: bool,
 }
 
 /// What one step did.
@@ -90,6 +95,7 @@ pub(super) struct Generation {
     max_tokens: usize,
     ignore_eos: bool,
     sampler: Sampler,
+    constraint: Option<Constraint>,
     /// Whether tokens are drawn on the device.
     on_device: bool,
     detokenizer: Detokenizer,
@@ -119,10 +125,17 @@ impl<B: Backend> Engine<B> {
             return Err(Error::new(ErrorKind::ContextOverflow, detail));
         }
         let stops = StopMatcher::new(&self.stop_texts(&options))?;
+        if options.constrained {
+            self.tokenizer()?; // without tokens a grammar says nothing
+        }
         let splitter = self.splitter(&options);
         let calls = self.calls(&options)?;
         let tags = self.tag_tokens(splitter.is_some(), calls.is_some())?;
+        let constraint = self.constraint(&options, &tags, splitter.as_ref());
         let mut sampler = Sampler::new(options.sampling, self.info.vocabulary_size)?;
+        if options.constrained {
+            sampler.allow(Some(Allowed::all(self.info.vocabulary_size)));
+        }
         for &id in prompt {
             sampler.accept(id)?;
         }
@@ -136,6 +149,7 @@ impl<B: Backend> Engine<B> {
             max_tokens: options.max_tokens.unwrap_or(room).min(room),
             ignore_eos: options.ignore_eos,
             sampler,
+            constraint,
             on_device,
             detokenizer: Detokenizer::new(false),
             splitter,
@@ -199,7 +213,56 @@ impl<B: Backend> Engine<B> {
     /// What tells reasoning from the answer, in a chat with a model that may reason.
     fn splitter(&self, options: &GenerateOptions) -> Option<Splitter> {
         let tags = self.template.as_ref().ok().and_then(ChatTemplate::tags)?;
-        options.chat_prompt.as_deref().map(|prompt| Splitter::new(tags, prompt))
+        let splitter = options.chat_prompt.as_deref().map(|prompt| Splitter::new(tags, prompt))?;
+        Some(if options.constrained { splitter.strict() } else { splitter })
+    }
+
+    /// What a constrained generation has to know besides the grammar's tokens.
+    fn constraint(
+        &self,
+        options: &GenerateOptions,
+        tags: &[(u32, &'static str)],
+        splitter: Option<&Splitter>,
+    ) -> Option<Constraint> {
+        let tokenizer = self.tokenizer.as_ref().ok().filter(|_| options.constrained)?;
+        let open = splitter.map(|s| s.tags().open);
+        let opening = tags.iter().find(|(_, tag)| Some(*tag) == open).map(|(id, _)| *id);
+        let ends = tokenizer.end_of_generation().collect();
+        Some(Constraint::new(ends, options.ignore_eos, opening, self.info.vocabulary_size))
+    }
+
+    /// Says which tokens of the answer may come next in a constrained generation: bit i of `words` is token i; those that end it are
+    /// among them where it may end. It holds until the next call. What a model thinks before it answers is not held to it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if no generation is running, or none that is constrained, and if nothing may come next.
+    pub fn allow(&mut self, words: &[u32]) -> Result<()> {
+        let mut g = self.running()?;
+        let allowed = self.allow_in(&mut g, words);
+        self.generation = Some(g);
+        allowed
+    }
+
+    fn allow_in(&mut self, g: &mut Generation, words: &[u32]) -> Result<()> {
+        let none = || {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                "the generation that is running was not started as a constrained one",
+            )
+        };
+        g.constraint.as_mut().ok_or_else(none)?.allow(words)?;
+        self.restrict(g)
+    }
+
+    /// Tells whoever chooses the next token what it may be.
+    fn restrict(&mut self, g: &mut Generation) -> Result<()> {
+        let Some(constraint) = &g.constraint else { return Ok(()) };
+        let allowed = constraint.of(g.stage());
+        if g.on_device {
+            self.session.allow(allowed.words())?;
+        }
+        g.sampler.allow(Some(allowed));
+        Ok(())
     }
 
     /// What tells calls from the answer, in a chat with tools.
@@ -247,6 +310,9 @@ impl<B: Backend> Engine<B> {
         if let Some(reason) = g.ended {
             return Ok(Event::Finish { reason, rest: g.rest() });
         }
+        if let Some(constraint) = &g.constraint {
+            constraint.check()?;
+        }
         if self.has_more(g).await? {
             let done = self.session.evaluated().min(g.prompt_tokens); // replayed tokens are none of the prompt
             return Ok(Event::Prefill { done, total: g.prompt_tokens });
@@ -257,9 +323,13 @@ impl<B: Backend> Engine<B> {
         }
         g.pending.clear();
         g.sampler.accept(sampled.id)?;
-        let Pieces { reasoning, text, calls } = self.take(g, sampled.id)?;
+        let stage = g.stage();
+        let (Pieces { reasoning, text, calls }, is_constrained) = self.take(g, sampled.id)?;
+        if g.stage() != stage {
+            self.restrict(g)?;
+        }
         let (logprob, top_logprobs) = (sampled.logprob, sampled.top_logprobs);
-        Ok(Event::Token(TokenEvent { id: sampled.id, reasoning, text, calls, logprob, top_logprobs }))
+        Ok(Event::Token(TokenEvent { id: sampled.id, reasoning, text, calls, logprob, top_logprobs, is_constrained }))
     }
 
     /// Evaluates some of the prompt, or of what is replayed; whether there is more of it. The last block leaves what the next token
@@ -274,16 +344,21 @@ impl<B: Backend> Engine<B> {
         Ok(!self.session.go_on().await? || g.pending.len() > 1)
     }
 
-    /// Takes a token that the sampler has accepted, which is to be evaluated next; gives what it lets be shown.
-    fn take(&self, g: &mut Generation, id: u32) -> Result<Pieces> {
+    /// Takes a token that the sampler has accepted, which is to be evaluated next; gives what it lets be shown, and whether a grammar
+    /// has to know of it.
+    fn take(&self, g: &mut Generation, id: u32) -> Result<(Pieces, bool)> {
         g.generated += 1;
         g.pending.push(id);
+        let is_constrained = g.is_of_grammar(id);
+        if let Some(splitter) = g.splitter.as_mut().filter(|_| is_constrained) {
+            splitter.answer();
+        }
         let text = self.text_of(g, id)?;
         let (pieces, stopped) = g.release(&text);
         if stopped {
             g.ended = Some(Reason::Stop);
         }
-        Ok(pieces)
+        Ok((pieces, is_constrained))
     }
 
     /// Whether the model ends its turn with this token.
@@ -292,7 +367,8 @@ impl<B: Backend> Engine<B> {
     }
 
     async fn next_token(&mut self, g: &mut Generation) -> Result<Sampled> {
-        let more = g.max_tokens.saturating_sub(g.generated + 1);
+        // what may follow a token of a grammar is known once that token is
+        let more = if g.constraint.is_some() { 0 } else { g.max_tokens.saturating_sub(g.generated + 1) };
         let found = |id| Sampled { id, logprob: None, top_logprobs: Vec::new() };
         if g.sampler.is_plain_greedy() {
             return self.session.greedy(&g.pending, more).await.map(found);
@@ -327,6 +403,20 @@ impl<B: Backend> Engine<B> {
 }
 
 impl Generation {
+    /// What the next token is of.
+    fn stage(&self) -> Stage {
+        self.splitter.as_ref().map_or(Stage::Answer, Splitter::stage)
+    }
+
+    /// Whether a token in this place is one of a grammar's.
+    fn is_of_grammar(&self, id: u32) -> bool {
+        match (&self.constraint, self.stage()) {
+            (None, _) | (_, Stage::Reasoning) => false,
+            (Some(constraint), Stage::Undecided) => !constraint.opens(id),
+            (Some(_), Stage::Answer) => true,
+        }
+    }
+
     /// What is wanted of the tokens that the next one follows.
     fn head(&self) -> Head {
         match self.on_device {
@@ -402,6 +492,7 @@ mod tests {
             max_tokens: 0,
             ignore_eos: false,
             sampler: Sampler::new(SamplingOptions::default(), 1).unwrap(),
+            constraint: None,
             on_device: false,
             detokenizer: Detokenizer::new(false),
             splitter: Tags::named_in("<think>").map(|tags| Splitter::new(tags, prompt)),
@@ -493,6 +584,116 @@ mod tests {
             engine.start(&[40], options).unwrap();
             assert_eq!(kind(engine.replay(tokens)), ErrorKind::InvalidArgument);
         }
+    }
+
+    /// A generation that is told before each token what it may be.
+    fn held_to(
+        engine: &mut Engine<Reference>,
+        prompt: &[u32],
+        options: &GenerateOptions,
+        masks: &[Vec<u32>],
+    ) -> Vec<u32> {
+        engine.start(prompt, GenerateOptions { constrained: true, ..options.clone() }).unwrap();
+        let mut ids = Vec::new();
+        for mask in masks {
+            engine.allow(mask).unwrap();
+            loop {
+                match block_on(engine.step()).unwrap() {
+                    Event::Prefill { .. } => {}
+                    Event::Token(token) => {
+                        assert!(token.is_constrained);
+                        ids.push(token.id);
+                        break;
+                    }
+                    Event::Finish { .. } => return ids,
+                }
+            }
+        }
+        engine.stop();
+        ids
+    }
+
+    #[test]
+    fn a_constrained_generation_says_what_is_allowed_and_likeliest_of_that() {
+        let mut engine = tiny_engine();
+        let vocabulary = engine.info().vocabulary_size;
+        let prompt: Vec<u32> = (40..110).collect();
+        let masks: Vec<Vec<u32>> = (0..6u32)
+            .map(|i| {
+                (0..vocabulary.div_ceil(32) as u32)
+                    .map(|w| (w ^ i).wrapping_mul(0x9e37_79b9) & 0x1111_1111 << (i % 4))
+                    .collect()
+            })
+            .collect();
+        for sampling in [
+            SamplingOptions::default(),
+            SamplingOptions { temperature: 1.2, seed: 4, top_k: 7, ..Default::default() },
+            SamplingOptions { temperature: 1.0, seed: 4, ..Default::default() },
+        ] {
+            let options = GenerateOptions { sampling: sampling.clone(), ignore_eos: true, ..Default::default() };
+            let ids = held_to(&mut engine, &prompt, &options, &masks);
+            assert_eq!(ids.len(), masks.len());
+            // the same by hand: all logits, masked
+            let mut sampler = Sampler::new(sampling, vocabulary).unwrap();
+            let mut tokens = prompt.clone();
+            for (mask, id) in masks.iter().zip(&ids) {
+                let mut allowed = Allowed::new(mask, vocabulary);
+                engine.tokenizer().unwrap().end_of_generation().for_each(|end| allowed.remove(end));
+                assert!(allowed.contains(*id), "{id}");
+                sampler.allow(Some(allowed));
+                let mut logits = block_on(engine.logits(&tokens)).unwrap();
+                assert_eq!(sampler.sample(&mut logits).unwrap().id, *id);
+                tokens.push(*id);
+            }
+            let free = GenerateOptions { max_tokens: Some(masks.len()), ..options };
+            engine.start(&prompt, free).unwrap();
+            let free: Vec<u32> = tokens_of(&rest_of(&mut engine)).map(|t| t.id).collect();
+            assert_ne!(free, ids, "the masks changed nothing");
+        }
+    }
+
+    #[test]
+    fn a_constrained_generation_ends_where_it_may_and_waits_to_be_told() {
+        let mut engine = tiny_engine();
+        let kind = |result: Result<()>| result.unwrap_err().kind();
+        let end = engine.tokenizer().unwrap().end_of_generation().next().unwrap();
+        let mut mask = vec![0; end as usize / 32 + 1];
+        mask[end as usize / 32] = 1 << (end % 32);
+        assert_eq!(kind(engine.allow(&mask)), ErrorKind::InvalidArgument);
+        let options = GenerateOptions { constrained: true, ..Default::default() };
+        engine.start(&[40], GenerateOptions::default()).unwrap();
+        assert_eq!(kind(engine.allow(&mask)), ErrorKind::InvalidArgument);
+        engine.start(&[40], options.clone()).unwrap();
+        assert_eq!(block_on(engine.step()).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        engine.start(&[40], options.clone()).unwrap();
+        engine.allow(&mask).unwrap();
+        assert!(matches!(rest_of(&mut engine)[..], [Event::Finish { reason: Reason::Stop, .. }]));
+        // ends that do not count leave nothing
+        engine.start(&[40], GenerateOptions { ignore_eos: true, ..options }).unwrap();
+        assert_eq!(kind(engine.allow(&mask)), ErrorKind::InvalidArgument);
+    }
+
+    /// Only the answer is held to the grammar: reasoning may be anything but an end, and a token that opens it may come in front.
+    #[test]
+    fn reasoning_is_free_and_the_answer_is_not() {
+        let stage_of = |g: &Generation| g.stage();
+        let ends = std::collections::BTreeSet::from([2]);
+        let mut constraint = Constraint::new(ends, false, Some(7), 10);
+        constraint.allow(&[0b1000]).unwrap();
+        let set = |allowed: Allowed| (0..10).filter(|&id| allowed.contains(id)).collect::<Vec<u32>>();
+        assert_eq!(set(constraint.of(Stage::Undecided)), [3, 7]);
+        assert_eq!(set(constraint.of(Stage::Answer)), [3]);
+        assert_eq!(set(constraint.of(Stage::Reasoning)), [0, 1, 3, 4, 5, 6, 7, 8, 9]);
+
+        let mut g = generation("END", "");
+        g.splitter = g.splitter.map(Splitter::strict);
+        g.constraint = Some(constraint);
+        assert_eq!((stage_of(&g), g.is_of_grammar(7), g.is_of_grammar(3)), (Stage::Undecided, false, true));
+        g.release("<think>");
+        assert_eq!((stage_of(&g), g.is_of_grammar(3)), (Stage::Reasoning, false));
+        g.release("why</think>");
+        assert_eq!((stage_of(&g), g.is_of_grammar(7)), (Stage::Answer, true));
+        assert_eq!(g.release("\n4").0, Pieces::new("", "\n4"));
     }
 
     #[test]

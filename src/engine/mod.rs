@@ -5,6 +5,7 @@
 
 mod advice;
 mod calibration;
+mod constraint;
 mod fit;
 mod generation;
 mod inspection;
@@ -12,6 +13,7 @@ mod load;
 mod opening;
 mod quantisation;
 mod self_test;
+mod vocabulary;
 
 #[cfg(feature = "gpu")]
 pub use calibration::{Calibrated, calibrate};

@@ -205,6 +205,8 @@ pub struct Sampling {
     pub min_p: f32,
     /// Divides logits; above 0.
     pub temperature: f32,
+    /// Only tokens that [`Backend::allow`] was told of can be chosen, as if all others were banned.
+    pub constrained: bool,
 }
 
 /// What a backend can do, operation by operation. `n` is always the number of rows processed: 1 ..= `max_rows`.
@@ -301,6 +303,11 @@ pub trait Backend {
     /// all: where logits are at hand, there is no need for it.
     fn begin_sampling(&mut self, _how: &Sampling, _tokens: &[u32]) -> Result<bool> {
         Ok(false)
+    }
+    /// Tells the passes with [`Head::Sample`] from now on which tokens may be chosen, where sampling was begun with `constrained`:
+    /// bit i of `words` (vocabulary / 32, rounded up) is token i.
+    fn allow(&mut self, _words: &[u32]) -> Result<()> {
+        Ok(())
     }
     /// The number in \[0, 1) by which the next pass chooses.
     fn set_unit(&mut self, _unit: f32) {}

@@ -172,6 +172,14 @@ impl<B: Backend> Session<B> {
         self.backend.begin_sampling(how, tokens)
     }
 
+    /// Tells [`Self::sample`] which tokens it may choose from now on: see [`Backend::allow`].
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub fn allow(&mut self, words: &[u32]) -> Result<()> {
+        self.backend.allow(words)
+    }
+
     /// Evaluates `tokens` (1 ..= [`Self::block`]) after what is cached, or none after the last block, and gives the most likely next one. If that is what the
     /// next call evaluates, up to `more` calls may be under way already: where reading back takes time, the backend decodes
     /// ahead. Whatever else is done with the session, nothing is seen of those.

@@ -10,9 +10,10 @@
 //! # Ok::<(), pagelm::Error>(())
 //! ```
 //!
-//! The chain, in llama.cpp's order: logit bias, penalties, `top_k`, `top_p`, `min_p`, temperature, a random draw.
+//! The chain, in llama.cpp's order: logit bias, penalties, what a grammar forbids, `top_k`, `top_p`, `min_p`, temperature, a random draw.
 //! Probabilities for `top_p` and `min_p` are those before the temperature.
 
+mod allowed;
 mod logprobs;
 mod options;
 mod random;
@@ -20,6 +21,7 @@ mod stop;
 
 use std::collections::{BTreeMap, VecDeque};
 
+pub use allowed::Allowed;
 pub use logprobs::{TokenLogprob, log_softmax, top_logprobs};
 pub use options::{DEFAULT_PENALTY_LAST_N, MAX_PENALTY_LAST_N, SamplingOptions};
 pub use random::SplitMix64;
@@ -53,6 +55,8 @@ pub struct Sampler {
     window: VecDeque<u32>,
     /// How often each token is in the window; never 0.
     counts: BTreeMap<u32, u32>,
+    /// What the next token may be; `None` for any.
+    allowed: Option<Allowed>,
 }
 
 impl Sampler {
@@ -63,7 +67,7 @@ impl Sampler {
     pub fn new(options: SamplingOptions, vocabulary_size: usize) -> Result<Self> {
         options.validate(vocabulary_size)?;
         let random = SplitMix64::new(options.seed);
-        Ok(Self { options, vocabulary_size, random, window: VecDeque::new(), counts: BTreeMap::new() })
+        Ok(Self { options, vocabulary_size, random, window: VecDeque::new(), counts: BTreeMap::new(), allowed: None })
     }
 
     /// The options as they were given.
@@ -75,7 +79,8 @@ impl Sampler {
     /// find it on the device and leave the logits there.
     pub fn is_plain_greedy(&self) -> bool {
         let options = &self.options;
-        (options.temperature == 0.0 || options.top_k == 1)
+        self.allowed.is_none()
+            && (options.temperature == 0.0 || options.top_k == 1)
             && options.logit_bias.is_empty()
             && !options.has_penalties()
             && options.top_logprobs.is_none()
@@ -107,7 +112,13 @@ impl Sampler {
             top_p: options.top_p,
             min_p: options.min_p,
             temperature: if is_greedy { 1.0 } else { options.temperature },
+            constrained: self.allowed.is_some(),
         })
+    }
+
+    /// Has tokens chosen from these from now on, as if all others were banned; `None` for any.
+    pub fn allow(&mut self, allowed: Option<Allowed>) {
+        self.allowed = allowed;
     }
 
     /// The number that chooses the token `ahead` tokens after the next one.
@@ -162,13 +173,13 @@ impl Sampler {
         }
     }
 
-    /// Chooses the next token from `logits` (vocabulary), which are left with bias and penalties applied. Does not
+    /// Chooses the next token from `logits` (vocabulary), which are left with bias, penalties and the mask applied. Does not
     /// [`Self::accept`] the token.
     ///
     /// # Errors
     /// [`ErrorKind::NotFinite`] with the index for NaN or positive infinity, or when every logit is negative
-    /// infinity; [`ErrorKind::InvalidArgument`] if the length is not the vocabulary's size or `logit_bias` bans
-    /// every token that is left.
+    /// infinity; [`ErrorKind::InvalidArgument`] if the length is not the vocabulary's size or what is
+    /// allowed or not banned by `logit_bias` leaves no token.
     pub fn sample(&mut self, logits: &mut [f32]) -> Result<Sampled> {
         if logits.len() != self.vocabulary_size {
             let detail = format!("{} logits for a vocabulary of {} tokens", logits.len(), self.vocabulary_size);
@@ -183,9 +194,10 @@ impl Sampler {
             }
             None => None,
         };
-        if self.apply_bias(logits) | self.apply_penalties(logits) {
+        if self.apply_bias(logits) | self.apply_penalties(logits) | self.apply_mask(logits) {
             max = largest(logits).map_err(|e| {
-                Error::new(ErrorKind::InvalidArgument, "logit_bias leaves no token to choose").with_source(e)
+                let detail = "logit_bias, or what a grammar allows, leaves no token to choose";
+                Error::new(ErrorKind::InvalidArgument, detail).with_source(e)
             })?;
         }
         let id = if self.options.temperature == 0.0 { argmax(logits, max) } else { self.draw(logits, max) };
@@ -218,6 +230,17 @@ impl Sampler {
             }
         }
         !self.counts.is_empty()
+    }
+
+    /// Bans what is not allowed; whether there was a mask.
+    fn apply_mask(&self, logits: &mut [f32]) -> bool {
+        let Some(allowed) = &self.allowed else { return false };
+        for (id, logit) in (0u32..).zip(logits) {
+            if !allowed.contains(id) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+        true
     }
 
     /// Truncates the candidates and draws one of them.

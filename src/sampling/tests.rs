@@ -202,3 +202,57 @@ fn wrong_input_is_a_typed_error() {
     assert_eq!(sampler.sample(&mut [f32::NEG_INFINITY; 3]).unwrap_err().kind(), ErrorKind::NotFinite);
     assert_eq!(sampler.accept(3).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
+
+/// A mask is what banning everything else by hand would be, with every option.
+#[test]
+fn what_is_not_allowed_is_as_if_it_were_banned() {
+    let vocabulary = 70;
+    let mut logits: Vec<f32> = (0..vocabulary).map(|i| ((i * 37) % 23) as f32 / 4.0).collect();
+    logits[5] = 7.0;
+    let allowed = Allowed::new(&[0x0f0f_0001, 0x8000_0000, 0b10], vocabulary);
+    let banned: Vec<(u32, f32)> =
+        (0..vocabulary as u32).filter(|&id| !allowed.contains(id)).map(|id| (id, f32::NEG_INFINITY)).collect();
+    let warm = SamplingOptions { temperature: 1.3, seed: 3, ..Default::default() };
+    for options in [
+        SamplingOptions::default(),
+        warm.clone(),
+        SamplingOptions { top_k: 3, ..warm.clone() },
+        SamplingOptions { top_p: 0.6, min_p: 0.1, ..warm.clone() },
+        SamplingOptions { frequency_penalty: 0.5, logit_bias: vec![(0, 3.0)], ..warm },
+    ] {
+        let mut biases = banned.clone();
+        biases.extend(&options.logit_bias);
+        let mut by_hand = Sampler::new(SamplingOptions { logit_bias: biases, ..options.clone() }, vocabulary).unwrap();
+        let mut masked = Sampler::new(options.clone(), vocabulary).unwrap();
+        masked.allow(Some(allowed.clone()));
+        assert!(!masked.is_plain_greedy() && masked.on_device().unwrap().constrained);
+        for _ in 0..50 {
+            let id = masked.sample(&mut logits.clone()).unwrap().id;
+            assert_eq!(id, by_hand.sample(&mut logits.clone()).unwrap().id, "{options:?}");
+            assert!(allowed.contains(id), "{id}");
+            masked.accept(id).unwrap();
+            by_hand.accept(id).unwrap();
+        }
+    }
+    // what is likeliest of all is not what is likeliest of those
+    let mut free = Sampler::new(SamplingOptions::default(), vocabulary).unwrap();
+    assert!(!allowed.contains(free.sample(&mut logits.clone()).unwrap().id));
+}
+
+#[test]
+fn a_mask_changes_no_log_probability() {
+    let options = SamplingOptions { top_logprobs: Some(1), ..Default::default() };
+    let mut sampler = Sampler::new(options, 3).unwrap();
+    sampler.allow(Some(Allowed::new(&[0b001], 3)));
+    let sampled = sampler.sample(&mut [1.0, 3.0, 2.0]).unwrap();
+    assert_eq!((sampled.id, sampled.top_logprobs[0].id), (0, 1));
+    let total: f64 = [1.0f64, 3.0, 2.0].map(f64::exp).iter().sum();
+    assert!((sampled.logprob.unwrap() - (1.0 - total.ln())).abs() < 1e-9);
+}
+
+#[test]
+fn allowing_nothing_is_an_error_of_the_caller() {
+    let mut sampler = Sampler::new(SamplingOptions::default(), 3).unwrap();
+    sampler.allow(Some(Allowed::new(&[], 3)));
+    assert_eq!(sampler.sample(&mut [1.0, 3.0, 2.0]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}

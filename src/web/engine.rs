@@ -137,6 +137,8 @@ enum StepObject {
         calls: Vec<CallObject>,
         #[serde(skip_serializing_if = "Option::is_none")]
         logprob: Option<LogprobObject>,
+        #[serde(rename = "isConstrained", skip_serializing_if = "std::ops::Not::not")]
+        is_constrained: bool,
     },
     Finish {
         reason: &'static str,
@@ -149,7 +151,7 @@ impl From<Event> for StepObject {
     fn from(event: Event) -> Self {
         match event {
             Event::Prefill { done, total } => Self::Prefill { done, total },
-            Event::Token(TokenEvent { id, reasoning, text, calls, logprob, top_logprobs }) => {
+            Event::Token(TokenEvent { id, reasoning, text, calls, logprob, top_logprobs, is_constrained }) => {
                 let top = top_logprobs.into_iter().map(|t| TopObject { token: t.id, logprob: t.logprob }).collect();
                 Self::Token {
                     token: id,
@@ -157,6 +159,7 @@ impl From<Event> for StepObject {
                     text,
                     calls: calls.into_iter().map(CallObject::from).collect(),
                     logprob: logprob.map(|logprob| LogprobObject { logprob, top }),
+                    is_constrained,
                 }
             }
             Event::Finish { reason, rest } => {
@@ -250,6 +253,17 @@ impl Engine {
         let options = options::generate(options)?;
         let started = on!(&mut self.any, e => e.start(prompt, options)).map_err(thrown)?;
         object(&StartedObject { prompt_tokens: started.prompt_tokens, cached_tokens: started.cached_tokens })
+    }
+
+    /// All tokens, for the module of grammars.
+    #[wasm_bindgen(js_name = packedVocabulary)]
+    pub fn packed_vocabulary(&self) -> Result<Vec<u8>, JsValue> {
+        on!(&self.any, e => e.packed_vocabulary()).map_err(thrown)
+    }
+
+    /// What a constrained generation may say next.
+    pub fn allow(&mut self, words: &[u32]) -> Result<(), JsValue> {
+        on!(&mut self.any, e => e.allow(words)).map_err(thrown)
     }
 
     /// Takes the tokens of a generation that another engine began.

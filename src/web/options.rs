@@ -55,6 +55,7 @@ struct Generate {
     chat_prompt: Option<String>,
     /// JSON.
     tools: Option<String>,
+    constrained: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -97,6 +98,7 @@ pub(super) fn generate(value: JsValue) -> std::result::Result<GenerateOptions, J
         ignore_eos: o.ignore_eos,
         chat_prompt: o.chat_prompt,
         tools,
+        constrained: o.constrained,
     })
 }
 

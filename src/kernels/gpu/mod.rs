@@ -271,6 +271,10 @@ impl Backend for Gpu {
         self.make_sampler(vocabulary, context)
     }
 
+    fn allow(&mut self, words: &[u32]) -> Result<()> {
+        self.write_allowed(words)
+    }
+
     fn bytes(&self) -> u64 {
         self.bytes
     }

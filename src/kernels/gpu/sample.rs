@@ -29,13 +29,15 @@ pub(super) struct Sampler {
     history: wgpu::Buffer,
     /// (MAX_BIASES, 2)
     biases: wgpu::Buffer,
+    /// (vocabulary / 32, rounded up): a bit for each token that may be drawn
+    allowed: wgpu::Buffer,
     /// `params::Sampling`
     options: wgpu::Buffer,
 }
 
 /// Bytes of these buffers in their order; `None` where a vocabulary has more blocks than a workgroup has invocations: of more
 /// than 524,288 tokens, twice the largest one that is known.
-fn bytes(vocabulary: usize, context: usize) -> Option<[u64; 5]> {
+fn bytes(vocabulary: usize, context: usize) -> Option<[u64; 6]> {
     let shader = variant("sample", "", |_| true).ok()?;
     let block = shader.constant("BLOCK").ok()? as usize;
     let blocks = vocabulary.div_ceil(block);
@@ -43,9 +45,10 @@ fn bytes(vocabulary: usize, context: usize) -> Option<[u64; 5]> {
         return None;
     }
     let padded = (blocks * block) as u64;
-    let words = [padded, 2 * padded, (context as u64).saturating_add(1), 2 * MAX_BIASES as u64];
-    let [keys, masses, history, biases] = words.map(|words| words.saturating_mul(4));
-    Some([keys, masses, history, biases, size_of::<params::Sampling>() as u64])
+    let words =
+        [padded, 2 * padded, (context as u64).saturating_add(1), 2 * MAX_BIASES as u64, vocabulary.div_ceil(32) as u64];
+    let [keys, masses, history, biases, allowed] = words.map(|words| words.saturating_mul(4));
+    Some([keys, masses, history, biases, allowed, size_of::<params::Sampling>() as u64])
 }
 
 /// What [`Sampler::new`] makes.
@@ -55,7 +58,9 @@ pub(super) fn footprint(vocabulary: usize, context: usize) -> Size {
 
 impl Sampler {
     fn new(device: &Device, vocabulary: usize, context: usize) -> Result<Option<Self>> {
-        let Some([keys, masses, history, biases, options]) = bytes(vocabulary, context) else { return Ok(None) };
+        let Some([keys, masses, history, biases, allowed, options]) = bytes(vocabulary, context) else {
+            return Ok(None);
+        };
         let storage = |label, bytes| {
             device.create_buffer(label, bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST)
         };
@@ -67,12 +72,13 @@ impl Sampler {
             masses: storage("sample.masses", masses)?,
             history: storage("sample.history", history)?,
             biases: storage("sample.biases", biases)?,
+            allowed: storage("sample.allowed", allowed)?,
             options: device.create_buffer("sample.options", options, uniform)?,
         }))
     }
 
     pub(super) fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
-        [&self.keys, &self.masses, &self.history, &self.biases, &self.options].into_iter()
+        [&self.keys, &self.masses, &self.history, &self.biases, &self.allowed, &self.options].into_iter()
     }
 }
 
@@ -92,6 +98,7 @@ fn options(how: &Sampling) -> Result<params::Sampling> {
         frequency: how.frequency_penalty,
         window: to_u32(how.window, "window")?,
         biases: to_u32(how.biases.len(), "biases")?,
+        constrained: how.constrained.into(),
     })
 }
 
@@ -125,6 +132,17 @@ impl Gpu {
         Ok(true)
     }
 
+    pub(super) fn write_allowed(&mut self, words: &[u32]) -> Result<()> {
+        let sampler = self.sampler.as_ref().ok_or_else(|| internal("there is no sampler"))?;
+        if words.len() != sampler.vocabulary.div_ceil(32) {
+            let (words, vocabulary) = (words.len(), sampler.vocabulary);
+            return Err(internal(format!("a mask of {words} words for a vocabulary of {vocabulary} tokens")));
+        }
+        let allowed = sampler.allowed.clone();
+        self.write(&allowed, 0, bytemuck::cast_slice(words));
+        Ok(())
+    }
+
     /// Writes the number by which a pass draws, for a pass that does.
     pub(super) fn write_unit(&mut self, draws: bool) -> Result<()> {
         let unit = self.unit.take();
@@ -150,7 +168,8 @@ impl Gpu {
             ("masses", Range::whole(&sampler.masses)),
             ("x", logits),
         ];
-        let of_blocks = common.iter().cloned().chain([("biases", Range::whole(&sampler.biases))]).collect();
+        let own = [("biases", Range::whole(&sampler.biases)), ("allowed", Range::whole(&sampler.allowed))];
+        let of_blocks = common.iter().cloned().chain(own).collect();
         let of_all = common.iter().cloned().chain([("best", Range::whole(&self.best))]).collect();
         let blocks = variant("sample_blocks", "", |_| true)?;
         let grid = [width.div_ceil(blocks.constant("BLOCK")?), 1, 1];
