@@ -19,7 +19,8 @@ const libraries = [
   { file: 'lib/highlight.js', from: '@highlightjs/cdn-assets', module: 'es/highlight.min.js', licence: 'LICENSE' },
 ];
 const pageFile = /\.(?:html|css|js|json|svg|png|webmanifest)$/;
-const engineFile = /\.(?:js|wasm)$/;
+/** The page has no use for grammars, and what reads them is fetched on demand. */
+const engineFile = /(?<!pagelm_grammar)\.(?:js|wasm)$/;
 
 /** What a host of the demo serves: the page, and the models beside it. @param {string} site */
 export const siteRoots = (site) => ({ '/': site, '/models/': 'models' });

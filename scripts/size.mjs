@@ -35,7 +35,7 @@ export const builds = /** @type {Build[]} */ (Object.keys(budget.builds));
  */
 export function firstChatFiles(build) {
   const others = builds.filter((other) => other !== build).map((other) => budget.builds[other]);
-  const left = [...budget.onDemand, ...others];
+  const left = [...Object.keys(budget.onDemand), ...others];
   const found = new Set([join(projectRoot, budget.entry)]);
   for (const file of found) {
     for (const next of referencesOf(file)) {
@@ -89,9 +89,20 @@ export function count(build, { brotliBytes } = budget) {
   }
 }
 
+/** Prints the files that are fetched when they are first needed; fails above a budget. @param {Record<string, { for: string, brotliBytes: number }>} [files] */
+export function countOnDemand(files = budget.onDemand) {
+  row('raw', 'brotli', 'file that is fetched when it is first needed');
+  for (const [file, { for: purpose, brotliBytes }] of Object.entries(files)) {
+    const { raw, brotli } = sizes(join(projectRoot, file));
+    row(raw, brotli, `${file}, for ${purpose}; the budget is ${brotliBytes}`);
+    if (brotli > brotliBytes) throw new Error(`${file} is ${brotli - brotliBytes} bytes over its budget of ${brotliBytes} in scripts/size-budget.json`);
+  }
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
     for (const build of builds) count(build);
+    countOnDemand();
     countOthers();
     countSite();
   } catch (error) {

@@ -133,13 +133,22 @@ export interface SamplingOptions {
   logitBias?: [number, number][];
   logprobs?: number;
   ignoreEos?: boolean;
+  grammar?: GrammarText;
 }
 
-export interface StartOptions extends SamplingOptions {
+/** What `grammar/src/lib.rs` reads. */
+export interface GrammarText {
+  kind: 'jsonSchema' | 'regex' | 'lark';
+  text: string;
+}
+
+export interface StartOptions extends Omit<SamplingOptions, 'grammar'> {
   /** In a chat, what the template gave: the engine then tells reasoning from the answer. */
   chatPrompt?: string;
   /** JSON; in a chat with tools, those that the template was given: the engine then tells their calls from the answer. */
   tools?: string;
+  /** The answer is held to what {@link Engine.allow} says before each of its tokens. */
+  constrained?: true;
 }
 
 /** A call of a tool. */
@@ -166,7 +175,8 @@ export interface StepLogprob {
 export type Step =
   // `done` are known to be evaluated; a step may have handed over a part of a block, and not add any
   | { type: 'prefill'; done: number; total: number }
-  | ({ type: 'token'; token: number; logprob?: StepLogprob } & Pieces)
+  // `isConstrained`: it is one of those that were allowed, so that others follow it; without it, of a model's reasoning
+  | ({ type: 'token'; token: number; logprob?: StepLogprob; isConstrained?: true } & Pieces)
   | ({ type: 'finish'; reason: 'stop' | 'length' } & Pieces);
 
 /** A loaded model. */
@@ -178,6 +188,10 @@ export interface Engine {
   applyChatTemplate(messagesJson: string, optionsJson: string): string;
   /** Begins a generation; there is at most one at a time. */
   start(prompt: Uint32Array, options: StartOptions): { promptTokens: number; cachedTokens: number };
+  /** All tokens, as the module of grammars takes them. */
+  packedVocabulary(): Uint8Array;
+  /** Says which tokens a constrained generation may choose from for its answer, until the next call: bit i of the words is token i. */
+  allow(words: Uint32Array): void;
   /**
    * Goes on with a generation that another engine with the same model began, after `start` with the same prompt and options:
    * takes the tokens that it gave, whose text is not given again.

@@ -1,10 +1,10 @@
 /** Checks of everything that a caller passes: an option that is not understood or not honoured is an error. */
-import type { SamplingOptions } from './engine.js';
+import type { GrammarText, SamplingOptions } from './engine.js';
 import { PagelmError } from './errors.js';
 import { DOWNLOAD_DEFAULTS, type InspectSettings, type LoadSettings, type TemplateSettings, type TemplateVariables } from './protocol.js';
 import type { Evicted } from './store-types.js';
 import type {
-  ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, HubOptions, InspectOptions, KvCacheType,
+  ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, Grammar, HubOptions, InspectOptions, KvCacheType,
   LoadEvent, LoadOptions, PromptProgress, RecoverEvent, TemplateOptions, TextPart, TokenizeOptions,
 } from './types.js';
 
@@ -20,8 +20,9 @@ const HUB_KEYS = { baseUrl: true, token: true } satisfies Keys<HubOptions>;
 const DOWNLOAD_KEYS = { connections: true, retries: true, stallMs: true } satisfies Keys<DownloadOptions>;
 const GENERATE_KEYS = {
   maxTokens: true, temperature: true, topK: true, topP: true, minP: true, repetitionPenalty: true, presencePenalty: true,
-  frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, signal: true, onProgress: true,
+  frequencyPenalty: true, seed: true, stop: true, logitBias: true, logprobs: true, ignoreEos: true, grammar: true, signal: true, onProgress: true,
 } satisfies Keys<GenerateOptions>;
+const GRAMMAR_KEYS = { jsonSchema: true, json: true, regex: true, lark: true } satisfies Record<Grammar extends infer One ? (One extends unknown ? keyof One : never) : never, true>;
 const CHAT_KEYS = { ...GENERATE_KEYS, tools: true, enableThinking: true, templateOptions: true } satisfies Keys<ChatOptions>;
 const TOKENIZE_KEYS = { addSpecial: true, parseSpecial: true } satisfies Keys<TokenizeOptions>;
 const TEMPLATE_KEYS = { tools: true, addGenerationPrompt: true, enableThinking: true, templateOptions: true } satisfies Keys<TemplateOptions>;
@@ -144,6 +145,7 @@ export interface CheckedChatOptions extends CheckedGenerateOptions {
 export function checkChatOptions(options: unknown, vocabularySize: number): CheckedChatOptions {
   const given = record('chat options', options, CHAT_KEYS);
   const tools = checkTools(given['tools']);
+  if (tools !== undefined && given['grammar'] !== undefined) unsupported('grammar', given['grammar'], 'not beside tools, since calls have a form of their own');
   return present<CheckedChatOptions>({ ...checkSampling(given, vocabularySize), variables: templateVariables(given), tools });
 }
 
@@ -182,6 +184,7 @@ function checkSampling(given: Record<string, unknown>, vocabularySize: number): 
       logitBias: logitBias(given['logitBias'], vocabularySize),
       logprobs: integer('logprobs', given['logprobs'], 0, MAX_LOGPROBS),
       ignoreEos: boolean('ignoreEos', given['ignoreEos']),
+      grammar: grammar(given['grammar']),
     }),
     signal: abortSignal(given['signal']),
     onProgress: listener(given, 'onProgress') as CheckedGenerateOptions['onProgress'],
@@ -265,6 +268,28 @@ export function checkTokens(key: string, value: unknown, vocabularySize: number,
 
 function checkToken(key: string, token: unknown, vocabularySize: number): number {
   return integer(key, token, 0, vocabularySize - 1) ?? invalid(key, token, 'a token id');
+}
+
+/** What it says is the business of the module that reads it. */
+function grammar(value: unknown): GrammarText | undefined {
+  if (value === undefined) return undefined;
+  const given = Object.entries(record('grammar', value, GRAMMAR_KEYS)).filter(([, text]) => text !== undefined);
+  const [[key, text] = []] = given;
+  if (given.length !== 1) invalid('grammar', value, `an object with one of ${Object.keys(GRAMMAR_KEYS).join(', ')}, and it has ${given.length}`);
+  switch (key) {
+    case 'jsonSchema':
+      if (typeof text !== 'boolean' && (!isObject(text) || Array.isArray(text))) invalid('grammar.jsonSchema', text, 'a JSON schema: an object or a boolean');
+      return { kind: 'jsonSchema', text: JSON.stringify(json('grammar.jsonSchema', text)) };
+    case 'json':
+      if (text !== true) invalid('grammar.json', text, 'true');
+      return { kind: 'jsonSchema', text: '{}' };
+    case 'regex':
+      // the engine has a syntax of its own, without flags
+      if (text instanceof RegExp) invalid('grammar.regex', text, "a string, such as the expression's source");
+      return { kind: 'regex', text: checkText('grammar.regex', text) };
+    default:
+      return { kind: 'lark', text: checkText('grammar.lark', text) };
+  }
 }
 
 function stopTexts(value: unknown): string[] | undefined {

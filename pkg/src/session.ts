@@ -1,6 +1,7 @@
 /** In the worker: answers the page's messages. There is one model in a worker. */
 import type { Engine } from './engine.js';
 import { PagelmError, errorToData, toPagelmError } from './errors.js';
+import type { GrammarSource } from './grammar.js';
 import { type LoadMessage, type LoadModel, LoadedModel, type WithEngine, isTrap } from './loaded-model.js';
 import type { CallMessage, Calls, FromWorker, GenerateMessage, LoadResult, RequestMessage, WorkerEvent } from './protocol.js';
 import { Queue } from './queue.js';
@@ -21,6 +22,7 @@ export interface Jobs {
   loadModel: LoadModel;
   inspectModel: InspectModel;
   askStore: AskStore;
+  grammars: GrammarSource;
 }
 
 export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
@@ -107,7 +109,7 @@ export class Session {
   }
 
   #generate({ id, prompt, options, tellProgress }: GenerateMessage): Promise<void> {
-    const turn = new Turn((message) => this.#post({ ...message, id }), tellProgress);
+    const turn = new Turn((message) => this.#post({ ...message, id }), tellProgress, this.#jobs.grammars);
     this.#cancels.set(id, () => turn.cancel());
     return this.#inTurn(() => turn.run(this.#withEngine, prompt, options));
   }

@@ -1,5 +1,6 @@
 /** In the worker: one generation, from its prompt to its end. */
 import type { Engine, EngineCall, Pieces, SamplingOptions, StartOptions, Step } from './engine.js';
+import type { Constraint, GrammarSource } from './grammar.js';
 import type { WithEngine } from './loaded-model.js';
 import type { DeltaMessage, FinishMessage, Prompt, PromptMessage } from './protocol.js';
 import { nextTask } from './queue.js';
@@ -17,6 +18,11 @@ export class Turn {
   readonly #received = performance.now();
   /** How the generation began, and what it gave, for an engine that is to go on with it. */
   #begin: { tokens: Uint32Array; options: StartOptions } | undefined;
+  readonly #grammars: GrammarSource | undefined;
+  /** What the answer is held to. */
+  #constraint: Constraint | undefined;
+  /** Which tokens it may go on with; undefined when it is complete. */
+  #mask: Uint32Array | undefined;
   readonly #generated: number[] = [];
   /** What is still to be shown, while no engine has the generation: it has not begun, or the device was lost. */
   #held: Pieces | undefined = NOTHING;
@@ -29,8 +35,9 @@ export class Turn {
   #firstToken: number | undefined;
   #usage = { promptTokens: 0, cachedTokens: 0, generatedTokens: 0 };
 
-  constructor(emit: Emit, tellsProgress = false) {
+  constructor(emit: Emit, tellsProgress = false, grammars?: GrammarSource) {
     this.#emit = emit;
+    this.#grammars = grammars;
     this.#tellsProgress = tellsProgress;
   }
 
@@ -44,11 +51,13 @@ export class Turn {
 
   async run(withEngine: WithEngine, prompt: Prompt, options: SamplingOptions): Promise<void> {
     if (this.#finished) return;
+    if (options.grammar !== undefined) await this.#grammars?.ready();
     await withEngine((engine) => this.#start(engine, prompt, options));
     while (!this.#finished) {
-      if (this.#cancelled) {
+      const isComplete = this.#constraint !== undefined && this.#mask === undefined;
+      if (this.#cancelled || isComplete) {
         this.#rest(await withEngine((engine) => engine.stop()));
-        this.#finish('aborted');
+        this.#finish(isComplete ? 'stop' : 'aborted');
       } else {
         this.#take(await withEngine((engine) => this.#step(engine), (engine) => this.#goOn(engine)));
       }
@@ -59,9 +68,15 @@ export class Turn {
   #start(engine: Engine, prompt: Prompt, options: SamplingOptions): void {
     if (this.#finished) return;
     const { tokens, ...chat } = prepare(engine, prompt);
-    this.#begin = { tokens, options: { ...options, seed: options.seed ?? randomSeed(), ...chat } };
+    const { grammar, ...sampling } = options;
+    if (grammar !== undefined) {
+      this.#constraint = this.#grammars?.open(engine, grammar);
+      this.#mask = this.#constraint?.mask();
+    }
+    this.#begin = { tokens, options: { ...sampling, seed: options.seed ?? randomSeed(), ...chat, ...(grammar && { constrained: true }) } };
     this.#begun = performance.now();
     const counts = engine.start(tokens, this.#begin.options);
+    if (this.#mask !== undefined) engine.allow(this.#mask);
     this.#held = undefined;
     this.#usage = { promptTokens: counts.promptTokens, cachedTokens: counts.cachedTokens, generatedTokens: 0 };
     this.#tell(counts.cachedTokens);
@@ -69,7 +84,9 @@ export class Turn {
 
   async #step(engine: Engine): Promise<Step | undefined> {
     try {
-      return await engine.step();
+      const step = await engine.step();
+      if (step.type === 'token' && step.isConstrained) this.#constrain(engine, step.token);
+      return step;
     } catch (error) {
       try {
         this.#held = engine.stop(); // it must be ready for the next turn, too
@@ -81,11 +98,18 @@ export class Turn {
     }
   }
 
+  #constrain(engine: Engine, token: number): void {
+    this.#constraint?.accept(token);
+    this.#mask = this.#constraint?.mask();
+    if (this.#mask !== undefined) engine.allow(this.#mask);
+  }
+
   /** Takes the generation to a new engine, which then is where the old one was. */
   #goOn(engine: Engine): undefined {
     if (this.#finished || this.#begin === undefined) return;
     engine.start(this.#begin.tokens, this.#begin.options);
     engine.replay(Uint32Array.from(this.#generated));
+    if (this.#mask !== undefined) engine.allow(this.#mask);
     this.#held = undefined;
   }
 

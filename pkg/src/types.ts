@@ -461,8 +461,17 @@ export interface GenerateOptions {
    * logits are read back (4 bytes a token of the vocabulary).
    */
   logprobs?: number | undefined;
-  /** Do not stop at the model's end-of-text token. Default false. */
+  /**
+   * Do not stop at the model's end-of-text token. Default false. With a {@link Grammar} the answer then goes on as long as something
+   * can follow.
+   */
   ignoreEos?: boolean | undefined;
+  /**
+   * What the answer has to be; see {@link Grammar}. Tokens that do not fit are never chosen. It ends with the reason `stop` as soon as
+   * nothing can follow, or where the model ends it and it may. With the reason `length`, with a text of `stop`, or stopped, it may be
+   * cut in the middle. What a model thinks before it answers is free; not possible beside `tools`.
+   */
+  grammar?: Grammar | undefined;
   /**
    * Ends the generation with a `finish` part of reason `aborted`, in the middle of a prompt, too. It does not reject: the text so far
    * is kept.
@@ -474,6 +483,26 @@ export interface GenerateOptions {
    */
   onProgress?: ((event: PromptProgress) => void) | undefined;
 }
+
+/**
+ * What an answer is held to. Read by llguidance, a module of its own that is fetched when a grammar is first used (350 KB). A grammar that
+ * is not well-formed, or that uses what is not supported, fails with `invalid-argument`; one that is too large, or takes too much work,
+ * with `limit-exceeded`; both reject the generation.
+ *
+ * A model is not told of its grammar: say in the prompt what is asked for, too.
+ */
+export type Grammar =
+  /**
+   * JSON that fits a schema; properties come in the schema's order. References are to `#/…` of the schema itself. What
+   * {@link https://github.com/guidance-ai/llguidance/blob/main/docs/json_schema.md llguidance supports}.
+   */
+  | { jsonSchema: Readonly<Record<string, unknown>> | boolean }
+  /** Any JSON. */
+  | { json: true }
+  /** A regular expression that the whole answer matches, as Rust's `regex` reads it: without look-around and back-references. */
+  | { regex: string }
+  /** A context-free grammar in {@link https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md llguidance's dialect of Lark}. */
+  | { lark: string };
 
 /** What {@link GenerateOptions.onProgress} is told, in tokens. */
 export interface PromptProgress {

@@ -4,6 +4,7 @@ import { type BuildSettings, chooseBuild } from './builds.js';
 import type { EngineModule } from './engine.js';
 import { Engines, type StartThreads } from './engines.js';
 import { detectFeatures } from './features.js';
+import { Grammars } from './grammar.js';
 import { ingest } from './ingest.js';
 import { inspectSource } from './inspection.js';
 import type { LoadModel } from './loaded-model.js';
@@ -76,7 +77,7 @@ let onThreadsStarted: (started: ThreadsStarted) => void = () => {};
 
 const tellPage = (message: ThreadMessage) => scope.postMessage(message);
 
-const session = new Session(post, { loadModel, inspectModel, askStore });
+const session = new Session(post, { loadModel, inspectModel, askStore, grammars: new Grammars() });
 scope.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if (data.type === 'stand-by') tellPage({ type: 'up' });
   else if (data.type === 'help') void serveAsThread(data, tellPage);

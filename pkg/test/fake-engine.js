@@ -75,6 +75,7 @@ export class Engine {
   #busy = false;
   #left = undefined;
   #isLost = false;
+  #allowed = undefined;
   constructor(options, sum) {
     this.options = options;
     this.sum = sum;
@@ -113,8 +114,18 @@ export class Engine {
     this.#alone();
     if (prompt.length >= (this.options.contextLength ?? 64)) throw failure('context-overflow', `${prompt.length} tokens`);
     state.starts.push({ prompt: [...prompt], options });
-    this.#left = { tokens: [...prompt].reverse(), max: options.maxTokens ?? Infinity, logprobs: options.logprobs, prefilled: false, held: '', thinks: options.chatPrompt?.startsWith('user:think'), tools: options.tools && JSON.parse(options.tools) };
+    this.#allowed = undefined;
+    this.#left = { tokens: [...prompt].reverse(), max: options.maxTokens ?? Infinity, logprobs: options.logprobs, prefilled: false, held: '', thinks: options.chatPrompt?.startsWith('user:think'), tools: options.tools && JSON.parse(options.tools), constrained: options.constrained };
     return { promptTokens: prompt.length, cachedTokens: 0 };
+  }
+  packedVocabulary() {
+    this.#alone();
+    return Uint8Array.of(1, 2, 3);
+  }
+  allow(words) {
+    this.#alone();
+    if (!this.#left?.constrained) throw failure('invalid-argument', 'it is free');
+    this.#allowed = words;
   }
   replay(generated) {
     this.#alone();
@@ -140,7 +151,14 @@ export class Engine {
         this.#left = undefined;
         return { type: 'finish', reason: left.tokens.length === 0 ? 'stop' : 'length', reasoning: '', text: left.held, calls: [] };
       }
-      return this.#next(left);
+      if (!left.constrained) return this.#next(left);
+      // of the tokens that may follow the first one that is the prompt's; the others are passed over
+      if (this.#allowed === undefined) throw failure('invalid-argument', 'what may follow was not told');
+      const may = (token) => (this.#allowed[token >> 5] >> (token & 31)) & 1;
+      while (left.tokens.length > 0 && !may(left.tokens[0])) left.tokens.shift();
+      if (left.tokens.length === 0) throw failure('invalid-argument', 'nothing may follow');
+      this.#allowed = undefined;
+      return { ...this.#next(left), isConstrained: true };
     } finally {
       this.#busy = false;
     }

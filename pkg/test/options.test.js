@@ -53,6 +53,38 @@ for (const [options, code, words] of [
   test(`load options: ${JSON.stringify(options)} is ${code}`, () => refused(code, words, () => checkLoadOptions(options)));
 }
 
+test('generate options: grammars', () => {
+  const checked = (grammar) => checkGenerateOptions({ grammar }, 10).sampling.grammar;
+  assert.deepEqual(checked({ json: true }), { kind: 'jsonSchema', text: '{}' });
+  assert.deepEqual(checked({ jsonSchema: { type: 'null', title: undefined } }), { kind: 'jsonSchema', text: '{"type":"null"}' });
+  assert.deepEqual(checked({ jsonSchema: true, regex: undefined }), { kind: 'jsonSchema', text: 'true' });
+  assert.deepEqual(checked({ regex: 'a+' }), { kind: 'regex', text: 'a+' });
+  assert.deepEqual(checked({ lark: 'start: "a"' }), { kind: 'lark', text: 'start: "a"' });
+  const circle = {};
+  circle.self = circle;
+  refused('invalid-argument', ['grammar.jsonSchema', 'JSON'], () => checked({ jsonSchema: circle }));
+});
+
+test('chat options: a grammar or tools', () => {
+  const tools = [{ type: 'function', function: { name: 'f' } }];
+  refused('unsupported-option', ['grammar', 'tools'], () => checkChatOptions({ tools, grammar: { json: true } }, 10));
+  assert.ok(checkChatOptions({ tools: [], grammar: { json: true } }, 10).sampling.grammar);
+});
+
+for (const [grammar, code, words] of [
+  [{}, 'invalid-argument', ['it has 0', 'jsonSchema, json, regex, lark']],
+  [{ regex: 'a', lark: 'b' }, 'invalid-argument', ['it has 2']],
+  [{ regex: /a/ }, 'invalid-argument', ['grammar.regex', 'source']],
+  [{ regex: 1 }, 'invalid-argument', ['grammar.regex']],
+  [{ json: false }, 'invalid-argument', ['grammar.json', 'false']],
+  [{ jsonSchema: [] }, 'invalid-argument', ['grammar.jsonSchema', 'an object or a boolean']],
+  [{ jsonSchema: '{}' }, 'invalid-argument', ['grammar.jsonSchema']],
+  [{ gbnf: 'root ::= "a"' }, 'unsupported-option', ['gbnf', 'lark']],
+  ['json', 'invalid-argument', ['grammar']],
+]) {
+  test(`generate options: the grammar ${JSON.stringify(grammar)} is ${code}`, () => refused(code, words, () => checkGenerateOptions({ grammar }, 10)));
+}
+
 test('generate options: good ones pass', () => {
   const options = {
     maxTokens: 1, temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1.1, presencePenalty: -1, frequencyPenalty: 2,

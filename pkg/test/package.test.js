@@ -10,7 +10,7 @@ const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
 test('every file that exports names exists', () => {
   assert.deepEqual(Object.keys(manifest.exports), ['.', './openai', './service-worker', './ai-sdk', './worker', './*.wasm', './package.json']);
   const paths = Object.values(manifest.exports).flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry)));
-  const builds = ['pagelm_bg', 'pagelm_relaxed_bg', 'pagelm_threads_bg'];
+  const builds = ['pagelm_bg', 'pagelm_relaxed_bg', 'pagelm_threads_bg', 'pagelm_grammar'];
   const files = [...paths, manifest.module, manifest.types].flatMap((path) => builds.map((build) => path.replace('*', build)));
   for (const path of files) assert.ok(existsSync(new URL(path, root)), path);
   assert.equal(manifest.dependencies, undefined);

@@ -5,10 +5,10 @@ export class Port extends EventTarget {
   #channel = new MessageChannel();
   terminated = false;
   sent = [];
-  constructor(loadModel) {
+  constructor(loadModel, grammars) {
     super();
     const { port1: page, port2: worker } = this.#channel;
-    const session = new Session((message, transfer = []) => worker.postMessage(message, transfer), { loadModel });
+    const session = new Session((message, transfer = []) => worker.postMessage(message, transfer), { loadModel, grammars });
     worker.onmessage = ({ data }) => { if (!this.terminated) session.receive(data); };
     page.onmessage = ({ data }) => this.dispatchEvent(new MessageEvent('message', { data }));
     this.page = page;

@@ -28,7 +28,7 @@ after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 describe('the tarball', () => {
   test('holds what is needed and nothing else', () => {
     const paths = packed.files.map((/** @type {any} */ { path }) => path);
-    for (const needed of ['package.json', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/types.d.ts', 'dist/worker.js', ...['pagelm', 'pagelm_relaxed', 'pagelm_threads'].flatMap((name) => [`dist/wasm/${name}.js`, `dist/wasm/${name}_bg.wasm`])]) {
+    for (const needed of ['package.json', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/types.d.ts', 'dist/worker.js', ...['pagelm', 'pagelm_relaxed', 'pagelm_threads'].flatMap((name) => [`dist/wasm/${name}.js`, `dist/wasm/${name}_bg.wasm`]), 'dist/wasm/pagelm_grammar.wasm']) {
       assert.ok(paths.includes(needed), `${needed} is not in the package`);
     }
     const strange = paths.filter((/** @type {string} */ path) => !/^(package\.json|README\.md|LICEN[CS]E[-\w.]*|CHANGELOG\.md|dist\/[-\w/]+(\.d\.ts|\.js|\.wasm|\.wasm\.d\.ts))$/.test(path));

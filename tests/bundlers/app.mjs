@@ -1,4 +1,4 @@
-// The app that every row builds: it loads a tiny golden model, continues a prompt, and says what came out.
+// The app that every row builds: it loads a tiny golden model, continues a prompt, freely and held to a grammar, and says what came out.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -62,15 +62,17 @@ globalThis.done = answer().catch((error) => ({ error: error.code + ': ' + error.
 async function answer() {
   const model = await load('${address}', { backend: 'cpu' });
   const { tokens } = await model.generate(${JSON.stringify(golden.tokens)}, { maxTokens: ${expected.length}, ignoreEos: true }).result();
+  const { text } = await model.generate(${JSON.stringify(golden.tokens)}, { grammar: { regex: 'held to it' } }).result();
   const { threads, threadsReason, kernels } = model.info;
   await model.close();
-  return { tokens, threads, threadsReason, kernels };
+  return { tokens, text, threads, threadsReason, kernels };
 }
 `;
 
 /** Of the app's answer. @param {any} answer */
-export function checkTokens({ tokens, threads, kernels }) {
+export function checkTokens({ tokens, text, threads, kernels }) {
   assert.deepEqual(tokens, expected);
+  assert.equal(text, 'held to it');
   return `${tokens.length} tokens as expected, ${threads} thread(s), ${kernels}`;
 }
 

@@ -114,7 +114,7 @@ async function rollup() {
 }
 
 async function esbuild() {
-  const engines = ['pagelm_bg', 'pagelm_relaxed_bg', 'pagelm_threads_bg'];
+  const engines = ['pagelm_bg', 'pagelm_relaxed_bg', 'pagelm_threads_bg', 'pagelm_grammar'];
   const { build } = await import('esbuild');
   const root = writeApp('esbuild');
   await build({

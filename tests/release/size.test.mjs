@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { countOthers } from '../../scripts/size-others.mjs';
 import { countSite } from '../../scripts/size-site.mjs';
-import { builds, count } from '../../scripts/size.mjs';
+import { builds, count, countOnDemand } from '../../scripts/size.mjs';
 import { projectRoot } from '../server/serve.mjs';
 
 /** The most that a first chat may ever be allowed, in bytes of brotli. */
@@ -22,6 +22,8 @@ test('the budgets themselves are no larger than was promised', () => {
 
 for (const build of builds) test(`a first chat with the build ${build}`, () => count(build));
 
+test('what is fetched when it is first needed', () => countOnDemand());
+
 test('what the other entry points add', () => countOthers());
 
 test('a first visit of the chat app', () => countSite());
@@ -29,5 +31,6 @@ test('a first visit of the chat app', () => countSite());
 test('what is too large is noticed', () => {
   assert.throws(() => count(builds[0], { brotliBytes: 1000 }), /over the budget of 1000/);
   assert.throws(() => countOthers({ ...budget.others, 'pagelm/openai': { file: 'pkg/dist/openai.js', brotliBytes: 10 } }), /pagelm\/openai is \d+ bytes over/);
+  assert.throws(() => countOnDemand({ 'pkg/dist/wasm/pagelm_grammar.wasm': { for: 'a grammar', brotliBytes: 1000 } }), /over its budget of 1000/);
   assert.throws(() => countSite(1000), /over its budget of 1000/);
 });

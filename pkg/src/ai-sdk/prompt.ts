@@ -13,13 +13,19 @@ export interface CheckedCall {
 /** @throws {PagelmError} `unsupported-option` for what cannot be left out without changing the meaning */
 export function checkCall(call: LanguageModelV4CallOptions): CheckedCall {
   const warnings: SharedV4Warning[] = [];
-  const { responseFormat, toolChoice } = call;
-  if (responseFormat?.type === 'json') warnings.push({ type: 'unsupported', feature: 'responseFormat', details: 'The answer is not held to JSON.' });
+  const { toolChoice } = call;
   if (toolChoice?.type === 'required' || toolChoice?.type === 'tool') {
     warnings.push({ type: 'unsupported', feature: 'toolChoice', details: `A call cannot be forced; '${toolChoice.type}' is taken as 'auto'.` });
   }
   const tools = toolChoice?.type === 'none' ? [] : toolsOf(call, warnings);
-  return { messages: call.prompt.flatMap(messagesOf), options: optionsOf(call, tools, warnings), warnings };
+  return { messages: call.prompt.flatMap(messagesOf), options: { ...grammarOf(call, tools, warnings), ...optionsOf(call, tools, warnings) }, warnings };
+}
+
+function grammarOf({ responseFormat }: LanguageModelV4CallOptions, tools: Tool[], warnings: SharedV4Warning[]): Pick<ChatOptions, 'grammar'> {
+  if (responseFormat?.type !== 'json') return {};
+  if (tools.length === 0) return { grammar: responseFormat.schema === undefined ? { json: true } : { jsonSchema: { ...responseFormat.schema } } };
+  warnings.push({ type: 'unsupported', feature: 'responseFormat', details: 'The answer is not held to JSON beside tools.' });
+  return {};
 }
 
 function optionsOf(call: LanguageModelV4CallOptions, tools: Tool[], warnings: SharedV4Warning[]): ChatOptions {

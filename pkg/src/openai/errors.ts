@@ -12,7 +12,7 @@ export interface ErrorBody {
 
 /** The HTTP status of what is not the server's fault, or passes; everything else is a 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
-  'invalid-argument': 400, 'unsupported-option': 400, 'chat-template': 400, 'context-overflow': 400, closed: 503, 'worker-failed': 503,
+  'invalid-argument': 400, 'unsupported-option': 400, 'chat-template': 400, 'context-overflow': 400, 'limit-exceeded': 400, closed: 503, 'worker-failed': 503,
 };
 
 /** Codes that clients look for by OpenAI's name. */

@@ -1,6 +1,6 @@
 /** From a request of OpenAI's API to the arguments of `Model.chat`. */
 import { invalid, record, unsupported } from '../options.js';
-import type { ChatMessage, ChatOptions, Tool } from '../types.js';
+import type { ChatMessage, ChatOptions, Grammar, Tool } from '../types.js';
 import type { ChatCompletionMessageParam, ChatCompletionRequest } from './types.js';
 
 type Keys<T> = Record<keyof T, true>;
@@ -44,11 +44,9 @@ export function checkRequest(body: unknown): CheckedRequest {
 
 /** What has one value here that can be honoured. */
 function refuseOthers(given: Record<string, unknown>): void {
-  const { n = 1, parallel_tool_calls: parallel = true, response_format: format } = given;
+  const { n = 1, parallel_tool_calls: parallel = true } = given;
   if (n !== 1) unsupported('n', n, 'only 1');
   if (parallel !== true) unsupported('parallel_tool_calls', parallel, 'a model writes as many calls as it likes');
-  const type = record('response_format', format, { type: true, json_schema: true })['type'] ?? 'text';
-  if (type !== 'text') unsupported('response_format.type', type, "only 'text' in this version");
   const { tool_choice: choice = 'auto', reasoning_effort: effort = 'none' } = given;
   if (choice !== 'auto' && choice !== 'none') unsupported('tool_choice', choice, "'auto' or 'none'; a call cannot be forced");
   if (effort !== 'none') unsupported('reasoning_effort', effort, "only 'none'; chat_template_kwargs sets the template's own variables");
@@ -64,7 +62,27 @@ function optionsOf(given: Record<string, unknown>): ChatOptions {
   else if (given['top_logprobs'] !== undefined) invalid('top_logprobs', given['top_logprobs'], 'absent without logprobs');
   if (given['reasoning_effort'] === 'none') options['enableThinking'] = false;
   if (given['tools'] !== undefined && given['tool_choice'] !== 'none') options['tools'] = toolsOf(given['tools']);
+  options['grammar'] = grammarOf(given['response_format']);
+  if (options['grammar'] !== undefined && options['tools'] !== undefined) unsupported('response_format', given['response_format'], 'only text beside tools');
   return options as ChatOptions;
+}
+
+function grammarOf(format: unknown): Grammar | undefined {
+  const { type = 'text', json_schema: described } = withoutNulls(record('response_format', format, { type: true, json_schema: true }));
+  switch (type) {
+    case 'text':
+      return undefined;
+    case 'json_object':
+      return { jsonSchema: { type: 'object' } };
+    case 'json_schema': {
+      const key = 'response_format.json_schema';
+      if (described === undefined) invalid(key, described, 'an object with a schema');
+      const { schema } = withoutNulls(record(key, described, { name: true, description: true, schema: true, strict: true }));
+      return schema === undefined ? { json: true } : { jsonSchema: schema as Record<string, unknown> };
+    }
+    default:
+      return unsupported('response_format.type', type, "'text', 'json_object' or 'json_schema'");
+  }
 }
 
 function toolsOf(tools: unknown): Tool[] {

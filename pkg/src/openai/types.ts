@@ -31,10 +31,27 @@ export interface ChatCompletionRequest {
   repetition_penalty?: number | null | undefined;
   n?: 1 | null | undefined;
   parallel_tool_calls?: true | null | undefined;
-  response_format?: { type: 'text' } | null | undefined;
+  /** Holds the answer to JSON, or to a schema; `strict` or not, it always fits. Not beside tools. */
+  response_format?: ResponseFormat | null | undefined;
   /** No meaning here. */
   user?: string | null | undefined;
 }
+
+/** What an answer is: text, an object of JSON, or JSON that fits a schema. */
+export type ResponseFormat =
+  | { type: 'text' }
+  | { type: 'json_object' }
+  | {
+      type: 'json_schema';
+      json_schema: {
+        /** Has no meaning here. */
+        name?: string | undefined;
+        /** Has no meaning here: a model is not told of it. */
+        description?: string | undefined;
+        schema?: Readonly<Record<string, unknown>> | undefined;
+        strict?: boolean | null | undefined;
+      };
+    };
 
 /** A turn. `developer` is the system's; arguments of calls are JSON. */
 export interface ChatCompletionMessageParam {

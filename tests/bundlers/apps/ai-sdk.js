@@ -1,4 +1,4 @@
-import { generateText, jsonSchema, streamText, tool } from 'ai';
+import { generateText, jsonSchema, Output, streamText, tool } from 'ai';
 import { PagelmError } from 'pagelm';
 import { languageModel } from 'pagelm/ai-sdk';
 import { equal, failure, holds, run } from './cases.js';
@@ -24,6 +24,15 @@ run(async () => {
       let streamed = '';
       for await (const delta of result.textStream) streamed += delta;
       equal([streamed, await result.finishReason], [text, 'length']);
+    },
+
+    async 'an object'() {
+      const schema = jsonSchema({
+        $schema: 'http://json-schema.org/draft-07/schema#', type: 'object', properties: { city: { type: 'string', enum: ['Paris', 'Rome'] } }, required: ['city'], additionalProperties: false,
+      });
+      const { output, warnings } = await generateText({ ...short, maxOutputTokens: 200, output: Output.object({ schema }) });
+      holds(['Paris', 'Rome'].includes(/** @type {any} */ (output).city), JSON.stringify(output));
+      equal(warnings ?? [], []);
     },
 
     async 'tools'() {

@@ -49,6 +49,20 @@ export const openaiCases = (client, bias) => ({
     equal([chunks.map((chunk) => chunk.choices[0].delta.reasoning_content ?? '').join(''), textOf(chunks)], ['Hm.', 'Yes.']);
   },
 
+  async 'response_format'() {
+    const schema = {
+      type: 'object', properties: { city: { enum: ['Paris', 'Rome'] }, sunny: { type: 'boolean' } }, required: ['city', 'sunny'], additionalProperties: false,
+    };
+    const request = { ...short, max_tokens: 200, response_format: { type: 'json_schema', json_schema: { name: 'weather', strict: true, schema } } };
+    const { choices: [{ message, finish_reason: reason }] } = await client.chat.completions.create(request);
+    const { city, sunny } = JSON.parse(message.content);
+    holds(['Paris', 'Rome'].includes(city) && typeof sunny === 'boolean' && reason === 'stop', message.content);
+    equal(textOf(await all(await client.chat.completions.create({ ...request, stream: true }))), message.content, 'as a stream');
+    const { choices: [any] } = await client.chat.completions.create({ ...short, max_tokens: 30, response_format: { type: 'json_object' } });
+    holds(any.message.content.trimStart().startsWith('{'), any.message.content);
+    equal((await client.chat.completions.create({ ...short, response_format: { type: 'text' } })).choices[0].message.content.length > 0, true);
+  },
+
   async 'log-probabilities'() {
     const { choices: [{ logprobs }] } = await client.chat.completions.create({ ...short, logprobs: true, top_logprobs: 2 });
     equal(logprobs.content.length, 8);
@@ -70,7 +84,11 @@ export const openaiCases = (client, bias) => ({
       [{ best_of: 2 }, 400, 'unsupported-option'],
       [{ n: 2 }, 400, 'unsupported-option'],
       [{ tool_choice: 'required' }, 400, 'unsupported-option'],
-      [{ response_format: { type: 'json_object' } }, 400, 'unsupported-option'],
+      [{ response_format: { type: 'grammar' } }, 400, 'unsupported-option'],
+      [{ response_format: { type: 'json_object' }, tools: [weather] }, 400, 'unsupported-option'],
+      [{ response_format: { type: 'json_schema' } }, 400, 'invalid-argument'],
+      [{ response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'banana' } } } }, 400, 'invalid-argument'],
+      [{ response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { properties: Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [i, {}])) } } } }, 400, 'limit-exceeded'],
       [{ messages: [] }, 400, 'invalid-argument'],
       [{ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: '' } }] }] }, 400, 'unsupported-option'],
       [{ messages: [{ role: 'user', content: 'long '.repeat(2000) }] }, 400, 'context_length_exceeded'],
