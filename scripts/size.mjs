@@ -1,6 +1,6 @@
 // What a page downloads before its first chat: every file that pkg/dist/index.js leads to, by import or by
 // new URL(..., import.meta.url), raw and as brotli sends it, for each build of the engine: a page downloads one. Fails above
-// the budget in size-budget.json, whose "onDemand" names the files that a first chat does not need.
+// the budget in size-budget.json, whose "onDemand" names the files that a first chat does not need, with budgets of their own.
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -2,7 +2,7 @@
 export const ERROR_CODES = [
   // from the engine
   'invalid-gguf', // the bytes are not a GGUF file, or break its format
-  'limit-exceeded', // a count or a size in the file is above a limit
+  'limit-exceeded', // a count or a size in the file is above a limit, or what a grammar takes is
   'unsupported-type', // a tensor type that the engine does not know
   'unsupported-architecture', // a model architecture that the engine does not know
   'unsupported-tokenizer', // a tokenizer that the engine does not know

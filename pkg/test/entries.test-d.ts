@@ -15,6 +15,9 @@ const whole: Promise<OpenAI.ChatCompletion> = client.chat.completions.create({ m
 const stream: Promise<ChatCompletionStream & AsyncIterable<OpenAI.ChatCompletionChunk>> =
   client.chat.completions.create({ model: 'one', messages, stream: true, stream_options: { include_usage: true } });
 client.chat.completions.create({ model: 'one', messages, max_tokens: 5, stop: ['.'], tools: [{ type: 'function', function: { name: 'add' } }], tool_choice: 'auto' });
+client.chat.completions.create({ model: 'one', messages, response_format: { type: 'json_object' } });
+declare const format: OpenAI.ResponseFormatJSONSchema | OpenAI.ResponseFormatJSONObject | OpenAI.ResponseFormatText;
+client.chat.completions.create({ model: 'one', messages, response_format: format });
 // and what it gives it takes again
 whole.then(({ choices }) => client.chat.completions.create({ model: 'one', messages: [...messages, ...choices.map(({ message }) => ({ role: message.role, content: message.content }))] }));
 // @ts-expect-error pagelm's spelling is another entry point's

@@ -67,6 +67,14 @@ same<Equal<ReturnType<Model['counters']>, Promise<GpuCounters | null>>>();
 same<Equal<ReturnType<Model['close']>, Promise<void>>>();
 model.generate([1, 2, 3], { maxTokens: 1, temperature: 0, stop: ['.'], logitBias: { 5: -1 }, logprobs: 2, ignoreEos: true });
 model.generate('', { logitBias: [[5, -1]] });
+model.generate('', { grammar: { jsonSchema: { type: 'object', properties: { name: { type: 'string' } } } } });
+model.generate('', { grammar: { json: true } });
+model.generate('', { grammar: { regex: '[a-z]+' } });
+model.generate('', { grammar: { lark: 'start: "a"' } });
+// @ts-expect-error the engine has a syntax of its own
+model.generate('', { grammar: { regex: /a/ } });
+// @ts-expect-error another dialect
+model.generate('', { grammar: { gbnf: 'root ::= "a"' } });
 model.generate('', { logitBias: new Map([[5, -1]]) });
 model.chat([{ role: 'user', content: 'Hello' }]);
 model.applyChatTemplate([{ role: 'assistant', content: null, tool_calls: [{}] }], { tools: [{}], addGenerationPrompt: false });

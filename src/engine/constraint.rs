@@ -1,7 +1,5 @@
 //! What holds an answer to a grammar: the tokens that its next one may be, which the caller gives, and those of the reasoning before it.
 
-use std::collections::BTreeSet;
-
 use crate::chat::Stage;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sampling::Allowed;
@@ -15,14 +13,14 @@ pub(super) struct Constraint {
     /// The token that opens reasoning, if there is one.
     opening: Option<u32>,
     /// Those that end a generation.
-    ends: BTreeSet<u32>,
+    ends: Vec<u32>,
     /// Whether they may not come even where the grammar lets them.
     ignores_ends: bool,
     vocabulary: usize,
 }
 
 impl Constraint {
-    pub(super) fn new(ends: BTreeSet<u32>, ignores_ends: bool, opening: Option<u32>, vocabulary: usize) -> Self {
+    pub(super) fn new(ends: Vec<u32>, ignores_ends: bool, opening: Option<u32>, vocabulary: usize) -> Self {
         let mut thinking = Allowed::all(vocabulary);
         ends.iter().for_each(|&id| thinking.remove(id));
         Self { grammar: None, thinking, opening, ends, ignores_ends, vocabulary }

@@ -677,8 +677,7 @@ mod tests {
     #[test]
     fn reasoning_is_free_and_the_answer_is_not() {
         let stage_of = |g: &Generation| g.stage();
-        let ends = std::collections::BTreeSet::from([2]);
-        let mut constraint = Constraint::new(ends, false, Some(7), 10);
+        let mut constraint = Constraint::new(vec![2], false, Some(7), 10);
         constraint.allow(&[0b1000]).unwrap();
         let set = |allowed: Allowed| (0..10).filter(|&id| allowed.contains(id)).collect::<Vec<u32>>();
         assert_eq!(set(constraint.of(Stage::Undecided)), [3, 7]);

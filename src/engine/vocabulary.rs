@@ -23,15 +23,42 @@ impl<B: Backend> Engine<B> {
 fn pack(tokenizer: &Tokenizer) -> Result<Vec<u8>> {
     let count = tokenizer.vocabulary_size() as u32;
     let ends: Vec<u32> = tokenizer.end_of_generation().filter(|&id| id < count).collect();
-    let (mut lengths, mut texts) = (Vec::with_capacity(count as usize), Vec::new());
+    let (mut packed, mut texts) = (Vec::new(), Vec::new());
+    let mut write = |word: u32| packed.extend_from_slice(&word.to_le_bytes());
+    write(count);
+    write(ends.len() as u32);
+    ends.iter().for_each(|&id| write(id));
     for id in 0..count {
         let text = tokenizer.piece(id)?;
-        let is_mark = tokenizer.is_control(id) || ends.binary_search(&id).is_ok();
-        lengths.push(text.len() as u32 | if is_mark { MARK } else { 0 });
+        let is_mark = tokenizer.is_control(id) || ends.contains(&id);
+        write(text.len() as u32 | if is_mark { MARK } else { 0 });
         texts.extend_from_slice(text);
     }
-    let mut packed: Vec<u8> =
-        [count, ends.len() as u32].into_iter().chain(ends).chain(lengths).flat_map(u32::to_le_bytes).collect();
     packed.append(&mut texts);
     Ok(packed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokenizer::Vocabulary;
+
+    #[test]
+    fn marks_and_ends_are_told_from_text() {
+        let tokens = ["h", "i", "hi", "Ġh", "<mark>", "<end>"].map(String::from).to_vec();
+        let vocabulary = Vocabulary {
+            model: "gpt2".into(),
+            pre: "gpt-2".into(),
+            tokens: tokens.into(),
+            token_types: vec![1, 1, 1, 1, 3, 1].into(),
+            merges: vec!["h i".into()].into(),
+            eos: Some(5),
+            ..Default::default()
+        };
+        let packed = pack(&Tokenizer::new(vocabulary).unwrap()).unwrap();
+        let (words, texts) = packed.split_at(4 * 9);
+        let words: Vec<u32> = words.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+        assert_eq!(words, [6, 1, 5, 1, 1, 2, 2, 6 | MARK, 5 | MARK]);
+        assert_eq!(texts, b"hihi h<mark><end>");
+    }
 }
