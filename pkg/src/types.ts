@@ -457,7 +457,8 @@ export interface GenerateOptions {
   /** What to add to the logits of some tokens: an object or pairs from token id to number. */
   logitBias?: Readonly<Record<number, number>> | Iterable<readonly [number, number]> | undefined;
   /**
-   * Report log-probabilities with this many alternatives for each token, 0 to 20. On WebGPU each token then waits until all
+   * Report log-probabilities with this many alternatives for each token, 0 to 20: the model's own, whatever a bias, a penalty or a
+   * grammar changes. On WebGPU each token then waits until all
    * logits are read back (4 bytes a token of the vocabulary).
    */
   logprobs?: number | undefined;

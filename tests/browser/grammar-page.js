@@ -58,8 +58,11 @@ const schemas = {
   constant: { const: { a: [1, null, 'é"\n'] } },
 };
 
-/** Of WebGPU there are only emulations here, which take their time. */
-const some = (/** @type {Options[]} */ all) => (source.backend === 'webgpu' ? all.slice(0, 2) : all);
+/**
+ * Of WebGPU there are only emulations here, which take their time.
+ * @template T @param {T[]} all
+ */
+const some = (all) => (source.backend === 'webgpu' ? all.slice(0, 2) : all);
 
 const ways = [{}, { temperature: 1, seed: 1 }, { temperature: 1.5, seed: 2, topK: 20 }, { temperature: 2, seed: 3, topP: 0.9 }, { temperature: 1, seed: 4, minP: 0.02, frequencyPenalty: 0.5 }];
 
@@ -95,7 +98,7 @@ const refused = [
 const cases = {
   async 'schemas: every answer is JSON and fits'() {
     let ended = 0;
-    for (const [name, jsonSchema] of Object.entries(schemas)) {
+    for (const [name, jsonSchema] of some(Object.entries(schemas))) {
       for (const way of some(ways)) {
         const { text, reason } = await answer({ jsonSchema }, way);
         holds(reason === 'stop', `${name}, ${JSON.stringify(way)}: ended with ${reason}: ${text}`);
@@ -103,7 +106,7 @@ const cases = {
         ended += 1;
       }
     }
-    equal(ended, 4 * some(ways).length);
+    equal(ended, source.backend === 'webgpu' ? 4 : 20);
   },
 
   async 'any JSON, regular expressions and Lark'() {
