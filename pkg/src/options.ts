@@ -33,7 +33,7 @@ const MESSAGE_KEYS = {
 const PART_KEYS = { type: true, text: true } satisfies Keys<TextPart>;
 
 /** Which of them a backend has, the engine knows. */
-const KV_CACHE_TYPES = ['f32', 'f16', 'q8_0'] as const satisfies readonly KvCacheType[];
+const KV_CACHE_TYPES = ['f32', 'f16', 'i16', 'q8_0'] as const satisfies readonly KvCacheType[];
 
 const MAX_U32 = 0xffff_ffff;
 /** The engine's counts are 32-bit and signed in places. */

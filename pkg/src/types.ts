@@ -28,7 +28,7 @@ export interface UrlSource {
 }
 
 /** See {@link LoadOptions.kvCacheType}. */
-export type KvCacheType = 'f32' | 'f16' | 'q8_0';
+export type KvCacheType = 'f32' | 'f16' | 'i16' | 'q8_0';
 
 export interface LoadOptions {
   /**
@@ -43,10 +43,10 @@ export interface LoadOptions {
   /** In tokens, for prompt and answer together. Default: 2048, or what the model was made for if that is less. */
   contextLength?: number | undefined;
   /**
-   * Type of the cached keys and values: 4, 2 or 1.125 bytes each. Default: the backend's own choice, which `ModelInfo.kvCacheType`
-   * names: `'f16'` on WebGPU, `'f32'` on the CPU. WebGPU has all three, the CPU `'f32'` and `'q8_0'`; the latter is less exact. One
-   * that the backend has not fails with `unsupported-option`, before the body is fetched; with the backend `'auto'` the one that has it
-   * is taken.
+   * Type of the cached keys and values. `'f32'`: 4 bytes each. `'f16'`: 16 bits, 2 bytes: halves on WebGPU, and on the CPU, which has
+   * no instructions for halves, integers of which 32 share a scale (2.125 bytes); `'i16'` names these, and either stands for the other.
+   * `'q8_0'`: integers of 8 bits, of which 32 share a scale (1.125 bytes), less exact. Default: 16 bits. `ModelInfo.kvCacheType` names
+   * what it is. One that the backend has not fails with `unsupported-option`, before the body is fetched.
    */
   kvCacheType?: KvCacheType | undefined;
   /**

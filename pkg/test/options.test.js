@@ -33,7 +33,7 @@ test('load options: good ones pass, absent ones stay absent', () => {
 
 for (const [options, code, words] of [
   [{ gpu: true }, 'unsupported-option', ['gpu', 'true', 'backend']],
-  [{ kvCacheType: 'f8' }, 'invalid-argument', ['kvCacheType', 'f8', "'f32', 'f16', 'q8_0'"]],
+  [{ kvCacheType: 'f8' }, 'invalid-argument', ['kvCacheType', 'f8', "'f32', 'f16', 'i16', 'q8_0'"]],
   [{ threads: 65 }, 'invalid-argument', ['threads', '65', '64']],
   [{ kernels: 'avx' }, 'invalid-argument', ['kernels', 'avx']],
   [{ threads: 0 }, 'invalid-argument', ['threads', '0']],

@@ -73,16 +73,15 @@ for (const { engine, webgpu } of settings) {
       assert.match(it.template, /im_start/);
       assert.equal(it.types.Q4_K + it.types.Q6_K + it.types.F32, it.parameters);
       const elements = 28 * 2 * 4096 * 8 * 128;
-      assert.deepEqual([it.backends.cpu.kvCacheType, it.backends.cpu.needs.cache], ['f32', elements * 4]);
+      assert.deepEqual([it.backends.cpu.kvCacheType, it.backends.cpu.needs.cache], ['i16', elements * 2.125]);
       const eight = await look({ source: url, options: { contextLength: 4096, kvCacheType: 'q8_0' } });
       assert.deepEqual([eight.backends.cpu.kvCacheType, eight.backends.cpu.needs.cache], ['q8_0', elements * 1.125]);
-      const halves = await look({ source: url, options: { kvCacheType: 'f16' } });
-      assert.deepEqual([halves.backends.cpu.fits, halves.backends.cpu.code], [false, 'unsupported-option']);
-      assert.match(halves.backends.cpu.problem, /kvCacheType is 'f16'; here there are 'f32', 'q8_0'/);
+      const halves = await look({ source: url, options: { contextLength: 4096, kvCacheType: 'f16' } });
+      assert.deepEqual([halves.backends.cpu.kvCacheType, halves.backends.cpu.needs.cache], ['i16', elements * 2.125]);
       if (webgpu) {
         assert.deepEqual([it.backends.webgpu.kvCacheType, it.backends.webgpu.needs.cache], ['f16', elements * 2]);
         assert.deepEqual([eight.backends.webgpu.kvCacheType, eight.backends.webgpu.needs.cache], ['q8_0', elements * 1.125]);
-        assert.deepEqual([halves.backend, halves.backends.webgpu.fits], ['webgpu', true]);
+        assert.deepEqual([halves.backends.webgpu.kvCacheType, halves.backends.webgpu.fits], ['f16', true]);
       }
       assert.equal(it.requests.length, 2);
       assert.ok(it.bytesSent <= HEAD, `${it.bytesSent} bytes were sent`);

@@ -33,6 +33,8 @@ impl Tolerance {
     pub const SOFTMAX: Self = Self::Relative(2e-5);
     /// The same where elements of a query are off by up to 2^-16 of the largest of 32: a score of some tens by 1e-4.
     pub const SOFTMAX_QUANTIZED: Self = Self::Relative(2e-4);
+    /// The same by up to 2^-14, as keys of 16 bits leave room for.
+    pub const SOFTMAX_SIXTEEN: Self = Self::Relative(8e-4);
     /// The same where keys and values are computed before they become halves: one that is near the border between two halves may
     /// become the other, 2^-10 of it away, in a score of some tens of which it is a part, or in a row that sees little else.
     pub const SOFTMAX_HALVES: Self = Self::Relative(5e-4);

@@ -279,6 +279,11 @@ impl Case {
             {
                 Tolerance::SOFTMAX_QUANTIZED
             }
+            Op::Attention { kv: KvType::I16, .. } | Op::AttentionAlone { kv: KvType::I16, .. }
+                if arithmetic != Arithmetic::Single =>
+            {
+                Tolerance::SOFTMAX_SIXTEEN
+            }
             Op::Attention { .. } | Op::AttentionLargest { .. } | Op::AttentionAlone { .. } => Tolerance::SOFTMAX,
             // nothing is computed before it is rounded
             Op::Attend { norms: HeadNorms::None, rope: None, .. } => Tolerance::SOFTMAX,

@@ -32,7 +32,7 @@ mod simd {
     use super::{report, report_types, wasm_bindgen_test};
     use crate::ops::{Arithmetic, Case, Inputs, cases, goes_red, integers, run_all};
     use pagelm::kernels::reference::Reference;
-    use pagelm::kernels::{KvType, simd128::Simd};
+    use pagelm::kernels::{Backend, KvType, simd128::Simd};
 
     const RELAXED: bool = cfg!(target_feature = "relaxed-simd");
     const ARITHMETIC: Arithmetic = if RELAXED { Arithmetic::Quantized8 } else { Arithmetic::Quantized16 };
@@ -75,7 +75,7 @@ mod simd {
 
     #[wasm_bindgen_test]
     async fn attention() {
-        for kv in [KvType::F32, KvType::Q8_0] {
+        for &kv in Simd::KV_TYPES {
             run(&format!("simd attention, {}", kv.name()), &cases::attention(kv)).await;
             run(&format!("simd attention alone, {}", kv.name()), &cases::attention_alone(kv)).await;
         }

@@ -52,7 +52,7 @@ impl<K: Kernels> Backend for Cpu<K> {
     }
 
     fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()> {
-        KvType::choose(Some(kv), K::KV_TYPES)?;
+        let kv = KvType::choose(Some(kv), K::KV_TYPES)?;
         let layer = |shape: &CacheShape| {
             Ok(match *shape {
                 CacheShape::KeysValues { heads, head_dim, .. } => {

@@ -119,7 +119,7 @@ impl Layout {
         let cells = head_dim.div_ceil(CELL);
         let (head_stride, cell_bytes) = match kv {
             KvType::F32 => (cells, 4 * CELL),
-            KvType::F16 => (cells, 2 * CELL),
+            KvType::F16 | KvType::I16 => (cells, 2 * CELL), // of which the backend has the former
             // codes, then scales: as many bytes as an f32
             KvType::Q8_0 => (cells + cells.div_ceil(GROUP / CELL), CELL),
         };

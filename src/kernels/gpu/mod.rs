@@ -250,7 +250,7 @@ impl Backend for Gpu {
     }
 
     fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()> {
-        KvType::choose(Some(kv), Self::KV_TYPES)?;
+        let kv = KvType::choose(Some(kv), Self::KV_TYPES)?;
         // recorded programs hold on to the old cache
         self.forget_programs();
         if let Some(old) = self.cache.take() {

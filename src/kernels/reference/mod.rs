@@ -65,7 +65,7 @@ impl Kernels for Scalar {
     type Cache = Cache;
     const PANEL_ROWS: usize = 1;
     const MAX_ROWS: usize = 64;
-    const KV_TYPES: &'static [KvType] = &[KvType::F32, KvType::F16, KvType::Q8_0];
+    const KV_TYPES: &'static [KvType] = &[KvType::F32, KvType::F16, KvType::I16, KvType::Q8_0];
 
     fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Matrix> {
         let row_bytes = ty.bytes_of(cols as u64).ok_or_else(|| {

@@ -4,6 +4,9 @@ use super::BLOCK;
 use super::sixteen::quantize;
 use core::arch::wasm32::*;
 
+/// The largest magnitude. 32 products with 8-bit codes stay within 32 bits: 32 * 128 * 32767 = 1.3e8.
+const LARGEST: f32 = 32767.0;
+
 /// Rows of activations: `x[i] ≈ scale[i / 32] * q[i]`.
 #[derive(Debug, Default)]
 pub struct Quantized {
@@ -41,7 +44,7 @@ impl Quantized {
 
 /// Quantises 32 numbers; gives the scale, and scale * sum of each 16.
 fn quantize_group(x: &[f32; BLOCK], q: &mut [i16; BLOCK]) -> (f32, [f32; 2]) {
-    let scale = quantize(x, q);
+    let scale = quantize(x, q, LARGEST);
     let mut totals = [i32x4_splat(0); 2];
     for (i, q) in q.as_chunks::<8>().0.iter().enumerate() {
         // SAFETY: q is eight i16

@@ -3,10 +3,10 @@
 //!
 //! A lane is a key, so that nothing is summed across lanes. Blocks begin at multiples of [`BLOCK`], and a block that a query
 //! does not see changes nothing: a query alone and among others gives equal bits. How keys and values are read is a
-//! [`Source`]'s, [`singles`] or [`eight`]; where they are is [`blocks`]'.
+//! [`Source`]'s, [`singles`] or [`integers`]; where they are is [`blocks`]'.
 
 mod blocks;
-mod eight;
+mod integers;
 mod singles;
 
 use super::exp::{exp, tanh};
@@ -23,17 +23,23 @@ const BLOCK: usize = 32;
 const QUERIES: usize = 32;
 /// Queries whose sums are in registers together.
 const TILE: usize = 4;
+/// Neighbouring positions of a key's element, or elements of a value. Values are filled up to whole ones of it with zeros.
+const LINE: usize = 16;
 
 /// In f32.
 pub(super) type Singles = Blocks<singles::Lines>;
+/// With 16 bits.
+pub(super) type Sixteen = Blocks<integers::Integers<i16>>;
 /// With 8 bits.
-pub(super) type Eight = Blocks<eight::Bytes>;
+pub(super) type Eight = Blocks<integers::Integers<i8>>;
 
 /// Keys and values of one layer.
 #[derive(Debug)]
 pub enum Cache {
     /// As they are.
     Singles(Singles),
+    /// With 16 bits.
+    Sixteen(Sixteen),
     /// With 8 bits.
     Eight(Eight),
 }
@@ -53,8 +59,9 @@ trait Source: Copy {
         tile: Tile,
         weights: &mut [[f32; BLOCK]; M],
     );
-    /// out = factor * out + Σ weights\[p\] v\[p\] for `tile`'s queries, over the positions of its block.
-    fn mix<const M: usize>(self, head: &Head<'_, Self>, tile: Tile, weights: &Weights<M>, out: &mut Output<'_>);
+    /// sums = factor * sums + Σ weights\[p\] v\[p\] for `tile`'s queries, over the positions of its block; sums (M, elements of a head
+    /// in whole [`LINE`]s).
+    fn mix<const M: usize>(self, tile: Tile, weights: &Weights<M>, sums: &mut [f32]);
 }
 
 /// Queries and a block of positions that meet.
@@ -99,6 +106,10 @@ pub(super) fn attention(
                 let source = singles.part(kv_head);
                 Head { q, source, position, a, kv_head, first_row }.attend_all(queries, out);
             }
+            Cache::Sixteen(sixteen) => {
+                let source = sixteen.part(kv_head);
+                Head { q, source, position, a, kv_head, first_row }.attend_all(queries, out);
+            }
             Cache::Eight(eight) => {
                 let source = eight.part(kv_head);
                 Head { q, source, position, a, kv_head, first_row }.attend_all(queries, out);
@@ -138,10 +149,32 @@ struct Head<'a, S> {
     first_row: usize,
 }
 
+/// What is needed soon and not used yet: a read of it, whose result nobody waits for, has memory fetch it while something else is
+/// computed.
+#[derive(Default)]
+struct Ahead(u8);
+
+impl Ahead {
+    #[inline(always)]
+    fn touch(&mut self, line: &[u8]) {
+        self.0 ^= line[0];
+    }
+}
+
+impl Drop for Ahead {
+    /// Or else the reads would be none.
+    #[inline(always)]
+    fn drop(&mut self) {
+        std::hint::black_box(self.0);
+    }
+}
+
 /// The softmax so far of each query.
 struct State {
     most: [f32; QUERIES],
     total: [f32; QUERIES],
+    /// Weighted sums of values: (queries, elements of a head in whole [`LINE`]s).
+    sums: Vec<f32>,
 }
 
 impl<S: Source> Head<'_, S> {
@@ -176,18 +209,23 @@ impl<S: Source> Head<'_, S> {
 
     /// Attention of at most [`QUERIES`] queries.
     fn attend(&self, queries: Range<usize>, out: &mut Output<'_>) {
-        let mut state = State { most: [f32::NEG_INFINITY; QUERIES], total: [0.0; QUERIES] };
-        for query in queries.clone() {
-            out.part(self.row(query), self.columns(query)).fill(0.0);
-        }
+        let sums = vec![0.0; queries.len() * self.width()];
+        let mut state = State { most: [f32::NEG_INFINITY; QUERIES], total: [0.0; QUERIES], sums };
         let quantized = self.source.queries(self, queries.clone());
         let end = self.sees(queries.end - 1).end;
         for block in (self.sees(queries.start).start / BLOCK * BLOCK..end).step_by(BLOCK) {
-            self.in_tiles(&queries, &quantized, block..end, &mut state, out);
+            self.in_tiles(&queries, &quantized, block..end, &mut state);
         }
-        for (i, query) in queries.enumerate() {
-            scale(out.part(self.row(query), self.columns(query)), 1.0 / state.total[i]);
+        for ((i, query), sums) in queries.enumerate().zip(state.sums.chunks_exact(self.width())) {
+            let factor = 1.0 / state.total[i];
+            let out = out.part(self.row(query), self.columns(query));
+            out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum * factor);
         }
+    }
+
+    /// Elements of a head in whole lines.
+    fn width(&self) -> usize {
+        self.a.head_dim.next_multiple_of(LINE)
     }
 
     /// Takes the block of keys and values at the beginning of `positions` into account.
@@ -197,29 +235,29 @@ impl<S: Source> Head<'_, S> {
         quantized: &S::Queries,
         positions: Range<usize>,
         state: &mut State,
-        out: &mut Output<'_>,
     ) {
         for i in (0..queries.len()).step_by(TILE) {
             let tile = Tile { first: queries.start + i, i, block: positions.start, end: positions.end };
             match queries.len() - i {
-                1 => self.tile::<1>(quantized, tile, state, out),
-                2 => self.tile::<2>(quantized, tile, state, out),
-                3 => self.tile::<3>(quantized, tile, state, out),
-                _ => self.tile::<TILE>(quantized, tile, state, out),
+                1 => self.tile::<1>(quantized, tile, state),
+                2 => self.tile::<2>(quantized, tile, state),
+                3 => self.tile::<3>(quantized, tile, state),
+                _ => self.tile::<TILE>(quantized, tile, state),
             }
         }
     }
 
     /// The same for the M queries of a tile.
     #[inline(never)]
-    fn tile<const M: usize>(&self, quantized: &S::Queries, tile: Tile, state: &mut State, out: &mut Output<'_>) {
+    fn tile<const M: usize>(&self, quantized: &S::Queries, tile: Tile, state: &mut State) {
         let mut weights = [[0.0; BLOCK]; M];
         let mut factor = [1.0; M];
         self.source.score(self, quantized, tile, &mut weights);
         for m in 0..M {
             factor[m] = self.weigh(tile.first + m, tile.block, &mut weights[m], tile.i + m, state);
         }
-        self.source.mix(self, tile, &Weights { weights: &weights, factor: &factor }, out);
+        let sums = &mut state.sums[tile.i * self.width()..][..M * self.width()];
+        self.source.mix(tile, &Weights { weights: &weights, factor: &factor }, sums);
     }
 
     /// Turns the scores of one query, whose state is at `i`, into weights of its softmax so far; 0 where it does not see. Gives
@@ -272,17 +310,5 @@ impl<S: Source> Head<'_, S> {
         state.total[i] = state.total[i] * factor + sum(total);
         state.most[i] = f32x4_extract_lane::<0>(most);
         factor
-    }
-
-    fn part<'b>(&self, query: usize, elements: Range<usize>, out: &'b mut Output<'_>) -> &'b mut [f32] {
-        let start = self.columns(query).start;
-        out.part(self.row(query), start + elements.start..start + elements.end)
-    }
-}
-
-/// x *= factor.
-fn scale(x: &mut [f32], factor: f32) {
-    for x in x {
-        *x *= factor;
     }
 }

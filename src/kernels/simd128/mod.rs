@@ -31,7 +31,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::quant::{Form, TensorType};
 #[cfg(not(target_feature = "relaxed-simd"))]
 use activation::Quantized;
-use attention::{Cache, Eight, Singles};
+use attention::{Cache, Eight, Singles, Sixteen};
 use lanes::Line;
 #[cfg(target_feature = "relaxed-simd")]
 use relaxed::{self as codes, Quantized};
@@ -77,7 +77,7 @@ impl Kernels for Simd128 {
     type Cache = Cache;
     const PANEL_ROWS: usize = PANEL;
     const MAX_ROWS: usize = MAX_ROWS;
-    const KV_TYPES: &'static [KvType] = &[KvType::F32, KvType::Q8_0];
+    const KV_TYPES: &'static [KvType] = &[KvType::I16, KvType::F32, KvType::Q8_0];
 
     fn create_matrix(ty: TensorType, rows: usize, cols: usize) -> Result<Matrix> {
         Ok(match ty.form {
@@ -141,6 +141,7 @@ impl Kernels for Simd128 {
 
     fn create_cache(context: usize, heads: usize, head_dim: usize, kv: KvType) -> Result<Cache> {
         Ok(match kv {
+            KvType::I16 => Cache::Sixteen(Sixteen::reserve(context, heads, head_dim)?),
             KvType::Q8_0 => Cache::Eight(Eight::reserve(context, heads, head_dim)?),
             _ => Cache::Singles(Singles::reserve(context, heads, head_dim)?),
         })
@@ -148,6 +149,7 @@ impl Kernels for Simd128 {
 
     fn cache_size(context: usize, heads: usize, head_dim: usize, kv: KvType) -> Size {
         match kv {
+            KvType::I16 => Sixteen::size(context, heads, head_dim),
             KvType::Q8_0 => Eight::size(context, heads, head_dim),
             _ => Singles::size(context, heads, head_dim),
         }
@@ -156,6 +158,7 @@ impl Kernels for Simd128 {
     fn cache_bytes(cache: &Cache) -> u64 {
         match cache {
             Cache::Singles(singles) => singles.bytes(),
+            Cache::Sixteen(sixteen) => sixteen.bytes(),
             Cache::Eight(eight) => eight.bytes(),
         }
     }
@@ -163,6 +166,7 @@ impl Kernels for Simd128 {
     fn positions(cache: &Cache) -> usize {
         match cache {
             Cache::Singles(singles) => singles.positions(),
+            Cache::Sixteen(sixteen) => sixteen.positions(),
             Cache::Eight(eight) => eight.positions(),
         }
     }
@@ -170,6 +174,7 @@ impl Kernels for Simd128 {
     fn store_kv(cache: &mut Cache, position: usize, k: &[f32], v: &[f32]) {
         match cache {
             Cache::Singles(singles) => singles.store(position, k, v),
+            Cache::Sixteen(sixteen) => sixteen.store(position, k, v),
             Cache::Eight(eight) => eight.store(position, k, v),
         }
     }

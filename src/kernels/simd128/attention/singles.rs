@@ -7,13 +7,9 @@
 use super::super::lanes::{load, madd, splat, store};
 use super::super::pairs;
 use super::blocks::{Layout, Part};
-use super::{BLOCK, Head, Source, Tile, Weights};
-use crate::kernels::cpu::Output;
+use super::{BLOCK, Head, LINE, Source, Tile, Weights};
 use core::arch::wasm32::*;
 use std::ops::Range;
-
-/// Numbers of a cache line: positions of a key's line, elements of a value's.
-const LINE: usize = 16;
 
 type Line = [f32; LINE];
 
@@ -71,15 +67,15 @@ impl Source for Part<'_, Lines> {
     }
 
     #[inline(always)]
-    fn mix<const M: usize>(self, head: &Head<'_, Self>, tile: Tile, weights: &Weights<M>, out: &mut Output<'_>) {
+    fn mix<const M: usize>(self, tile: Tile, weights: &Weights<M>, sums: &mut [f32]) {
         // those of positions that there are
         let some = (tile.end - tile.block).min(BLOCK);
         let (_, values) = self.block(tile.block).split_at(self.layout.keys());
         let chunks = self.layout.head_dim.div_ceil(LINE);
         for pair in pairs(0..chunks) {
             let lines = pair.map(|chunk| &values[chunk * BLOCK..][..some]);
-            let mut sums = Outputs { head, tile, factor: weights.factor, pair, out };
-            products(weights.weights.each_ref().map(|weights| &weights[..]), lines, &mut sums);
+            let mut outputs = Outputs { width: chunks * LINE, factor: weights.factor, pair, sums };
+            products(weights.weights.each_ref().map(|weights| &weights[..]), lines, &mut outputs);
         }
     }
 }
@@ -106,50 +102,24 @@ impl<const M: usize> Sums for Scores<'_, M> {
 }
 
 /// Elements of the outputs of M queries: lines `pair` of them.
-struct Outputs<'a, 'b, 'c, const M: usize> {
-    head: &'a Head<'a, Part<'a, Lines>>,
-    tile: Tile,
+struct Outputs<'a, const M: usize> {
+    width: usize,
     factor: &'a [f32; M],
     pair: [usize; 2],
-    out: &'b mut Output<'c>,
+    /// (M, width)
+    sums: &'a mut [f32],
 }
 
-impl<const M: usize> Outputs<'_, '_, '_, M> {
-    #[inline(always)]
-    fn four(&mut self, m: usize, s: usize, at: usize) -> &mut [f32] {
-        let (start, end) = (self.pair[s] * LINE + at, self.head.a.head_dim);
-        self.head.part(self.tile.first + m, start.min(end)..end.min(start + 4), self.out)
-    }
-}
-
-impl<const M: usize> Sums for Outputs<'_, '_, '_, M> {
+impl<const M: usize> Sums for Outputs<'_, M> {
     #[inline(always)]
     fn begin(&mut self, m: usize, s: usize, at: usize) -> v128 {
-        let factor = f32x4_splat(self.factor[m]);
-        let four = self.four(m, s, at);
-        f32x4_mul(if four.len() == 4 { load(four, 0) } else { filled(four) }, factor)
+        f32x4_mul(load(self.sums, m * self.width + self.pair[s] * LINE + at), f32x4_splat(self.factor[m]))
     }
 
     #[inline(always)]
     fn end(&mut self, m: usize, s: usize, at: usize, sums: v128) {
-        let four = self.four(m, s, at);
-        if four.len() == 4 { store(four, 0, sums) } else { put_some(four, sums) }
+        store(self.sums, m * self.width + self.pair[s] * LINE + at, sums);
     }
-}
-
-/// The end of a head that is not whole vectors, and zeros.
-#[cold]
-fn filled(some: &[f32]) -> v128 {
-    let mut four = [0.0; 4];
-    four[..some.len()].copy_from_slice(some);
-    load(&four, 0)
-}
-
-#[cold]
-fn put_some(some: &mut [f32], sums: v128) {
-    let mut four = [0.0; 4];
-    store(&mut four, 0, sums);
-    some.copy_from_slice(&four[..some.len()]);
 }
 
 /// Adds to the sums Σ x\[m\]\[i\] lines\[s\]\[i\].
