@@ -131,7 +131,7 @@ mod gpu {
         let is_routed = ["experts", "moe"].iter().any(|part| name.contains(part));
         match kv {
             KvType::F32 => [TINY_F32; 3],
-            KvType::F16 => [HALVES, if is_routed { HALVES_ROUTED } else { HALVES }, HALVES_BESIDE],
+            KvType::F16 | KvType::I16 => [HALVES, if is_routed { HALVES_ROUTED } else { HALVES }, HALVES_BESIDE],
             // to other experts, and 2.0 was seen: only the reference tells
             KvType::Q8_0 => [EIGHT_BITS, if is_routed { f64::INFINITY } else { EIGHT_BITS }, EIGHT_BITS_BESIDE],
         }

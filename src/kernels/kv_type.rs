@@ -151,7 +151,9 @@ mod tests {
     #[test]
     fn what_is_not_finite_is_not_lost() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for (at, kv) in [(0, KvType::Q8_0), (17, KvType::Q8_0), (31, KvType::Q8_0), (5, KvType::F16), (9, KvType::I16)] {
+            for (at, kv) in
+                [(0, KvType::Q8_0), (17, KvType::Q8_0), (31, KvType::Q8_0), (5, KvType::F16), (9, KvType::I16)]
+            {
                 let mut head = [0.5; GROUP];
                 head[at] = bad;
                 kv.round(&mut head);

@@ -229,13 +229,7 @@ impl<S: Source> Head<'_, S> {
     }
 
     /// Takes the block of keys and values at the beginning of `positions` into account.
-    fn in_tiles(
-        &self,
-        queries: &Range<usize>,
-        quantized: &S::Queries,
-        positions: Range<usize>,
-        state: &mut State,
-    ) {
+    fn in_tiles(&self, queries: &Range<usize>, quantized: &S::Queries, positions: Range<usize>, state: &mut State) {
         for i in (0..queries.len()).step_by(TILE) {
             let tile = Tile { first: queries.start + i, i, block: positions.start, end: positions.end };
             match queries.len() - i {

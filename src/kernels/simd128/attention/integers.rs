@@ -220,8 +220,9 @@ impl<I: Integer> Source for Part<'_, Integers<I>> {
         let some = (tile.end - tile.block).min(BLOCK).div_ceil(2).next_multiple_of(TURN);
         let (mut q, mut scale) = ([[0; BLOCK]; M], [0.0; M]);
         for chunk in 0..layout.elements() / LINE {
-            if chunk * LINE % GROUP == 0 {
-                let scales = &block[layout.half() + layout.integers()..][chunk * LINE / GROUP * BLOCK * BYTES..][..BLOCK * BYTES];
+            if (chunk * LINE).is_multiple_of(GROUP) {
+                let scales = &block[layout.half() + layout.integers()..][chunk * LINE / GROUP * BLOCK * BYTES..]
+                    [..BLOCK * BYTES];
                 for m in 0..M {
                     scale[m] = quantize(&weighted(&weights.weights[m], scales), &mut q[m], I::FACTOR);
                 }
@@ -275,8 +276,8 @@ fn in_parts<I: Integer, const M: usize, const V: usize>(
                 }
             }
         }
-        for v in 0..V {
-            (0..M).for_each(|m| to(m, (part * V + v) * 4, acc[m][v]));
+        for (m, sums) in acc.iter().enumerate() {
+            sums.iter().enumerate().for_each(|(v, sums)| to(m, (part * V + v) * 4, *sums));
         }
     }
 }
