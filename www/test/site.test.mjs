@@ -73,12 +73,20 @@ for (const [path, script, button, answers] of /** @type {const} */ ([
   test(`${path}: nothing can be pressed before its script listens, and the first press after that counts`, async (t) => {
     const site = await openSite({ model: 'hub' });
     t.after(() => site.close());
-    site.server.faults.push({ path: new RegExp(`${script}$`), delayMs: 1500 });
     const { page, complaints, close } = await openPage(site);
+    let release = () => {};
+    const released = new Promise((resolve) => { release = () => resolve(undefined); });
+    await page.route(`**${script}`, async (route) => {
+      await released;
+      await route.continue();
+    });
     await page.goto(`${site.server.origin}${path}`, { waitUntil: 'commit' });
     await page.waitForSelector(button);
-    assert.ok(await page.evaluate(() => document.readyState !== 'complete' && document.body.inert), 'the script is still on its way');
-    await page.click(button, { timeout: patience });
+    assert.ok(await page.evaluate(() => document.body.inert), 'the script is still on its way');
+    const pressed = page.click(button, { timeout: patience });
+    await assert.rejects(page.click(button, { timeout: 1000 }), { name: 'TimeoutError' });
+    release();
+    await pressed;
     await page.waitForSelector(answers);
     assert.deepEqual(complaints, []);
     await close();
