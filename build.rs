@@ -25,7 +25,7 @@ struct Format {
 struct Op {
     name: &'static str,
     suffix: &'static str,
-    formats: &'static [Format],
+    formats: &'static [&'static [Format]],
     files: &'static [&'static str],
     constants: Constants,
 }
@@ -54,6 +54,15 @@ const WEIGHTS: &[Format] = &[
     Format { name: "codes3_table_super32", files: &["codes_planes", "low_2", "high_1", "values_table", "scales_super", "super_32", "group_32"], constants: &[LOW_2, ("BYTES", "1u"), NO_MIN] },
     Format { name: "codes3_table_super16", files: &["codes_planes", "low_2", "high_1", "values_table", "scales_super", "super_16", "group_16"], constants: &[LOW_2, ("BYTES", "2u"), NO_MIN] },
     Format { name: "codes2_super32", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_super", "super_32", "group_32"], constants: &[("BYTES", "1u"), NO_MIN] },
+];
+
+/// Two formats in one chunk, the first one's panels in front: what `llama.cpp` gives queries and keys, and values, in files of mixed
+/// types (Q5_0 and Q8_0, Q4_K and Q6_K, Q5_K and Q6_K).
+#[rustfmt::skip] // one line a format
+const MIXED: &[Format] = &[
+    Format { name: "codes5_half32_codes8_half32", files: &["low_4", "high_1", "values_linear", "codes_then_8bit", "scales_f16", "group_32"], constants: &[LOW_4, NO_MIN] },
+    Format { name: "codes4_super32_min_codes6_super16", files: &["low_4", "codes_then_6bit", "scales_super", "super_32_then_16", "group_16"], constants: &[("HIGH", "0u"), ("BYTES", "2u"), MIN] },
+    Format { name: "codes5_super32_min_codes6_super16", files: &["low_4", "codes_then_6bit", "scales_super", "super_32_then_16", "group_16"], constants: &[("HIGH", "1u"), ("BYTES", "2u"), MIN] },
 ];
 
 /// Cached keys and values (`src/kernels/kv_type.rs`), by the files that define how cells are read.
@@ -93,37 +102,37 @@ const PAIR: (&str, &str) = ("PAIR", "1u");
 
 #[rustfmt::skip] // one line a variant
 const OPS: &[Op] = &[
-    Op { name: "embed", suffix: "", formats: WEIGHTS, files: &["step", "block"], constants: &[] },
-    Op { name: "matmul", suffix: "_1x1", formats: WEIGHTS, files: &["block", "tile_1x1", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_1x1_split", formats: WEIGHTS, files: &["block", "tile_1x1", "split_blocks"], constants: &[("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_1x8", formats: WEIGHTS, files: &["block", "tile_1x8", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "8u")] },
-    Op { name: "matmul", suffix: "_8x1", formats: WEIGHTS, files: &["block", "tile_8x1", "split_none"], constants: &[("THREADS", "8u"), ("ROWS", "8u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_4x4", formats: WEIGHTS, files: &["block", "tile_4x4", "split_none"], constants: &[("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "matmul", suffix: "_pair_1x1", formats: WEIGHTS, files: &["block", "activate", "pair_1x1", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_pair_1x1_split", formats: WEIGHTS, files: &["block", "activate", "pair_1x1", "split_blocks"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_pair_1x4", formats: WEIGHTS, files: &["block", "activate", "pair_1x4", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "matmul", suffix: "_pair_4x1", formats: WEIGHTS, files: &["block", "activate", "pair_4x1", "split_none"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_pair_2x4", formats: WEIGHTS, files: &["block", "activate", "pair_2x4", "split_none"], constants: &[PAIR, ("THREADS", "32u"), ("ROWS", "2u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "rms_norm", suffix: "", formats: NONE, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "add_norm", suffix: "", formats: NONE, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "norm_heads", suffix: "", formats: NONE, files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "rope", suffix: "", formats: NONE, files: &["step"], constants: &[] },
-    Op { name: "store_kv", suffix: "", formats: KEPT, files: &["step", "head_values"], constants: &[("THREADS", "64u")] },
-    Op { name: "attention", suffix: "", formats: READ, files: &["step", "soft_cap", "softmax"], constants: &[("THREADS", "64u")] },
-    Op { name: "place", suffix: "", formats: KEPT, files: &["step", "head_values", "head"], constants: &[("THREADS", "64u")] },
-    Op { name: "attend", suffix: "", formats: READ_AND_KEPT, files: &["step", "head_values", "head", "soft_cap", "softmax"], constants: &[("THREADS", "64u")] },
-    Op { name: "gated", suffix: "", formats: NONE, files: &["activate"], constants: &[] },
-    Op { name: "add", suffix: "", formats: NONE, files: &[], constants: &[] },
-    Op { name: "add_bias", suffix: "", formats: NONE, files: &[], constants: &[] },
-    Op { name: "scale", suffix: "", formats: NONE, files: &[], constants: &[] },
-    Op { name: "soft_cap", suffix: "", formats: NONE, files: &["soft_cap"], constants: &[] },
-    Op { name: "short_conv", suffix: "", formats: NONE, files: &["step"], constants: &[] },
-    Op { name: "route", suffix: "", formats: NONE, files: &["rank"], constants: &[] },
-    Op { name: "matmul_experts", suffix: "", formats: WEIGHTS, files: &["block"], constants: &[] },
-    Op { name: "mix_experts", suffix: "", formats: NONE, files: &[], constants: &[] },
-    Op { name: "argmax", suffix: "", formats: NONE, files: &["rank"], constants: &[("THREADS", "64u")] },
-    Op { name: "sample_blocks", suffix: "", formats: NONE, files: &["step", "rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
-    Op { name: "sample", suffix: "", formats: NONE, files: &["rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
+    Op { name: "embed", suffix: "", formats: &[WEIGHTS], files: &["step", "block"], constants: &[] },
+    Op { name: "matmul", suffix: "_1x1", formats: &[WEIGHTS, MIXED], files: &["block", "tile_1x1", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_1x1_split", formats: &[WEIGHTS, MIXED], files: &["block", "tile_1x1", "split_blocks"], constants: &[("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_1x8", formats: &[WEIGHTS, MIXED], files: &["block", "tile_1x8", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "8u")] },
+    Op { name: "matmul", suffix: "_8x1", formats: &[WEIGHTS, MIXED], files: &["block", "tile_8x1", "split_none"], constants: &[("THREADS", "8u"), ("ROWS", "8u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_4x4", formats: &[WEIGHTS, MIXED], files: &["block", "tile_4x4", "split_none"], constants: &[("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_pair_1x1", formats: &[WEIGHTS], files: &["block", "activate", "pair_1x1", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_1x1_split", formats: &[WEIGHTS], files: &["block", "activate", "pair_1x1", "split_blocks"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_1x4", formats: &[WEIGHTS], files: &["block", "activate", "pair_1x4", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_pair_4x1", formats: &[WEIGHTS], files: &["block", "activate", "pair_4x1", "split_none"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_2x4", formats: &[WEIGHTS], files: &["block", "activate", "pair_2x4", "split_none"], constants: &[PAIR, ("THREADS", "32u"), ("ROWS", "2u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "rms_norm", suffix: "", formats: &[NONE], files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "add_norm", suffix: "", formats: &[NONE], files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "norm_heads", suffix: "", formats: &[NONE], files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "rope", suffix: "", formats: &[NONE], files: &["step"], constants: &[] },
+    Op { name: "store_kv", suffix: "", formats: &[KEPT], files: &["step", "head_values"], constants: &[("THREADS", "64u")] },
+    Op { name: "attention", suffix: "", formats: &[READ], files: &["step", "soft_cap", "softmax"], constants: &[("THREADS", "64u")] },
+    Op { name: "place", suffix: "", formats: &[KEPT], files: &["step", "head_values", "head"], constants: &[("THREADS", "64u")] },
+    Op { name: "attend", suffix: "", formats: &[READ_AND_KEPT], files: &["step", "head_values", "head", "soft_cap", "softmax"], constants: &[("THREADS", "64u")] },
+    Op { name: "gated", suffix: "", formats: &[NONE], files: &["activate"], constants: &[] },
+    Op { name: "add", suffix: "", formats: &[NONE], files: &[], constants: &[] },
+    Op { name: "add_bias", suffix: "", formats: &[NONE], files: &[], constants: &[] },
+    Op { name: "scale", suffix: "", formats: &[NONE], files: &[], constants: &[] },
+    Op { name: "soft_cap", suffix: "", formats: &[NONE], files: &["soft_cap"], constants: &[] },
+    Op { name: "short_conv", suffix: "", formats: &[NONE], files: &["step"], constants: &[] },
+    Op { name: "route", suffix: "", formats: &[NONE], files: &["rank"], constants: &[] },
+    Op { name: "matmul_experts", suffix: "", formats: &[WEIGHTS], files: &["block"], constants: &[] },
+    Op { name: "mix_experts", suffix: "", formats: &[NONE], files: &[], constants: &[] },
+    Op { name: "argmax", suffix: "", formats: &[NONE], files: &["rank"], constants: &[("THREADS", "64u")] },
+    Op { name: "sample_blocks", suffix: "", formats: &[NONE], files: &["step", "rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
+    Op { name: "sample", suffix: "", formats: &[NONE], files: &["rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
 ];
 
 /// The WebGPU default limits that a shader alone can break.
@@ -150,7 +159,7 @@ fn generate() -> Result<(), String> {
     let mut table_texts = String::new();
     let mut texts = BTreeMap::new(); // what each shader file says, by its path
     for op in OPS {
-        for (i, format) in op.formats.iter().enumerate() {
+        for (i, format) in op.formats.iter().copied().flatten().enumerate() {
             let name =
                 format!("{}{}{}{}", op.name, if format.name.is_empty() { "" } else { "_" }, format.name, op.suffix);
             let files = files_of(op, format);

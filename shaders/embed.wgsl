@@ -1,4 +1,4 @@
-// out (n, cols) = rows of W (vocabulary, cols) named by the step's tokens, for tokens in one chunk of W.
+// out (n, cols) = rows of W (vocabulary, cols) named by the step's tokens, times a factor, for tokens in one chunk of W.
 struct Params {
     n: u32,
     // weights in a row
@@ -11,6 +11,7 @@ struct Params {
     first_row: u32,
     // rows of this chunk
     rows: u32,
+    factor: f32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 // (n, out_stride / 4) vectors of four
@@ -19,7 +20,7 @@ struct Params {
 // Past the end of a row the packed weight is a zero code, which is not the weight zero if a type has a minimum.
 fn masked(w: vec4<f32>, element: u32) -> vec4<f32> {
     let at = vec4<u32>(element) + vec4<u32>(0u, 1u, 2u, 3u);
-    return select(vec4<f32>(), w, at < vec4<u32>(params.cols));
+    return select(vec4<f32>(), params.factor * w, at < vec4<u32>(params.cols));
 }
 
 @compute @workgroup_size(64)

@@ -9,7 +9,10 @@ mod device;
 use std::fs::read;
 
 use pagelm::engine::{Engine, EngineLoader, Event, GenerateOptions, LoadOptions};
+use pagelm::gguf::{Header, Parsed};
 use pagelm::kernels::gpu::{Counters, Gpu, Options};
+use pagelm::kernels::{Backend, Head, PassKey, Step};
+use pagelm::quant::TensorType;
 use pagelm::sampling::SamplingOptions;
 use pollster::block_on;
 
@@ -19,8 +22,8 @@ const MOST_PIPELINES: usize = 25;
 /// A file of ten types of weights, which nobody publishes, needs pipelines for each of them.
 const MOST_TYPES: (&str, usize) = ("llama-bpe-iqmix", 29);
 
-/// Dispatches a layer that a token may take, besides six. Eight where values differ in type from queries and keys, or the output
-/// is in several chunks.
+/// Dispatches a layer that a token may take, besides six. Eight where values are of a type that is not read together with that of
+/// queries and keys.
 const PER_TOKEN: &[(&str, u64)] = &[
     ("gemma-q5_1", 7),
     ("gemma2-q5_1", 7),
@@ -31,10 +34,57 @@ const PER_TOKEN: &[(&str, u64)] = &[
     ("qwen3-q5_k-headdim", 7),
     ("smollm3-iq4_xs", 7),
     ("SmolLM2-135M Q4_1", 7),
+    ("llama-bpe-q4_k_m-untied", 7),
+    ("Gemma 3 270M Q4_K_M", 7),
     ("gemma3-q4_0-window8", 8),
-    ("llama-bpe-q4_k_m-untied", 8),
-    ("Gemma 3 270M Q4_K_M", 8),
 ];
+
+/// Bits a weight in the canonical form of its type: codes, scales and minima, and what those of a super-block are multiples of. The
+/// grids of IQ1 to IQ3 as the 3 or 4 bits that they expand to.
+const CANONICAL_BITS: &[(&str, f64)] = &[
+    ("F32", 32.0),
+    ("F16", 16.0),
+    ("BF16", 16.0),
+    ("Q4_0", 4.5),
+    ("Q4_1", 5.0),
+    ("Q5_0", 5.5),
+    ("Q5_1", 6.0),
+    ("Q8_0", 8.5),
+    ("Q2_K", 2.0 + 0.5 + 0.125),
+    ("Q3_K", 3.0 + 0.5 + 0.0625),
+    ("Q4_K", 4.0 + 0.5 + 0.125),
+    ("Q5_K", 5.0 + 0.5 + 0.125),
+    ("Q6_K", 6.0 + 0.5 + 0.0625),
+    ("IQ4_NL", 4.5),
+    ("IQ4_XS", 4.0 + 0.25 + 0.0625),
+    ("TQ1_0", 2.0 + 0.0625),
+    ("TQ2_0", 2.0 + 0.0625),
+];
+
+/// Bytes of weights that a token reads at most, by those of their canonical form.
+const MOST_BYTES: f64 = 1.05;
+/// More where a scale and a minimum of four bits take a byte each, or blocks that have but one scale in 256 weights have a byte each.
+const MORE_BYTES: &[(&str, f64)] =
+    &[("olmo2-q2_k", 1.13), ("bitnet-tq1_0", 1.08), ("bitnet-tq2_0", 1.1), ("bitnet-b1.58-tq2_0-scales", 1.1)];
+
+/// What the matrices take that a token goes through, in their canonical form: all but the table where that is not the output, of
+/// which a row is read. Rows are counted in multiples of `panel`. Nothing where a type is not listed, or only some experts are read.
+fn canonical_bytes(bytes: &[u8], panel: u64) -> Option<f64> {
+    let Parsed::Complete(header) = Header::parse(bytes, bytes.len() as u64).unwrap() else { panic!("a whole file") };
+    let is_untied = header.tensors.iter().any(|tensor| tensor.name == "output.weight");
+    let mut all = 0.0;
+    for tensor in header.tensors.iter().filter(|tensor| tensor.dims.len() > 1) {
+        let bits = CANONICAL_BITS.iter().find(|of| of.0 == tensor.ty.name)?.1;
+        let weights = (tensor.dims[0] * tensor.dims[1].next_multiple_of(panel)) as f64;
+        all += match tensor.name.as_str() {
+            name if name.contains("_exps") || name.contains("shortconv.conv") => return None,
+            "token_embd.weight" if is_untied => tensor.dims[0] as f64 * bits / 8.0,
+            "token_embd.weight" => (weights + tensor.dims[0] as f64) * bits / 8.0,
+            _ => weights * bits / 8.0,
+        };
+    }
+    Some(all)
+}
 
 fn gpu() -> Option<Gpu> {
     // as on a device that is fast enough for passes in one submit, and whatever else this machine does: no time passes, and no more
@@ -122,17 +172,24 @@ fn check_pipelines(name: &str, path: &str, blocks: &[usize]) -> [usize; 2] {
     counts
 }
 
-/// A prompt's block with its first token, and a later token.
-fn count(engine: &mut Engine<Gpu>, sampling: SamplingOptions) -> (Counters, Counters) {
-    let prompt: Vec<u32> = (10..10 + PROMPT as u32).collect();
-    let options = GenerateOptions { max_tokens: Some(4), ignore_eos: true, sampling, ..Default::default() };
+/// What the latest pass of each step of a generation asked for.
+fn steps(engine: &mut Engine<Gpu>, first: u32, tokens: usize, sampling: SamplingOptions) -> Vec<Counters> {
+    let prompt: Vec<u32> = (first..first + PROMPT as u32).collect();
+    let options = GenerateOptions { max_tokens: Some(tokens), ignore_eos: true, sampling, ..Default::default() };
     engine.start(&prompt, options).unwrap();
     let mut steps = Vec::new();
     while let Event::Token(_) = block_on(engine.step()).unwrap() {
         steps.push(engine.backend().step_counters());
     }
-    assert_eq!(steps.len(), 4);
-    (steps[0], steps[3])
+    assert_eq!(steps.len(), tokens);
+    steps
+}
+
+/// A prompt's block, and a token that is not the first.
+fn count(engine: &mut Engine<Gpu>, sampling: SamplingOptions) -> (Counters, Counters) {
+    // no pass runs ahead of a single token; the other prompt begins with another token, so that nothing of it is known
+    let block = steps(engine, 9, 1, sampling.clone())[0];
+    (block, steps(engine, 10, 4, sampling)[3])
 }
 
 fn show(name: &str, layers: usize, engine: &Engine<Gpu>, (block, token): (Counters, Counters)) {
@@ -154,7 +211,8 @@ fn show(name: &str, layers: usize, engine: &Engine<Gpu>, (block, token): (Counte
 
 /// Counts a model.
 fn check(name: &str, path: &str) {
-    let mut engine = load(gpu().unwrap(), &file(path));
+    let bytes = file(path);
+    let mut engine = load(gpu().unwrap(), &bytes);
     let layers = engine.layers();
     let counted = count(&mut engine, SamplingOptions::default());
     show(name, layers, &engine, counted);
@@ -172,6 +230,14 @@ fn check(name: &str, path: &str) {
         assert!(step.bytes_read <= 64, "{name}: {} bytes read", step.bytes_read);
     }
     assert!(token.bytes_written <= 64, "{name}: {} bytes written", token.bytes_written);
+    // of a tiny matrix the rows that fill up its last panel are many
+    let is_tiny = !name.contains(' ');
+    if let Some(canonical) = canonical_bytes(&bytes, if is_tiny { 64 } else { 1 }) {
+        let share = token.weight_bytes as f64 / canonical;
+        let most = MORE_BYTES.iter().find(|of| of.0 == name).map_or(MOST_BYTES, |of| of.1);
+        println!("{name}: {share:.4} of its weights' canonical bytes");
+        assert!((0.99..=most).contains(&share), "{name}: {} bytes of weights, {canonical}", token.weight_bytes);
+    }
     let most = PER_TOKEN.iter().find(|of| of.0 == name).map(|of| of.1 * layers as u64 + 6);
     assert!(most.is_none_or(|most| token.dispatches <= most), "{name}: {} of {most:?} dispatches", token.dispatches);
 }
@@ -219,4 +285,38 @@ fn every_architecture() {
     assert!(PER_TOKEN.iter().all(|of| known(of.0)), "a limit of no model");
     check("SmolLM2-135M Q4_1", "models/SmolLM2-135M-Instruct.Q4_1.gguf");
     check("Gemma 3 270M Q4_K_M", "models/gemma-3-270m.Q4_K_M.gguf");
+}
+
+/// Queries, keys and values of these types: how many dispatches their products are.
+#[test]
+fn types_that_are_read_together() {
+    let Some(mut gpu) = gpu() else { return };
+    let (rows, cols) = ([192, 64, 65], 256);
+    for (types, dispatches) in [
+        (["Q4_0", "Q4_0", "Q4_0"], 1),
+        (["Q5_0", "Q5_0", "Q8_0"], 1),
+        (["Q4_K", "Q4_K", "Q6_K"], 1),
+        (["Q5_K", "Q5_K", "Q6_K"], 1),
+        (["Q4_K", "Q6_K", "Q6_K"], 1),
+        (["Q4_0", "Q4_0", "F16"], 2),
+        (["Q6_K", "Q4_K", "Q6_K"], 2),
+        (["Q4_0", "Q5_0", "F16"], 3),
+    ] {
+        let types = types.map(|name| TensorType::from_name(name).unwrap());
+        let parts = [("q", types[0], rows[0]), ("k", types[1], rows[1]), ("v", types[2], rows[2])];
+        let matrices = gpu.create_stack(&parts, cols).unwrap();
+        let outs = gpu.create_buffers(1, &parts.map(|(label, _, rows)| (label, rows))).unwrap();
+        let x = gpu.create_buffer("x", 1, cols).unwrap();
+        let products: Vec<_> = matrices.into_iter().zip(outs).collect();
+        let key = PassKey { rows: 1, head: Head::None };
+        gpu.create_cache(1, &[], Gpu::KV_TYPES[0]).unwrap(); // forgets the pass of the types before
+        gpu.pass(Step { tokens: &[0], position: 0 }, key, &mut |b| b.matmuls(1, &products, x)).unwrap();
+        let counted = gpu.step_counters();
+        assert_eq!(counted.dispatches, dispatches, "{parts:?}");
+        // whole panels, and nothing else of what lies beside them
+        let bits = |ty: TensorType| CANONICAL_BITS.iter().find(|of| of.0 == ty.name).unwrap().1;
+        let read: f64 =
+            parts.iter().map(|(_, ty, rows)| (rows.next_multiple_of(64) * cols) as f64 * bits(*ty) / 8.0).sum();
+        assert_eq!(counted.weight_bytes as f64, read, "{parts:?}");
+    }
 }

@@ -53,6 +53,25 @@ fn matmul() {
 }
 
 #[test]
+fn every_variant_compiles() {
+    let Some(device) = device(Options { default_limits: true, ..Options::default() }) else { return };
+    let count = block_on(device.compile_every_variant()).expect("a pipeline of each");
+    println!("{count} variants");
+    assert!(count >= 250);
+}
+
+/// Other sizes each time: `PAGELM_SEED` has them again.
+#[test]
+fn random_sizes() {
+    let now = || std::time::UNIX_EPOCH.elapsed().map_or(1, |since| since.as_secs());
+    let seed = std::env::var("PAGELM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now);
+    println!("PAGELM_SEED={seed}");
+    for tiling in [Tiling::Large, Tiling::Small, Tiling::Split] {
+        run(&format!("random-{tiling:?}"), &cases::random(seed), Options { tiling, ..Options::default() });
+    }
+}
+
+#[test]
 fn matmul_cramped() {
     run("matmul-cramped", &cases::matmul(), cramped());
 }

@@ -76,12 +76,12 @@ pub trait Footprint {
     /// # Errors
     /// As [`super::Backend::create_matrix`], but for memory.
     fn matrices(&mut self, ty: TensorType, experts: usize, rows: usize, cols: usize) -> Result<Size>;
-    /// Of matrices of these rows that are multiplied with the same input.
+    /// Of matrices of these types and rows that are multiplied with the same input.
     ///
     /// # Errors
     /// As [`Self::matrices`].
-    fn stack(&mut self, ty: TensorType, rows: &[usize], cols: usize) -> Result<Size> {
-        rows.iter().map(|rows| self.matrices(ty, 1, *rows, cols)).sum()
+    fn stack(&mut self, parts: &[(TensorType, usize)], cols: usize) -> Result<Size> {
+        parts.iter().map(|(ty, rows)| self.matrices(*ty, 1, *rows, cols)).sum()
     }
     /// Of a constant vector.
     fn vector(&self, len: usize) -> Size;

@@ -229,10 +229,10 @@ pub trait Backend {
 
     /// Makes an empty matrix W (rows, cols) to be filled by `write_rows`. `cols` is whole blocks of `ty`.
     fn create_matrix(&mut self, label: &str, ty: TensorType, rows: usize, cols: usize) -> Result<MatrixId>;
-    /// Makes matrices (rows, cols) of one type, of these labels and rows, that are multiplied with the same input: a backend may
-    /// keep them together, for `matmuls` and `matmul_gated`.
-    fn create_stack(&mut self, ty: TensorType, parts: &[(&str, usize)], cols: usize) -> Result<Vec<MatrixId>> {
-        parts.iter().map(|(label, rows)| self.create_matrix(label, ty, *rows, cols)).collect()
+    /// Makes matrices (rows, cols) of these labels, types and rows, that are multiplied with the same input: a backend may keep
+    /// them together, for `matmuls` and `matmul_gated`.
+    fn create_stack(&mut self, parts: &[(&str, TensorType, usize)], cols: usize) -> Result<Vec<MatrixId>> {
+        parts.iter().map(|(label, ty, rows)| self.create_matrix(label, *ty, *rows, cols)).collect()
     }
     /// Makes `experts` matrices (rows, cols) of one type, for `matmul_experts`. They are filled as if they stood below each
     /// other, except that no call of `write_rows` crosses from one to the next and panels are counted within each.
@@ -331,6 +331,11 @@ pub trait Backend {
 
     /// out (n, cols) = rows of `table` (vocabulary, cols) named by the step's tokens.
     fn embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()>;
+    /// The same times `factor`.
+    fn embed_scaled(&mut self, n: usize, table: MatrixId, factor: f32, out: BufferId) -> Result<()> {
+        self.embed(n, table, out)?;
+        self.scale(n, out, factor)
+    }
     /// out row i = x row (first + i) / sqrt(mean(x²) + eps) * weight, for i in 0 .. n. `out` is not `x`.
     fn rms_norm(
         &mut self,

@@ -12,9 +12,9 @@ use crate::kernels::{Activation, Attend, Backend, BufferId, Head, Joint, VectorI
 pub fn forward<B: Backend>(b: &mut B, m: &Model, n: usize, head: Head) -> Result<()> {
     let (c, a) = (&m.config, &m.buffers);
     // x = one embedding row a token
-    b.embed(n, m.token_embd, a.x)?;
-    if let Some(factor) = c.embedding_scale {
-        b.scale(n, a.x, factor)?;
+    match c.embedding_scale {
+        Some(factor) => b.embed_scaled(n, m.token_embd, factor, a.x)?,
+        None => b.embed(n, m.token_embd, a.x)?,
     }
     // logits are wanted of these rows only: first, count
     let wanted = match head {

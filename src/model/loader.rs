@@ -65,9 +65,9 @@ impl<B: Backend> Loader<B> {
         backend.create_sampler(config.vocabulary, context)?;
         let mut uploaded = Uploaded::default();
         for stack in stacks(tensors.iter().map(|(tensor, role)| (tensor, role))) {
-            let parts: Vec<_> = stack.parts.iter().map(|(name, rows)| (name.as_str(), *rows)).collect();
-            let made = backend.create_stack(stack.ty, &parts, stack.cols)?;
-            uploaded.matrices.extend(stack.parts.into_iter().map(|(name, _)| name).zip(made));
+            let parts: Vec<_> = stack.parts.iter().map(|(name, ty, rows)| (name.as_str(), *ty, *rows)).collect();
+            let made = backend.create_stack(&parts, stack.cols)?;
+            uploaded.matrices.extend(stack.parts.into_iter().map(|(name, ..)| name).zip(made));
         }
         let pieces =
             tensors.iter().map(|(t, role)| begin(&mut backend, &mut uploaded, t, role)).collect::<Result<_>>()?;

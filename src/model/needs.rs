@@ -38,8 +38,8 @@ impl Needs {
         });
         let mut weights = sizes.sum::<Result<Size>>()?;
         for stack in stacks(header.tensors.iter().zip(&roles)) {
-            let rows: Vec<_> = stack.parts.iter().map(|(_, rows)| *rows).collect();
-            weights += on.stack(stack.ty, &rows, stack.cols)?;
+            let parts: Vec<_> = stack.parts.iter().map(|(_, ty, rows)| (*ty, *rows)).collect();
+            weights += on.stack(&parts, stack.cols)?;
         }
         Ok(Self { weights, ..Self::default() }.with_context(config, context, kv, on))
     }

@@ -48,12 +48,11 @@ impl Role {
 /// Matrices of a block that are multiplied with the same input, in the order in which the pass takes them.
 const TOGETHER: &[&[&str]] = &[&["attn_q", "attn_k", "attn_v"], &["ffn_gate", "ffn_up"]];
 
-/// Matrices of one type and width that are made together, with their rows.
+/// Matrices of one width that are made together, with their types and rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stack {
-    pub(super) ty: TensorType,
     pub(super) cols: usize,
-    pub(super) parts: Vec<(String, usize)>,
+    pub(super) parts: Vec<(String, TensorType, usize)>,
 }
 
 /// All matrices of the tensors that have no experts, those of a kind together.
@@ -61,10 +60,12 @@ pub(super) fn stacks<'a>(tensors: impl Iterator<Item = (&'a TensorInfo, &'a Role
     let mut all = Vec::new();
     for (tensor, role) in tensors {
         if let Role::Matrices(parts, cols) = role {
-            all.extend(parts.iter().map(|part| Stack { ty: tensor.ty, cols: *cols, parts: vec![part.clone()] }));
+            let alone =
+                |(name, rows): &(String, usize)| Stack { cols: *cols, parts: vec![(name.clone(), tensor.ty, *rows)] };
+            all.extend(parts.iter().map(alone));
         }
     }
-    let place = |stack: &Stack| stack.parts.first().and_then(|(name, _)| place_together(name));
+    let place = |stack: &Stack| stack.parts.first().and_then(|(name, ..)| place_together(name));
     // a stable order: by block, kind and place, what stands alone first
     all.sort_by_cached_key(place);
     let mut stacks: Vec<Stack> = Vec::new();
@@ -72,7 +73,7 @@ pub(super) fn stacks<'a>(tensors: impl Iterator<Item = (&'a TensorInfo, &'a Role
         let kind = place(&next).map(|(block, kind, _)| (block, kind));
         let last = stacks.last_mut().filter(|last| {
             let same_kind = kind.is_some() && place(last).map(|(block, kind, _)| (block, kind)) == kind;
-            same_kind && last.ty.id == next.ty.id && last.cols == next.cols
+            same_kind && last.cols == next.cols
         });
         match last {
             Some(last) => last.parts.extend(next.parts),

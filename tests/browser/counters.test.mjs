@@ -14,8 +14,10 @@ const PANEL_ROWS = 64;
 const cases = [
   // seven a layer; embedding, first norm, output, argmax
   { engine: 'chromium', model: 'llama-bpe-q4_0-ropefreqs-tied', dispatches: 2 * 7 + 4 },
-  // values are of another type than queries and keys, and the embedding is scaled
-  { engine: 'firefox', model: 'gemma3-q4_0-window8', dispatches: 7 * 8 + 5 },
+  // values of Q6_K beside queries and keys of Q4_K
+  { engine: 'firefox', model: 'llama-bpe-q4_k_m-untied', dispatches: 2 * 7 + 4 },
+  // values of a type that is not read together with that of queries and keys
+  { engine: 'firefox', model: 'gemma3-q4_0-window8', dispatches: 7 * 8 + 4 },
 ];
 
 for (const { engine, model: name, dispatches } of cases) {

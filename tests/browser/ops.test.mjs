@@ -38,9 +38,9 @@ before(async () => {
  */
 /** @type {Part[]} */
 const parts = [
-  { engine: 'chromium', variant: 'baseline', webgpu: true, filter: [], tests: 15 },
+  { engine: 'chromium', variant: 'baseline', webgpu: true, filter: [], tests: 17 },
   { engine: 'chromium', variant: 'relaxed', webgpu: false, filter: ['simd::'], tests: 12 },
-  { engine: 'firefox', variant: 'baseline', webgpu: true, filter: [], tests: 15 },
+  { engine: 'firefox', variant: 'baseline', webgpu: true, filter: [], tests: 17 },
   { engine: 'firefox', variant: 'relaxed', webgpu: false, filter: ['simd::'], tests: 12 },
   { engine: 'webkit', variant: 'baseline', webgpu: false, filter: ['simd::'], tests: 7 },
 ];

@@ -1,5 +1,6 @@
 //! The table.
 
+use super::data::Rng;
 use super::{Case, HeadNorms, Inputs, Op, Sabotage, Weight};
 use pagelm::kernels::{Activation, KvType, RopeKind};
 use pagelm::quant::{TYPES, TensorType};
@@ -46,12 +47,59 @@ pub fn stacks() -> Vec<Case> {
     // every type compiles its own shaders: one shape tells of those
     shapes.retain(|w| THOROUGH.contains(&w.ty.name) || (w.rows, w.cols) == (65, 256));
     for (i, w) in shapes.into_iter().enumerate() {
-        ops.push(Op::Stack(w, [64, 7, 130][i % 3], [65, 64, 1][i % 3]));
+        ops.push(Op::Stack(w, [(w.ty, [64, 7, 130][i % 3]), (w.ty, [65, 64, 1][i % 3])]));
         let activations = [Activation::Silu, Activation::GeluTanh, Activation::ReluSquared, Activation::Identity];
-        ops.push(Op::MatmulGated(w, activations[i % 4]));
+        ops.push(Op::MatmulGated(w, w.ty, activations[i % 4]));
+    }
+    let ty = |name: &str| TensorType::from_name(name).expect("a row of the table");
+    // types that one dispatch reads, and some that none does: in twos, both ways round, and three at once
+    for (i, types) in MIXED.iter().enumerate() {
+        let [first, second, third] = types.map(ty);
+        for (rows, cols) in [([65, 64, 130], 256), ([13, 130, 7], 768), ([128, 1, 64], 512)] {
+            ops.push(Op::Stack(Weight { ty: first, rows: rows[0], cols }, [(second, rows[1]), (third, rows[2])]));
+        }
+        ops.push(Op::MatmulGated(
+            Weight { ty: first, rows: 65, cols: 256 },
+            third,
+            [Activation::Silu, Activation::GeluTanh][i % 2],
+        ));
     }
     ops.into_iter().enumerate().map(|(i, op)| case(op, 7000 + i as u64, magnitude(i / 2))).collect()
 }
+
+/// Sizes that nobody has chosen, of types in turn.
+pub fn random(seed: u64) -> Vec<Case> {
+    let mut rng = Rng(seed);
+    let mut below = |most: usize| 1 + (rng.bits() % most as u64) as usize;
+    let mut cases = Vec::new();
+    for (i, info) in TYPES.iter().enumerate() {
+        let ty = TensorType::from_name(info.name).expect("a row of the table");
+        let w = Weight { ty, rows: below(200), cols: info.block_len * below(1024 / info.block_len) };
+        let op = match i % 4 {
+            0 => Op::Matmul(w),
+            1 => Op::Stack(w, [(ty, below(200)), (ty, below(200))]),
+            2 => Op::MatmulGated(w, ty, Activation::Silu),
+            _ => Op::Embed(w),
+        };
+        cases.push(case(op, seed + i as u64, magnitude(i)));
+        cases.push(case(Op::RmsNorm { width: below(2000), first: 0 }, seed + i as u64, magnitude(i)));
+    }
+    cases
+}
+
+/// Types of three matrices that meet the same input.
+const MIXED: &[[&str; 3]] = &[
+    ["Q5_0", "Q5_0", "Q8_0"],
+    ["Q5_0", "Q8_0", "Q8_0"],
+    ["Q4_K", "Q4_K", "Q6_K"],
+    ["Q4_K", "Q6_K", "Q6_K"],
+    ["Q5_K", "Q5_K", "Q6_K"],
+    ["Q5_K", "Q6_K", "Q6_K"],
+    ["Q6_K", "Q4_K", "Q6_K"],
+    ["Q8_0", "Q5_0", "Q8_0"],
+    ["Q4_0", "Q4_0", "F16"],
+    ["Q4_K", "Q5_K", "Q6_K"],
+];
 
 pub fn alone() -> Vec<Case> {
     let shapes = shapes(&[1, 8, 13, 65], &[32, 48, 576]);

@@ -6,6 +6,7 @@ use super::{
 };
 use pagelm::Result;
 use pagelm::kernels::{Activation, Backend, BufferId, MatrixId};
+use pagelm::quant::TensorType;
 
 /// Multiplies with each row count; every time the output starts with other values, which must stay past row n.
 pub(super) async fn matmul<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Result<Output> {
@@ -39,16 +40,21 @@ pub(super) async fn matmul<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Res
 }
 
 /// All products of three matrices, side by side, then one of them by itself: it is a matrix like any other.
-pub(super) async fn stack<B: Backend>(b: &mut B, case: &Case, w: Weight, rows: [usize; 3]) -> Result<Output> {
-    let parts = [("a", rows[0]), ("b", rows[1]), ("c", rows[2])];
-    let matrices = b.create_stack(w.ty, &parts, w.cols)?;
-    for (seed, (&matrix, rows)) in (case.seed..).zip(matrices.iter().zip(rows)) {
-        let bytes = data::weights(seed, Weight { rows, ..w }, case.magnitude);
+pub(super) async fn stack<B: Backend>(
+    b: &mut B,
+    case: &Case,
+    w: Weight,
+    [second, third]: [(TensorType, usize); 2],
+) -> Result<Output> {
+    let parts = [("a", w.ty, w.rows), ("b", second.0, second.1), ("c", third.0, third.1)];
+    let matrices = b.create_stack(&parts, w.cols)?;
+    for (seed, (&matrix, (_, ty, rows))) in (case.seed..).zip(matrices.iter().zip(parts)) {
+        let bytes = data::weights(seed, Weight { ty, rows, ..w }, case.magnitude);
         write(b, matrix, 0, bytes.len() / rows, &bytes)?;
     }
     let inputs = table(b, w.cols, &data::values(case.seed + 9, BUFFER_ROWS, w.cols, 1.0))?;
     let x = b.create_buffer("x", BUFFER_ROWS, w.cols)?;
-    let outs = b.create_buffers(BUFFER_ROWS, &parts)?;
+    let outs = b.create_buffers(BUFFER_ROWS, &parts.map(|(label, _, rows)| (label, rows)))?;
     let products: Vec<_> = matrices.iter().copied().zip(outs.iter().copied()).collect();
     let mut values = Vec::new();
     for &n in ROW_COUNTS {
@@ -72,10 +78,16 @@ pub(super) async fn stack<B: Backend>(b: &mut B, case: &Case, w: Weight, rows: [
 }
 
 /// Every output starts with other values, which must stay past row n.
-pub(super) async fn gated<B: Backend>(b: &mut B, case: &Case, w: Weight, activation: Activation) -> Result<Output> {
-    let matrices = b.create_stack(w.ty, &[("gate", w.rows), ("up", w.rows)], w.cols)?;
-    for (seed, &matrix) in (case.seed..).zip(&matrices) {
-        let bytes = data::weights(seed, w, if seed == case.seed { case.magnitude } else { 1.0 });
+pub(super) async fn gated<B: Backend>(
+    b: &mut B,
+    case: &Case,
+    w: Weight,
+    up: TensorType,
+    activation: Activation,
+) -> Result<Output> {
+    let matrices = b.create_stack(&[("gate", w.ty, w.rows), ("up", up, w.rows)], w.cols)?;
+    for (seed, (&matrix, ty)) in (case.seed..).zip(matrices.iter().zip([w.ty, up])) {
+        let bytes = data::weights(seed, Weight { ty, ..w }, if seed == case.seed { case.magnitude } else { 1.0 });
         write(b, matrix, 0, bytes.len() / w.rows, &bytes)?;
     }
     let before = data::values(case.seed + 8, BUFFER_ROWS, w.rows, 1.0);
@@ -159,7 +171,7 @@ pub(super) async fn extreme<B: Backend>(b: &mut B, case: &Case, w: Weight, input
     Ok(Output { values, width: w.rows })
 }
 
-/// Gathers the first row, the last and some between, some twice.
+/// Gathers the first row, the last and some between, some twice, as they are and scaled.
 pub(super) async fn embed<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Result<Output> {
     let matrix = upload(b, "table", w, &data::weights(case.seed, w, case.magnitude))?;
     let before = data::values(case.seed + 1, BUFFER_ROWS, w.cols, 1.0);
@@ -168,11 +180,14 @@ pub(super) async fn embed<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Resu
     let mut rng = data::Rng(case.seed + 2);
     let last = (w.rows - 1) as u32;
     let mut values = Vec::new();
-    for n in [1, 2, 9, 9] {
+    for (n, factor) in [(1, None), (2, Some(25.25)), (9, None), (9, None), (8, Some(-0.1))] {
         let mut tokens: Vec<u32> = (0..n).map(|_| (rng.bits() % w.rows as u64) as u32).collect();
         tokens[0] = if values.is_empty() { 0 } else { last };
         pass(b, Part::Fill, &ids(0, BUFFER_ROWS), 0, |b| b.embed(BUFFER_ROWS, sentinels, out))?;
-        pass(b, Part::Act, &tokens, 0, |b| b.embed(n, matrix, out))?;
+        pass(b, Part::Act, &tokens, 0, |b| match factor {
+            Some(factor) => b.embed_scaled(n, matrix, factor, out),
+            None => b.embed(n, matrix, out),
+        })?;
         let mut got = b.read(out, BUFFER_ROWS).await?;
         assert_untouched(&got[n * w.cols..], &before[n * w.cols..]);
         got.truncate(n * w.cols);

@@ -39,10 +39,10 @@ pub struct Weight {
 pub enum Op {
     Embed(Weight),
     Matmul(Weight),
-    /// Matrices of one type below each other, the given one first, each with an output of its own.
-    Stack(Weight, usize, usize),
-    /// A gate and what it gates.
-    MatmulGated(Weight, Activation),
+    /// Matrices of one width below each other, the given one first, then of these types and rows, each with an output of its own.
+    Stack(Weight, [(TensorType, usize); 2]),
+    /// A gate and what it gates, which is of this type.
+    MatmulGated(Weight, TensorType, Activation),
     /// Each row alone, then in batches, bit for bit the same.
     Alone(Weight),
     /// A matmul of activations that are not ordinary.
@@ -258,7 +258,7 @@ impl Case {
             }
             Op::Extreme(_, Inputs::Tiny) => Tolerance::VANISHING,
             Op::Extreme(w, Inputs::Outlier) if quantizes(w) => outlier,
-            Op::Matmul(w) | Op::Alone(w) | Op::Extreme(w, _) | Op::Stack(w, ..) | Op::MatmulGated(w, _)
+            Op::Matmul(w) | Op::Alone(w) | Op::Extreme(w, _) | Op::Stack(w, ..) | Op::MatmulGated(w, ..)
                 if quantizes(w) =>
             {
                 sum
@@ -298,8 +298,8 @@ impl Case {
         match self.op {
             Op::Embed(w) => matrix::embed(b, self, w).await,
             Op::Matmul(w) => matrix::matmul(b, self, w).await,
-            Op::Stack(w, second, third) => matrix::stack(b, self, w, [w.rows, second, third]).await,
-            Op::MatmulGated(w, activation) => matrix::gated(b, self, w, activation).await,
+            Op::Stack(w, others) => matrix::stack(b, self, w, others).await,
+            Op::MatmulGated(w, up, activation) => matrix::gated(b, self, w, up, activation).await,
             Op::Alone(w) => matrix::alone(b, self, w).await,
             Op::Extreme(w, inputs) => matrix::extreme(b, self, w, inputs).await,
             Op::RmsNorm { width, first } => sequence::rms_norm(b, self, width, first).await,

@@ -253,6 +253,17 @@ mod gpu {
     }
 
     #[wasm_bindgen_test]
+    async fn every_variant_compiles() {
+        let device = device(Options { default_limits: true, ..Options::default() }).await;
+        assert!(device.compile_every_variant().await.expect("a pipeline of each") >= 250);
+    }
+
+    #[wasm_bindgen_test]
+    async fn random_sizes() {
+        run("gpu random sizes", &cases::random(1), Options::default()).await;
+    }
+
+    #[wasm_bindgen_test]
     async fn elements_cramped() {
         run("gpu elements, cramped", &cases::elements(), cramped()).await;
     }

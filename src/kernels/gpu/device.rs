@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use futures_channel::oneshot;
 
 use super::pace::{Rates, SLOWEST};
-use super::variants::{Overrides, Pipeline, Variant};
+use super::variants::{Overrides, Pipeline, VARIANTS, Variant};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The largest buffer for a chunk of weights: what WebGPU guarantees of a storage binding.
@@ -198,9 +198,26 @@ impl Device {
         }
     }
 
+    /// Milliseconds, by the clock of its options.
+    pub fn now(&self) -> f64 {
+        (self.options.clock)()
+    }
+
     /// How many variants were compiled so far.
     pub fn pipelines(&self) -> usize {
         self.pipelines.borrow().len()
+    }
+
+    /// Compiles every variant that there is, whatever a model needs; gives their number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::GpuFailure`] for the first that the device's compiler refuses.
+    pub async fn compile_every_variant(&self) -> Result<usize> {
+        for variant in VARIANTS {
+            self.scoped(|device| Pipeline::new(device, variant, &Overrides::new()))?;
+            self.settle().await?;
+        }
+        Ok(VARIANTS.len())
     }
 
     /// Makes a zeroed buffer that can be bound as a whole.

@@ -62,13 +62,13 @@ impl Gpu {
                 first_row: to_u32(chunk.first_row, "first row")?,
                 chunk_rows: to_u32(chunk.rows, "rows")?,
             };
-            let mut buffers = matrix.bindings(chunk);
+            let mut buffers = chunk.bindings();
             buffers.push(("x", source.range()));
             buffers.push(("routes", routes.range()));
             buffers.push(("out", target.range()));
             dispatches.push((params, buffers));
         }
-        let (overrides, read) = (matrix.overrides(), matrix.row_bytes((n * used * matrix.each) as u64));
+        let (overrides, read) = (matrix.overrides.clone(), matrix.row_bytes((n * used * matrix.each) as u64));
         let count = dispatches.len();
         for (params, buffers) in dispatches {
             self.plan_with(variant, overrides.clone(), params, buffers, grid)?;

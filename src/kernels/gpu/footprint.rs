@@ -2,7 +2,7 @@
 
 use super::device::{MAX_CHUNK_BYTES, Options, buffer_bytes};
 use super::memory::{Layout, slack};
-use super::weights::Plan;
+use super::weights::{Plan, StackPlan};
 use super::{PART_ALIGN, ROW_ALIGN};
 use crate::error::Result;
 use crate::kernels::footprint::{BufferLimits, Footprint, Size};
@@ -34,14 +34,24 @@ impl Footprint for GpuFootprint {
 
     fn matrices(&mut self, ty: TensorType, experts: usize, rows: usize, cols: usize) -> Result<Size> {
         let plan = Plan::new("a matrix", ty, experts, rows, cols, self.options.chunk_bytes)?;
-        Ok(plan.chunks().map(|(_, rows)| Size::one(buffer_bytes(plan.chunk(rows).1))).sum())
+        Ok(plan.chunks().map(|(_, rows)| Size::one(buffer_bytes(plan.chunk_bytes(rows)))).sum())
     }
 
-    fn stack(&mut self, ty: TensorType, rows: &[usize], cols: usize) -> Result<Size> {
-        match Plan::stacked("a stack", ty, rows, cols, self.options.chunk_bytes)? {
-            Some(plan) => Ok(Size::one(buffer_bytes(plan.chunk(plan.rows()).1))),
-            None => rows.iter().map(|rows| self.matrices(ty, 1, *rows, cols)).sum(),
+    fn stack(&mut self, parts: &[(TensorType, usize)], cols: usize) -> Result<Size> {
+        let (mut size, mut left) = (Size::default(), parts);
+        while let [(ty, rows), later @ ..] = left {
+            left = match StackPlan::new("a stack", left, cols, self.options.chunk_bytes)? {
+                Some(plan) => {
+                    size += Size::one(buffer_bytes(plan.bytes));
+                    &left[plan.parts()..]
+                }
+                None => {
+                    size += self.matrices(*ty, 1, *rows, cols)?;
+                    later
+                }
+            };
         }
+        Ok(size)
     }
 
     fn vector(&self, len: usize) -> Size {

@@ -72,7 +72,7 @@ impl Gpu {
         (out, spare): (BufferId, BufferId),
     ) -> Result<()> {
         let (first, second) = (self.matrix(gate)?, self.matrix(up)?);
-        if !first.is_followed_by(second) || first.rows != second.rows {
+        if !first.is_followed_by(second) || first.rows != second.rows || !first.is_stored_as(second) {
             self.matmul(n, gate, x, out)?;
             self.matmul(n, up, x, spare)?;
             return self.gated(n, out, spare, activation);
@@ -97,7 +97,7 @@ impl Gpu {
         let source = self.activation_of(x, n, matrix.cols)?;
         let variant = self.matmul_variant(n, &matrix.format, p.rows, p.up_panel.is_some())?;
         let cols = variant.constant("COLS")?;
-        let mut overrides = matrix.overrides();
+        let mut overrides = matrix.overrides.clone();
         if p.up_panel.is_some() {
             overrides.push(("ACTIVATION", activation_number(activation)));
         }
@@ -117,7 +117,7 @@ impl Gpu {
                 up_panel: to_u32(p.up_panel.unwrap_or(0), "panels")?,
                 row_groups,
             };
-            let mut buffers = matrix.bindings(chunk);
+            let mut buffers = chunk.bindings();
             buffers.push(("x", source.range()));
             buffers.push(("out", p.out.range()));
             let [columns, lines, _] = self.grid(row_groups);

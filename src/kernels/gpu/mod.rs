@@ -42,7 +42,7 @@ use memory::{Activation, Cache, Vector};
 use pace::{Pace, Unfinished};
 use program::{Programs, Recording};
 use sample::Sampler;
-use weights::Matrix;
+use weights::{Matrix, StackPlan};
 
 /// Elements that a row of an activation is padded to: one block of weights.
 const ROW_ALIGN: usize = 32;
@@ -198,11 +198,20 @@ impl Backend for Gpu {
         Ok(self.keep(matrix))
     }
 
-    fn create_stack(&mut self, ty: TensorType, parts: &[(&str, usize)], cols: usize) -> Result<Vec<MatrixId>> {
-        match Matrix::stack(&self.device, ty, parts, cols)? {
-            Some(matrices) => Ok(matrices.into_iter().map(|matrix| self.keep(matrix)).collect()),
-            None => parts.iter().map(|(label, rows)| self.create_matrix(label, ty, *rows, cols)).collect(),
+    fn create_stack(&mut self, parts: &[(&str, TensorType, usize)], cols: usize) -> Result<Vec<MatrixId>> {
+        let mut made = Vec::with_capacity(parts.len());
+        while let Some(&(label, ty, rows)) = parts.get(made.len()) {
+            let left = &parts[made.len()..];
+            let shapes: Vec<_> = left.iter().map(|&(_, ty, rows)| (ty, rows)).collect();
+            match StackPlan::new(label, &shapes, cols, self.device.options.chunk_bytes)? {
+                Some(plan) => {
+                    let matrices = Matrix::stack(&self.device, &plan, &left[..plan.parts()], cols)?;
+                    made.extend(matrices.into_iter().map(|matrix| self.keep(matrix)));
+                }
+                None => made.push(self.create_matrix(label, ty, rows, cols)?),
+            }
         }
+        Ok(made)
     }
 
     fn create_experts(
@@ -341,7 +350,11 @@ impl Backend for Gpu {
     }
 
     fn embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()> {
-        self.record_embed(n, table, out)
+        self.record_embed(n, table, 1.0, out)
+    }
+
+    fn embed_scaled(&mut self, n: usize, table: MatrixId, factor: f32, out: BufferId) -> Result<()> {
+        self.record_embed(n, table, factor, out)
     }
 
     fn rms_norm(

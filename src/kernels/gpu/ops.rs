@@ -22,7 +22,7 @@ impl Gpu {
         [x, groups.div_ceil(x), 1]
     }
 
-    pub(super) fn record_embed(&mut self, n: usize, table: MatrixId, out: BufferId) -> Result<()> {
+    pub(super) fn record_embed(&mut self, n: usize, table: MatrixId, factor: f32, out: BufferId) -> Result<()> {
         let matrix = self.matrix(table)?;
         let rows = matrix.rows;
         let read = matrix.row_bytes(n as u64);
@@ -39,12 +39,13 @@ impl Gpu {
                 blocks,
                 first_row: to_u32(chunk.first_row, "first row")?,
                 rows: to_u32(chunk.rows, "rows")?,
+                factor,
             };
-            let mut buffers = matrix.bindings(chunk);
+            let mut buffers = chunk.bindings();
             buffers.push(("out", target.range()));
             dispatches.push((params, buffers));
         }
-        let overrides = matrix.overrides();
+        let overrides = matrix.overrides.clone();
         let count = dispatches.len();
         for (params, buffers) in dispatches {
             self.plan_with(variant, overrides.clone(), params, buffers, grid)?;

@@ -7,10 +7,13 @@ use crate::quant::{Block, Codes, Form, Scales, TensorType, Values};
 /// Blocks that share a [`Scales::Super`].
 const SUPER_BLOCKS: usize = 8;
 
+/// What the shaders call the planes' buffers, in the order in which a chunk holds them.
+pub(super) const PLANES: &[&str] = &["weights", "high", "scales", "supers"];
+
 /// One plane of a panel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plane {
-    /// What the shaders call its buffer.
+    /// One of [`PLANES`].
     pub(super) name: &'static str,
     /// u32 words in a panel.
     words: usize,
@@ -22,7 +25,7 @@ impl Plane {
     }
 }
 
-/// The planes of one panel, in the order in which a chunk holds them.
+/// The planes of one panel, in the order of [`PLANES`].
 #[derive(Clone, Debug)]
 pub(super) struct PanelLayout {
     /// Blocks in a row.

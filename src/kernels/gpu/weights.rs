@@ -4,10 +4,13 @@
 //! scales of eight blocks are multiples of. A plane is (panels, blocks, vectors, 64) items, where a block is 32 weights
 //! of a row: what one panel needs is one run of bytes, and neighbouring invocations, which own neighbouring rows, read
 //! neighbouring items. A chunk is one buffer: its rows' part of each plane, one plane after another.
+//!
+//! Matrices that meet the same input may lie below each other in one chunk, for one dispatch: a plane then has the panels of
+//! all. Two types may do so where a variant reads both (`MIXED` in `build.rs`).
 
 use super::device::Device;
 use super::internal;
-use super::packing::{Packer, PanelLayout};
+use super::packing::{PLANES, Packer, PanelLayout};
 use super::program::Range;
 use super::variants::{Overrides, variants_of};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,8 +30,18 @@ pub(super) struct Chunk {
     pub(super) first_panel: usize,
     pub(super) first_row: usize,
     pub(super) rows: usize,
-    /// Where each plane begins and how long it is, in bytes.
-    planes: Vec<(u64, u64)>,
+    /// All that the buffer has, other matrices' panels included.
+    planes: Vec<ChunkPlane>,
+    /// Where this matrix's first panel is in each plane of its panels, in bytes.
+    starts: Vec<u64>,
+}
+
+/// A plane of a chunk, in bytes.
+#[derive(Clone)]
+struct ChunkPlane {
+    name: &'static str,
+    at: u64,
+    bytes: u64,
 }
 
 /// A packed matrix W (rows, cols).
@@ -39,8 +52,10 @@ pub(super) struct Matrix {
     pub(super) cols: usize,
     /// Rows of an expert; all rows if there is one matrix.
     pub(super) each: usize,
-    /// The shaders' name of its format.
+    /// The shaders' name of its format, or of both of its chunk.
     pub(super) format: String,
+    /// What its pipelines are specialised with.
+    pub(super) overrides: Overrides,
     ty: TensorType,
     panel: PanelLayout,
     panels_a_chunk: usize,
@@ -64,6 +79,17 @@ fn format_name(form: Form) -> String {
             format!("codes{bits}{table}_{scales}{group}{}", if has_min { "_min" } else { "" })
         }
     }
+}
+
+/// The name of a form whose panels lie in front of those of another, and what its pipelines are specialised with; `before` are
+/// the blocks of the panels in front.
+fn mixed(first: Form, second: Form, before: usize) -> (String, Overrides) {
+    let mut overrides = overrides_of(first);
+    overrides.push(("SECOND", before as f64));
+    if let Form::Codes(Codes { values: Values::Linear(zero), .. }) = second {
+        overrides.push(("SECOND_ZERO", zero.into()));
+    }
+    (format!("{}_{}", format_name(first), format_name(second)), overrides)
 }
 
 /// What a type's pipelines are specialised with.
@@ -98,43 +124,47 @@ impl Matrix {
         cols: usize,
     ) -> Result<Self> {
         let plan = Plan::new(label, ty, experts, each, cols, device.options.chunk_bytes)?;
-        let chunk = |(first_row, rows)| Chunk::new(device, label, &plan, first_row, rows);
+        let chunk = |(first_row, rows): (usize, usize)| {
+            let (planes, bytes) = plan.chunk(rows);
+            let starts = planes.iter().map(|plane| plane.at).collect();
+            Ok(Chunk { buffer: weights_buffer(device, label, bytes)?, first_panel: 0, first_row, rows, planes, starts })
+        };
         let chunks = plan.chunks().map(chunk).collect::<Result<_>>()?;
         let Plan { format, panel, rows, panels_a_chunk } = plan;
-        Ok(Self { chunks, rows, cols, each, format, ty, panel, panels_a_chunk, is_borrowed: false })
+        let overrides = overrides_of(ty.form);
+        Ok(Self { chunks, rows, cols, each, format, overrides, ty, panel, panels_a_chunk, is_borrowed: false })
     }
 
-    /// Matrices (rows, cols) of these labels and rows below each other in one buffer, each at a whole panel; if one binding
-    /// takes them all.
+    /// Matrices (rows, cols) of these labels, types and rows below each other in one buffer, each at a whole panel; of the first
+    /// `plan.parts()` of them.
     pub(super) fn stack(
         device: &Device,
-        ty: TensorType,
-        parts: &[(&str, usize)],
+        plan: &StackPlan,
+        parts: &[(&str, TensorType, usize)],
         cols: usize,
-    ) -> Result<Option<Vec<Self>>> {
-        let labels: Vec<_> = parts.iter().map(|(label, _)| *label).collect();
-        let (label, rows) = (labels.join("|"), parts.iter().map(|(_, rows)| *rows).collect::<Vec<_>>());
-        let Some(plan) = Plan::stacked(&label, ty, &rows, cols, device.options.chunk_bytes)? else { return Ok(None) };
-        let whole = Chunk::new(device, &label, &plan, 0, plan.rows)?;
+    ) -> Result<Vec<Self>> {
+        let labels: Vec<_> = parts.iter().map(|(label, ..)| *label).collect();
+        let buffer = weights_buffer(device, &labels.join("|"), plan.bytes)?;
         let mut first_panel = 0;
-        let part = |rows: usize| {
-            let chunk =
-                Chunk { buffer: whole.buffer.clone(), first_panel, first_row: 0, rows, planes: whole.planes.clone() };
+        let part = |(&(_, ty, rows), (panel, starts)): (&(&str, TensorType, usize), &(PanelLayout, Vec<u64>))| {
+            let (buffer, planes, starts) = (buffer.clone(), plan.planes.clone(), starts.clone());
+            let chunk = Chunk { buffer, first_panel, first_row: 0, rows, planes, starts };
             let made = Self {
                 chunks: vec![chunk],
                 rows,
                 cols,
                 each: rows,
                 format: plan.format.clone(),
+                overrides: plan.overrides.clone(),
                 ty,
-                panel: plan.panel.clone(),
+                panel: panel.clone(),
                 panels_a_chunk: usize::MAX,
                 is_borrowed: first_panel > 0,
             };
             first_panel += rows.div_ceil(PANEL_ROWS);
             made
         };
-        Ok(Some(rows.into_iter().map(part).collect()))
+        Ok(parts.iter().zip(&plan.parts).map(part).collect())
     }
 
     /// Whether `next` lies right behind this matrix in the same buffer.
@@ -174,14 +204,9 @@ impl Matrix {
         self.panel.bytes() / PANEL_ROWS as u64 * rows
     }
 
-    pub(super) fn overrides(&self) -> Overrides {
-        overrides_of(self.ty.form)
-    }
-
-    /// A chunk's planes, by the names that the shaders give them.
-    pub(super) fn bindings(&self, chunk: &Chunk) -> Vec<(&'static str, Range)> {
-        let planes = self.panel.planes.iter().zip(&chunk.planes);
-        planes.map(|(plane, &(at, bytes))| (plane.name, Range::part(&chunk.buffer, at, bytes))).collect()
+    /// Whether its panels are read as those of `other` are.
+    pub(super) fn is_stored_as(&self, other: &Self) -> bool {
+        self.ty.id == other.ty.id
     }
 
     /// Rows from one expert to the next.
@@ -215,19 +240,23 @@ impl Matrix {
 
     fn upload(&self, queue: &wgpu::Queue, panel: usize, packed: &Packer) -> Result<u64> {
         let chunk = self.chunks.get(panel / self.panels_a_chunk).ok_or_else(|| internal("no such panel"))?;
-        let at = (chunk.first_panel + panel % self.panels_a_chunk) as u64;
-        for ((words, plane), (offset, _)) in packed.planes.iter().zip(&self.panel.planes).zip(&chunk.planes) {
-            queue.write_buffer(&chunk.buffer, offset + at * plane.bytes(), bytemuck::cast_slice(words));
+        let at = (panel % self.panels_a_chunk) as u64;
+        for ((words, plane), start) in packed.planes.iter().zip(&self.panel.planes).zip(&chunk.starts) {
+            queue.write_buffer(&chunk.buffer, start + at * plane.bytes(), bytemuck::cast_slice(words));
         }
         Ok(self.panel.bytes())
     }
 }
 
+fn weights_buffer(device: &Device, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
+    device.create_buffer(label, bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST)
+}
+
 impl Chunk {
-    fn new(device: &Device, label: &str, plan: &Plan, first_row: usize, rows: usize) -> Result<Self> {
-        let (planes, bytes) = plan.chunk(rows);
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        Ok(Self { buffer: device.create_buffer(label, bytes, usage)?, first_panel: 0, first_row, rows, planes })
+    /// Its planes, by the names that the shaders give them.
+    pub(super) fn bindings(&self) -> Vec<(&'static str, Range)> {
+        let range = |plane: &ChunkPlane| (plane.name, Range::part(&self.buffer, plane.at, plane.bytes));
+        self.planes.iter().map(range).collect()
     }
 }
 
@@ -269,46 +298,98 @@ impl Plan {
         Ok(Self { format, panel, rows, panels_a_chunk })
     }
 
-    /// For matrices of these rows, each at a whole panel; `None` if one chunk does not take them.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub(super) fn stacked(
-        label: &str,
-        ty: TensorType,
-        rows: &[usize],
-        cols: usize,
-        chunk_bytes: u64,
-    ) -> Result<Option<Self>> {
-        let Some((last, front)) = rows.split_last() else { return Ok(None) };
-        let front = front.iter().try_fold(0usize, |sum, rows| sum.checked_add(rows.next_multiple_of(PANEL_ROWS)));
-        let rows = front.and_then(|front| front.checked_add(*last)).filter(|_| rows.len() > 1);
-        let Some(rows) = rows else { return Ok(None) };
-        let plan = Self::new(label, ty, 1, rows, cols, chunk_bytes)?;
-        Ok((plan.chunks().count() == 1).then_some(plan))
-    }
-
-    /// Rows in all.
-    pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// First row and rows of each chunk.
     pub(super) fn chunks(&self) -> impl Iterator<Item = (usize, usize)> {
         let rows = self.panels_a_chunk.saturating_mul(PANEL_ROWS);
         (0..self.rows).step_by(rows).map(move |first| (first, rows.min(self.rows - first)))
     }
 
-    /// Where each plane of a chunk of `rows` begins and how long it is, and the chunk's length, in bytes.
-    pub(super) fn chunk(&self, rows: usize) -> (Vec<(u64, u64)>, u64) {
-        let panels = rows.div_ceil(PANEL_ROWS) as u64;
-        let mut planes = Vec::new();
-        let mut end: u64 = 0;
-        for plane in &self.panel.planes {
-            let at = end.next_multiple_of(BINDING_ALIGN);
-            planes.push((at, panels * plane.bytes()));
-            end = at + panels * plane.bytes();
+    /// The planes of a chunk of `rows`, and its length in bytes.
+    fn chunk(&self, rows: usize) -> (Vec<ChunkPlane>, u64) {
+        let (planes, _, bytes) = lay_out(&[(&self.panel, rows)]);
+        (planes, bytes)
+    }
+
+    /// Bytes of a chunk of `rows`.
+    pub(super) fn chunk_bytes(&self, rows: usize) -> u64 {
+        self.chunk(rows).1
+    }
+}
+
+/// The planes of one buffer that holds matrices of these panels and rows below each other, where each matrix's first panel is in
+/// its planes, and the buffer's bytes.
+fn lay_out(parts: &[(&PanelLayout, usize)]) -> (Vec<ChunkPlane>, Vec<Vec<u64>>, u64) {
+    let (mut planes, mut end) = (Vec::new(), 0u64);
+    let mut starts: Vec<Vec<u64>> = parts.iter().map(|(panel, _)| vec![0; panel.planes.len()]).collect();
+    for name in PLANES {
+        let at = end.next_multiple_of(BINDING_ALIGN);
+        let mut next = at;
+        for ((panel, rows), starts) in parts.iter().zip(&mut starts) {
+            let Some(i) = panel.planes.iter().position(|plane| plane.name == *name) else { continue };
+            starts[i] = next;
+            next += rows.div_ceil(PANEL_ROWS) as u64 * panel.planes[i].bytes();
         }
-        (planes, end)
+        if next > at {
+            planes.push(ChunkPlane { name, at, bytes: next - at });
+            end = next;
+        }
+    }
+    (planes, starts, end)
+}
+
+/// How matrices lie below each other in one buffer, before there is one.
+pub(super) struct StackPlan {
+    format: String,
+    overrides: Overrides,
+    /// Each matrix's panels, and where its first one is in their planes.
+    parts: Vec<(PanelLayout, Vec<u64>)>,
+    planes: Vec<ChunkPlane>,
+    pub(super) bytes: u64,
+}
+
+impl StackPlan {
+    /// For the longest row of `parts` (types and rows), from the first on, that one dispatch can read; `None` for the first alone.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub(super) fn new(
+        label: &str,
+        parts: &[(TensorType, usize)],
+        cols: usize,
+        chunk_bytes: u64,
+    ) -> Result<Option<Self>> {
+        for count in (2..=parts.len()).rev() {
+            if let Some(plan) = Self::of_all(label, &parts[..count], cols, chunk_bytes)? {
+                return Ok(Some(plan));
+            }
+        }
+        Ok(None)
+    }
+
+    fn of_all(label: &str, parts: &[(TensorType, usize)], cols: usize, chunk_bytes: u64) -> Result<Option<Self>> {
+        let each = |&(ty, rows): &(TensorType, usize)| Ok(Plan::new(label, ty, 1, rows, cols, chunk_bytes)?.panel);
+        let panels = parts.iter().map(each).collect::<Result<Vec<_>>>()?;
+        let (first, last) = (parts[0].0, parts[parts.len() - 1].0);
+        let in_front = parts.iter().take_while(|(ty, _)| ty.id == first.id).count();
+        if parts[in_front..].iter().any(|(ty, _)| ty.id != last.id) {
+            return Ok(None);
+        }
+        let (format, overrides) = if in_front == parts.len() {
+            (format_name(first.form), overrides_of(first.form))
+        } else {
+            let before: usize = parts[..in_front].iter().map(|(_, rows)| rows.div_ceil(PANEL_ROWS)).sum();
+            mixed(first.form, last.form, before * panels[0].blocks)
+        };
+        let (planes, starts, bytes) =
+            lay_out(&panels.iter().zip(parts).map(|(panel, (_, rows))| (panel, *rows)).collect::<Vec<_>>());
+        if bytes > chunk_bytes || variants_of("matmul", &format).next().is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self { format, overrides, parts: panels.into_iter().zip(starts).collect(), planes, bytes }))
+    }
+
+    /// Matrices that it is for.
+    pub(super) fn parts(&self) -> usize {
+        self.parts.len()
     }
 }
