@@ -10,6 +10,7 @@ use pagelm::quant::TensorType;
 use pollster::block_on;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Instant;
 
 fn work(ty: &str, width: usize, hidden: usize) -> Work {
     Work { ty: TensorType::from_name(ty).unwrap(), width, hidden }
@@ -26,10 +27,12 @@ fn measured(device: &Rc<Device>, work: Work) -> (Option<Calibrated>, Counters) {
 fn a_device_is_measured_and_tuned() {
     let Some(device) = device::device(Options::default()) else { return };
     for work in [work("Q4_1", 576, 1536), work("F16", 64, 128), work("Q4_K", 4096, 11008)] {
+        let begun = Instant::now();
         let (found, counters) = measured(&device, work);
+        let ms = begun.elapsed().as_millis();
         let found = found.unwrap();
         assert!(found.speed.is_finite() && found.speed > 0.0, "{work:?}: {found:?}");
-        println!("{work:?}: {found:?}, {} submits, {} dispatches", counters.submits, counters.dispatches);
+        println!("{work:?}: {found:?}, {ms} ms, {} submits, {} dispatches", counters.submits, counters.dispatches);
         assert!(counters.dispatches >= 2 * 2, "{counters:?}");
         assert!(counters.submits < 1000 && counters.dispatches < 20_000, "{counters:?}");
     }
@@ -59,6 +62,30 @@ fn a_slow_device_is_measured_once() {
     let (found, counters) = measured(&device, work("Q4_0", 256, 512));
     assert!(found.unwrap().split, "the first");
     assert_eq!(counters.dispatches, 2 * 2, "a pair, twice");
+}
+
+/// However slowly a device answers, measuring it ends.
+#[test]
+fn a_measurement_takes_no_longer_than_it_may() {
+    // hundredths of a millisecond, and how many of them pass until the clock is looked at again
+    static TIME: AtomicU32 = AtomicU32::new(0);
+    static STEP: AtomicU32 = AtomicU32::new(0);
+    fn clock() -> f64 {
+        f64::from(TIME.fetch_add(STEP.load(Relaxed), Relaxed)) / 100.0
+    }
+    let options = Options { clock, submit_ms: f64::INFINITY, ..Options::default() };
+    let Some(device) = device::device(options) else { return };
+    let mut slow = 0;
+    for step in [1, 5, 10, 20, 50, 100, 200, 400, 700] {
+        STEP.store(step, Relaxed);
+        let before = TIME.load(Relaxed);
+        let (found, counters) = measured(&device, work("Q4_0", 256, 512));
+        let ms = (TIME.load(Relaxed) - before) / 100;
+        println!("{step}: {ms} ms, {} dispatches, {found:?}", counters.dispatches);
+        assert!(found.is_some() && ms < 150, "{step}: {ms} ms");
+        slow += u32::from(counters.dispatches == 2 * 2);
+    }
+    assert!((1..9).contains(&slow), "{slow} were too slow for more than a pair");
 }
 
 /// A hostile header makes no hostile measurement.

@@ -69,6 +69,9 @@ export interface Tuning {
   webgpu: number;
   /** With one thread. */
   cpu: number;
+  /** Milliseconds that measuring took, the CPU included, and the passes that compile; of what was measured just now. */
+  ms?: number;
+  compiling?: number;
 }
 
 /** Of a WebGPU adapter's `limits`, in bytes. */

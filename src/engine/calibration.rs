@@ -134,8 +134,8 @@ mod gpu {
     const GPU_BYTES: u64 = 32 << 20;
     /// Milliseconds after which a browser tells of the end of nothing at most; else it cannot be measured.
     const TOLD_LATE: f64 = 20.0;
-    /// Milliseconds that a chain may be estimated to take: on a slower device the estimate is the measurement.
-    const CHAIN_MS: f64 = 60.0;
+    /// Milliseconds in all: nothing is begun that is estimated to end later, and what was measured until then is the measurement.
+    const TUNING_MS: f64 = 90.0;
     /// Milliseconds of a measurement.
     const MEASURED_MS: f64 = 15.0;
     const MOST_PASSES: f64 = 64.0;
@@ -149,6 +149,10 @@ mod gpu {
         pub split: bool,
         /// Bytes of weights a millisecond.
         pub speed: f64,
+        /// Milliseconds that measuring took, without the first pass of each way.
+        pub ms: f64,
+        /// Milliseconds of those passes, which compile what the model needs.
+        pub compiling: f64,
     }
 
     impl Work {
@@ -165,48 +169,71 @@ mod gpu {
     /// Those of the device.
     pub async fn calibrate(device: &Rc<Device>, work: Work) -> Result<(Option<Calibrated>, Counters)> {
         let mut gpu = Gpu::on(device.clone())?;
+        let begun = device.now();
         let mut late = f64::INFINITY;
         for _ in 0..2 {
             late = late.min(gpu.timed(|_| Ok(())).await?);
         }
-        let mut best: Option<Calibrated> = None;
+        let (mut best, mut compiling): (Option<Calibrated>, f64) = (None, 0.0);
         for split in [true, false] {
-            if late > TOLD_LATE {
+            let left = TUNING_MS - (device.now() - begun);
+            // the second way compiles as long as the first
+            if late > TOLD_LATE || compiling > left {
                 break;
             }
             device.split_below(if split { usize::MAX } else { 0 });
             let mut one = Gpu::on(device.clone())?; // its programs are of one tiling
-            let (speed, is_slow) = measure(&mut one, work, late).await?;
+            // half of the time is the second way's
+            let found = measure(&mut one, work, late, if split { left / 2.0 } else { left }).await?;
             gpu.count(one.counters());
-            if best.is_none_or(|b| b.speed < speed) {
-                best = Some(Calibrated { split, speed });
+            compiling += found.compiling;
+            if best.is_none_or(|b| b.speed < found.speed) {
+                best = Some(Calibrated { split, speed: found.speed, ms: 0.0, compiling: 0.0 });
             }
-            if is_slow {
+            if found.is_slow {
                 break;
             }
         }
-        if let Some(best) = best {
+        if let Some(best) = &mut best {
             work.apply(device, best.split);
+            (best.ms, best.compiling) = (device.now() - begun - compiling, compiling);
         }
         Ok((best, gpu.counters()))
     }
 
-    /// Bytes a millisecond, and whether that is so slow that one measurement is enough. `late`: when the end of nothing is told.
-    async fn measure(gpu: &mut Gpu, work: Work, late: f64) -> Result<(f64, bool)> {
+    /// What was measured of one way.
+    struct Found {
+        /// Bytes of weights a millisecond.
+        speed: f64,
+        /// Whether a pair of matrices was all that there was time for.
+        is_slow: bool,
+        /// Milliseconds of the pass that compiles.
+        compiling: f64,
+    }
+
+    /// In at most `ms`, but for compiling. `late`: when the end of nothing is told.
+    async fn measure(gpu: &mut Gpu, work: Work, late: f64, ms: f64) -> Result<Found> {
+        let device = gpu.device().clone();
+        let end = device.now() + ms;
         let chain = Chain::new(gpu, work, GPU_BYTES)?;
         let all = chain.pairs.len();
         let net = |ms: f64| (ms - late).max(LEAST_MS);
         // the first pass compiles, and memory is cleared when it is first used
-        gpu.timed(|gpu| chain.pass(gpu, 1)).await?;
+        let compiling = gpu.timed(|gpu| chain.pass(gpu, 1)).await?;
         let one = net(gpu.timed(|gpu| chain.pass(gpu, 1)).await?);
-        if one * all as f64 > CHAIN_MS {
-            return Ok((chain.bytes as f64 / one, true));
+        // one that clears memory, and one that counts
+        if 2.0 * (one * all as f64 + late) > end - device.now() {
+            return Ok(Found { speed: chain.bytes as f64 / one, is_slow: true, compiling });
         }
         gpu.timed(|gpu| chain.pass(gpu, all)).await?;
         let once = net(gpu.timed(|gpu| chain.pass(gpu, all)).await?);
-        let passes = (MEASURED_MS / once).ceil().clamp(1.0, MOST_PASSES);
-        let ms = net(gpu.timed(|gpu| (0..passes as u32).try_for_each(|_| chain.pass(gpu, all))).await?);
-        Ok(((chain.bytes * all as u64) as f64 * passes / ms, false))
+        let mut speed = (chain.bytes * all as u64) as f64 / once;
+        let passes = (MEASURED_MS / once).ceil().min(((end - device.now() - late) / once).floor()).min(MOST_PASSES);
+        if passes > 1.0 {
+            let ms = net(gpu.timed(|gpu| (0..passes as u32).try_for_each(|_| chain.pass(gpu, all))).await?);
+            speed *= once * passes / ms;
+        }
+        Ok(Found { speed, is_slow: false, compiling })
     }
 }
 #[cfg(feature = "gpu")]

@@ -40,6 +40,8 @@ struct TuningObject {
     split: bool,
     webgpu: f64,
     cpu: f64,
+    ms: f64,
+    compiling: f64,
 }
 
 /// Takes a GGUF file piece by piece; see `pkg/src/engine.ts`.
@@ -222,12 +224,14 @@ async fn open(l: &EngineLoader<super::Gpu>, state: &mut GpuState) -> crate::erro
 
 #[cfg(feature = "gpu")]
 async fn measure(gpu: &mut super::Gpu, work: Work) -> crate::error::Result<Option<TuningObject>> {
+    let begun = device::clock();
     let (calibrated, counters) = calibrate(gpu.device(), work).await?;
     gpu.count(counters);
-    let Some(Calibrated { split, speed }) = calibrated else { return Ok(None) };
+    let Some(Calibrated { split, speed, compiling, .. }) = calibrated else { return Ok(None) };
     super::kernels::set_fastest();
     let cpu = cpu_speed(&mut Cpu::new(), work, device::clock)?;
-    Ok(Some(TuningObject { split, webgpu: 1e3 * speed, cpu: 1e3 * cpu }))
+    let ms = device::clock() - begun - compiling;
+    Ok(Some(TuningObject { split, webgpu: 1e3 * speed, cpu: 1e3 * cpu, ms, compiling }))
 }
 
 #[cfg(not(feature = "gpu"))]

@@ -1,5 +1,5 @@
 // usage: node tests/bench/onnxruntime.mjs [--browsers=chromium,firefox] [--runs=3] [--prompts=33,128] [--generate=8]
-//          [--model=FILE.gguf] [--onnx=FOLDER]
+//          [--model=FILE.gguf] [--onnx=FOLDER] [--question=TEXT]
 //
 // Prefill and decode on WebGPU, in tokens a second, of pagelm and of onnxruntime-web, which transformers.js runs on, in turn in one
 // page and on one adapter. The ONNX model comes of the same GGUF file: onnx_from_gguf.py says how, and is run when the folder is not
@@ -25,7 +25,7 @@ const lengths = prompts.split(',').map(Number);
 
 const SENTENCE = 'The quick brown fox jumps over the lazy dog. '; // ten tokens
 const SHORT = 'The capital of France is';
-const QUESTION = '<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n';
+const QUESTION = given.question ?? '<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n';
 const ENGINES = ['pagelm', 'onnxruntime-web'];
 
 /** @typedef {{ tokens: number[], firstMs: number, restMs: number }} Answer  up to the first token, and from there on */
@@ -93,6 +93,9 @@ const ask = ({ engine, prompt, count }) => /** @type {any} */ (window).ask[engin
 /** In the page. @param {string} text @returns {Promise<number[]>} */
 const tokenize = (text) => /** @type {any} */ (window).model.tokenize(text);
 
+/** In the page, without the token that begins each text of some models: it would be known. @param {string} text @returns {Promise<number[]>} */
+const tokenizeAlone = (text) => /** @type {any} */ (window).model.tokenize(text, { addSpecial: false });
+
 /** In the page. @param {number[]} tokens @returns {Promise<string>} */
 const detokenize = (tokens) => /** @type {any} */ (window).model.detokenize(tokens);
 
@@ -107,11 +110,11 @@ const word = () => ['One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven'][turn+
 async function measure(session, engine) {
   const prefill = [];
   for (const length of lengths) {
-    const prompt = (await session.evaluate(tokenize, `${word()}. ${SENTENCE.repeat(length / 10 + 1)}`)).slice(0, length);
+    const prompt = (await session.evaluate(tokenizeAlone, `${word()}. ${SENTENCE.repeat(length / 10 + 1)}`)).slice(0, length);
     const { firstMs, restMs } = await session.evaluate(ask, { engine, prompt, count: 1 });
     prefill.push(length / ((firstMs + restMs) / 1000)); // the whole call
   }
-  const prompt = await session.evaluate(tokenize, `${word()}. ${SHORT}`);
+  const prompt = await session.evaluate(tokenizeAlone, `${word()}. ${SHORT}`);
   const { restMs } = await session.evaluate(ask, { engine, prompt, count: generate });
   return { decode: (generate - 1) / (restMs / 1000), prefill };
 }

@@ -34,7 +34,10 @@ for (const engine of /** @type {const} */ (['chromium', 'firefox'])) {
       assert.match(info.backendReason, /^The CPU is used because WebGPU \(acme rocket\) multiplies /);
       const [, webgpu, cpu] = BOTH.exec(info.backendReason) ?? [];
       assert.ok(Number(webgpu) < Number(cpu), info.backendReason);
-      console.log(`${engine}: ${info.backendReason} ${submits} submits`);
+      const { ms, compiling } = await call('keptTuning');
+      console.log(`${engine}: ${info.backendReason} ${submits} submits, ${Math.round(ms)} ms and ${Math.round(compiling)} to compile`);
+      // 90 for the GPU and 40 for the CPU, a pass of each that was begun, and packing; an emulation on a busy machine is slow
+      assert.ok(ms > 0 && ms < 1000 && compiling > 0, `${ms} ms, ${compiling} to compile`);
       const again = await loaded({ backend: 'auto' });
       assert.equal(again.info.backendReason, info.backendReason);
       assert.ok(again.submits < submits - 3, `${again.submits} submits, ${submits} with a measurement`);

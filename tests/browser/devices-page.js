@@ -44,6 +44,14 @@ const TUNINGS = 'pagelm-tunings';
 
 export const forgetTunings = () => caches.delete(TUNINGS);
 
+/** What is remembered of the only device. */
+export async function keptTuning() {
+  const cache = await caches.open(TUNINGS);
+  const [key, ...more] = await cache.keys();
+  if (more.length > 0) throw new Error(`${1 + more.length} tunings are remembered`);
+  return (await cache.match(key))?.json();
+}
+
 /** What is remembered of each device becomes this: a text, or with some of its numbers changed. @param {string | Record<string, number>} change */
 export async function changeTunings(change) {
   const cache = await caches.open(TUNINGS);

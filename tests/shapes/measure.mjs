@@ -13,6 +13,7 @@ import { folder } from './write.mjs';
  * @property {{ code: string, message: string }} [error]
  * @property {number[]} [tokens]
  * @property {any} [timings]
+ * @property {any} [token]    what the last one asked of the GPU
  * @property {boolean} [finite]  all logits are
  * @property {number} [loadMs]
  * @property {number} heap      of WebAssembly

@@ -18,6 +18,7 @@ async function generate({ url, options, prompt, maxTokens }) {
   const model = await load(url, { cache: 'none', ...options });
   const loadMs = performance.now() - begun;
   const { tokens, timings } = await model.generate(prompt, { maxTokens, temperature: 0, ignoreEos: true }).result();
+  const counters = model.info.backend === 'webgpu' ? await model.counters() : null;
   const logits = await model.logits(prompt);
-  return { info: model.info, loadMs, tokens, timings, finite: logits.every(Number.isFinite) };
+  return { info: model.info, loadMs, tokens, timings, token: counters?.step, finite: logits.every(Number.isFinite) };
 }

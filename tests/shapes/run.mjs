@@ -30,7 +30,7 @@ function deviation(/** @type {import('./measure.mjs').Measured} */ m, /** @type 
   return taken === 'cpu' ? percent(fit.needs.heap, m.heap) : percent(fit.needs.gpu, m.gpuPeak);
 }
 
-const columns = ['model', 'file', 'backend', 'heap', 'JS heap', 'GPU buffers', 'largest', 'memoryBytes', 'estimate off', 'load', 'first token', 'outcome'];
+const columns = ['model', 'file', 'backend', 'heap', 'JS heap', 'GPU buffers', 'largest', 'memoryBytes', 'estimate off', 'load', 'first token', 'dispatches a token', 'weights a token', 'outcome'];
 console.log(`In MB (1,000,000 bytes) and seconds; context of ${flags.context ?? 2048} tokens.\n`);
 console.log(`| ${columns.join(' | ')} |\n|${columns.map(() => '---').join('|')}|`);
 
@@ -52,7 +52,7 @@ for (const { shape, quantisation } of wanted) {
       console.log(`| ${[
         `${shapes[shape].title} ${m.info?.quantisation ?? quantisation}`, mb(bytes), m.info && m.info.backend !== backend ? `${backend}: ${m.info.backend}` : backend, mb(m.heap), mb(m.jsHeap), mb(m.gpuPeak), mb(m.gpuLargest),
         mb(m.info?.memoryBytes), deviation(m, backend), m.loadMs === undefined ? '' : (m.loadMs / 1000).toFixed(1),
-        m.timings === undefined ? '' : (m.timings.timeToFirstTokenMs / 1000).toFixed(1), outcome,
+        m.timings === undefined ? '' : (m.timings.timeToFirstTokenMs / 1000).toFixed(1), m.token?.dispatches ?? '', mb(m.token?.weightBytes), outcome,
       ].join(' | ')} |`);
     }
   } finally {
