@@ -76,7 +76,7 @@ fn a_measurement_takes_no_longer_than_it_may() {
     let options = Options { clock, submit_ms: f64::INFINITY, ..Options::default() };
     let Some(device) = device::device(options) else { return };
     let mut slow = 0;
-    for step in [1, 5, 10, 20, 50, 100, 200, 400, 700] {
+    for step in [1, 5, 10, 20, 50, 100, 200, 300, 400, 700] {
         STEP.store(step, Relaxed);
         let before = TIME.load(Relaxed);
         let (found, counters) = measured(&device, work("Q4_0", 256, 512));
@@ -85,7 +85,7 @@ fn a_measurement_takes_no_longer_than_it_may() {
         assert!(found.is_some() && ms < 150, "{step}: {ms} ms");
         slow += u32::from(counters.dispatches == 2 * 2);
     }
-    assert!((1..9).contains(&slow), "{slow} were too slow for more than a pair");
+    assert!((1..10).contains(&slow), "{slow} were too slow for more than a pair");
 }
 
 /// A hostile header makes no hostile measurement.
