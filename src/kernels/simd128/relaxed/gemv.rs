@@ -12,7 +12,7 @@ use super::super::lanes::{Line, line, madd, splat_four, splat_two};
 use super::Rule;
 use super::accumulation::{Accumulate, Turns};
 use super::activation::{Narrow, Wide};
-use super::formats::{Format, Map, VECTORS};
+use super::formats::{Format, HALF, HALF_VECTORS, Map, VECTORS};
 use super::scales::{Eight, Multiples, Own, SEGMENT, SEGMENTS, halves};
 use core::arch::wasm32::*;
 
@@ -34,7 +34,8 @@ pub(super) fn own<C: Format, S: Own, A: Accumulate, const DEPTH: usize>(
     for ((a, b), x) in first.zip(second).zip(x) {
         unrolled!(group in 0..S::GROUPS => {
             let codes = [&a[S::LINES..], &b[S::LINES..]];
-            let dots = add_group::<C, A, DEPTH>([[i32x4_splat(0); 2]; 2], codes, &x.q, &rule.map, (group, S::GROUPS), [ones; 2], turns);
+            let first = i32x4_splat(if turns_round::<C, A>() { i32::from(x.below) + i32::from(rule.zero) * i32::from(x.total) } else { 0 });
+            let dots = add_group::<C, A, DEPTH>([[first; 2]; 2], codes, &x.q, &rule.map, (group, S::GROUPS), [ones; 2], turns);
             let (scale, sum) = (f32x4_splat(x.scale), f32x4_splat(if S::GROUPS == 1 { x.sum } else { x.sums[group % 2] }));
             for p in 0..2 {
                 let (scales, mins) = S::group([a, b][p], group, zero);
@@ -55,7 +56,7 @@ pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usi
     x: &[Wide],
     rule: &Rule,
 ) -> Pair<Eight> {
-    let (zero, turns) = (i16x8_splat(-rule.zero), Turns::new());
+    let (zero, turns) = (i16x8_splat(if turns_round::<C, A>() { 1 } else { -rule.zero }), Turns::new());
     let mut sums = [[f32x4_splat(0.0); 2]; 2];
     let segment = S::LINES + SEGMENT * C::LINES;
     let [first, second] = panels.map(|panel| panel.chunks_exact(S::HEAD + SEGMENTS * segment));
@@ -63,7 +64,11 @@ pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usi
         let mut dots = [[i32x4_splat(0); 2]; 2];
         let mut shifts = [[i32x4_splat(0); 2]; 2];
         let segments = a[S::HEAD..].chunks_exact(segment).zip(b[S::HEAD..].chunks_exact(segment));
-        let pairs = if S::GROUPS == 1 { x.sums32.as_slice() } else { x.sums16.as_slice() };
+        let pairs = match S::GROUPS {
+            1 if turns_round::<C, A>() => x.below32.as_slice(),
+            1 => x.sums32.as_slice(),
+            _ => x.sums16.as_slice(),
+        };
         let x_segments = x.q.as_chunks::<SEGMENT>().0.iter().zip(pairs.chunks_exact(S::GROUPS));
         for ((a, b), (q, pairs)) in segments.zip(x_segments) {
             unrolled!(at in 0..S::GROUPS => {
@@ -104,6 +109,13 @@ pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usi
     sums
 }
 
+/// Whether weights of 8 bits are the signed operand, and magnitudes of activations the one of 7 bits: a weight that meets an
+/// activation below zero is turned round, which exclusive or makes of w as -w - 1. What that 1 takes off is the sum of those
+/// magnitudes, whatever the weights are.
+const fn turns_round<C: Format, A: Accumulate>() -> bool {
+    C::SPLIT && !A::SIGNED
+}
+
 /// acc + scale * (the products of group `group` of `groups` of a block), of each panel.
 #[inline(always)]
 fn add_group<C: Format, A: Accumulate, const DEPTH: usize>(
@@ -115,56 +127,52 @@ fn add_group<C: Format, A: Accumulate, const DEPTH: usize>(
     scales: Pair<Eight>,
     turns: Turns,
 ) -> Pair<Eight> {
-    let vectors = VECTORS / groups;
-    let unit = A::unit(DEPTH, vectors);
-    // upper halves, then lower ones or all, of each quad
-    let mut sums = [[[i32x4_splat(0); 2]; 2]; 2];
-    if C::PLANES == 1 && unit == VECTORS {
-        let (a, b) = (lines[0].chunks_exact(C::LINES / 2), lines[1].chunks_exact(C::LINES / 2));
-        for ((a, b), q) in a.zip(b).zip(q.as_chunks::<16>().0).take(turns.0) {
-            unrolled!(i in 0..VECTORS / 2 => {
-                let x = splat_four(q, 4 * i);
-                add_vector::<C, A>(&mut sums[0], a, i, x, map);
-                add_vector::<C, A>(&mut sums[1], b, i, x, map);
-            });
-        }
-        return [0, 1].map(|p| flush::<C, A>(acc[p], &sums[p], scales[p]));
+    let (lines, q) = (lines.map(|lines| lines.chunks_exact(C::LINES / 2)), q.as_chunks::<HALF>().0);
+    let [a, b] = lines;
+    // two products of 127 and 128 fill 16 bits
+    let unit = A::unit(if turns_round::<C, A>() { 1 } else { DEPTH }, VECTORS / groups);
+    let mut sums = [[i32x4_splat(0); 2]; 2];
+    for ((a, b), q) in a.zip(b).zip(q).skip(group).take(if groups == 1 { turns.0 } else { 1 }) {
+        unrolled!(i in 0..HALF_VECTORS => {
+            add_vector::<C, A>(&mut sums, [a, b], i, splat_four(q, 4 * i), map);
+            if (i + 1).is_multiple_of(unit) {
+                acc = flush::<A>(acc, &sums, scales);
+                sums = [[i32x4_splat(0); 2]; 2];
+            }
+        });
     }
-    unrolled!(i in 0..vectors => {
-        let vector = group * vectors + i;
-        if i.is_multiple_of(unit) {
-            sums = [[[i32x4_splat(0); 2]; 2]; 2];
-        }
-        let x = splat_four(q, 4 * vector);
-        add_vector::<C, A>(&mut sums[0], lines[0], vector, x, map);
-        add_vector::<C, A>(&mut sums[1], lines[1], vector, x, map);
-        if (i + 1).is_multiple_of(unit) {
-            acc = [0, 1].map(|p| flush::<C, A>(acc[p], &sums[p], scales[p]));
-        }
-    });
-    acc
+    if unit > HALF_VECTORS { flush::<A>(acc, &sums, scales) } else { acc }
 }
 
-/// sums += the products of a vector of weights with `a`.
+/// sums += the products of vector `vector` of a half's weights with `a`.
 #[inline(always)]
-fn add_vector<C: Format, A: Accumulate>(sums: &mut [Eight; 2], lines: &[Line], vector: usize, a: v128, map: &Map) {
-    for quad in 0..2 {
-        let w = C::vector(lines, quad, vector, map, A::SIGNED);
-        if C::SPLIT && !A::SIGNED {
-            sums[0][quad] = A::next(sums[0][quad], a, w[0]);
+fn add_vector<C: Format, A: Accumulate>(
+    sums: &mut Pair<Eight>,
+    lines: Pair<&[Line]>,
+    vector: usize,
+    a: v128,
+    map: &Map,
+) {
+    let (magnitude, below) = (i8x16_abs(a), i8x16_lt(a, i8x16_splat(0)));
+    for p in 0..2 {
+        for quad in 0..2 {
+            let [_, w] = C::vector(lines[p], quad, vector, map, true);
+            sums[p][quad] = if turns_round::<C, A>() {
+                A::next(sums[p][quad], v128_xor(w, below), magnitude)
+            } else {
+                A::next(sums[p][quad], a, w)
+            };
         }
-        sums[1][quad] = A::next(sums[1][quad], a, w[1]);
     }
 }
 
 /// acc + scale * sums.
 #[inline(always)]
-fn flush<C: Format, A: Accumulate>(mut acc: Eight, sums: &[Eight; 2], scales: Eight) -> Eight {
-    for quad in 0..2 {
-        if C::SPLIT && !A::SIGNED {
-            acc[quad] = A::flush(acc[quad], sums[0][quad], i16x8_shl(scales[quad], 4));
+fn flush<A: Accumulate>(mut acc: Pair<Eight>, sums: &Pair<Eight>, scales: Pair<Eight>) -> Pair<Eight> {
+    for p in 0..2 {
+        for quad in 0..2 {
+            acc[p][quad] = A::flush(acc[p][quad], sums[p][quad], scales[p][quad]);
         }
-        acc[quad] = A::flush(acc[quad], sums[1][quad], scales[quad]);
     }
     acc
 }
