@@ -32,21 +32,45 @@ pub(super) fn own<C: Format, S: Own, A: Accumulate, const DEPTH: usize>(
     let mut sums = [[f32x4_splat(0.0); 2]; 2];
     let [first, second] = panels.map(|panel| panel.chunks_exact(S::LINES + C::LINES));
     for ((a, b), x) in first.zip(second).zip(x) {
-        unrolled!(group in 0..S::GROUPS => {
-            let codes = [&a[S::LINES..], &b[S::LINES..]];
-            let first = i32x4_splat(if turns_round::<C, A>() { i32::from(x.below) + i32::from(rule.zero) * i32::from(x.total) } else { 0 });
-            let dots = add_group::<C, A, DEPTH>([[first; 2]; 2], codes, &x.q, &rule.map, (group, S::GROUPS), [ones; 2], turns);
-            let (scale, sum) = (f32x4_splat(x.scale), f32x4_splat(if S::GROUPS == 1 { x.sum } else { x.sums[group % 2] }));
-            for p in 0..2 {
-                let (scales, mins) = S::group([a, b][p], group, zero);
-                for quad in 0..2 {
-                    sums[p][quad] = madd(f32x4_convert_i32x4(dots[p][quad]), f32x4_mul(scales[quad], scale), sums[p][quad]);
-                    sums[p][quad] = madd(mins[quad], sum, sums[p][quad]);
-                }
-            }
-        });
+        let codes = [&a[S::LINES..], &b[S::LINES..]];
+        if S::GROUPS == 1 {
+            // zero points come off with the sum below
+            let first =
+                if turns_round::<C, A>() { i32::from(x.below) + i32::from(rule.zero) * i32::from(x.total) } else { 0 };
+            let first = [[i32x4_splat(first); 2]; 2];
+            let dots = add_block::<C, A, DEPTH>(first, codes, &x.q, &rule.map, [ones; 2], turns);
+            add_own::<S>(&mut sums, dots, [a, b], 0, x.scale, x.sum, zero);
+            continue;
+        }
+        let [c, d] = codes.map(|codes| codes.chunks_exact(C::LINES / 2));
+        let halves = c.zip(d).zip(x.q.as_chunks::<HALF>().0.iter().zip(x.sums));
+        for (group, ((c, d), (q, sum))) in halves.enumerate().take(turns.0) {
+            let dots = add_half::<C, A, DEPTH>([[i32x4_splat(0); 2]; 2], [c, d], q, &rule.map, [ones; 2]);
+            add_own::<S>(&mut sums, dots, [a, b], group, x.scale, sum, zero);
+        }
     }
     sums
+}
+
+/// sums += a group's dots, with its scales and minima.
+#[inline(always)]
+fn add_own<S: Own>(
+    sums: &mut Pair<Eight>,
+    dots: Pair<Eight>,
+    lines: Pair<&[Line]>,
+    group: usize,
+    scale: f32,
+    sum: f32,
+    zero: v128,
+) {
+    let (scale, sum) = (f32x4_splat(scale), f32x4_splat(sum));
+    for p in 0..2 {
+        let (scales, mins) = S::group(lines[p], group, zero);
+        for quad in 0..2 {
+            sums[p][quad] = madd(f32x4_convert_i32x4(dots[p][quad]), f32x4_mul(scales[quad], scale), sums[p][quad]);
+            sums[p][quad] = madd(mins[quad], sum, sums[p][quad]);
+        }
+    }
 }
 
 /// The results of the 8 rows of each panel, of a type whose scales are multiples.
@@ -71,15 +95,9 @@ pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usi
         };
         let x_segments = x.q.as_chunks::<SEGMENT>().0.iter().zip(pairs.chunks_exact(S::GROUPS));
         for ((a, b), (q, pairs)) in segments.zip(x_segments) {
+            let codes = [&a[S::LINES..], &b[S::LINES..]];
+            dots = add_segment::<C, S, A, DEPTH>(dots, [a, b], codes, q.as_flattened(), &rule.map, turns);
             unrolled!(at in 0..S::GROUPS => {
-                let scales = [S::scales(a, at), S::scales(b, at)];
-                // groups 2 at and 2 at + 1 of the segment: of one block if it has two
-                let (block, group) = (2 * at / S::GROUPS, 2 * at % S::GROUPS);
-                let codes = [a, b].map(|lines| &lines[S::LINES + block * C::LINES..][..C::LINES]);
-                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), scales.map(|of| of[0]), turns);
-                let (block, group) = ((2 * at + 1) / S::GROUPS, (2 * at + 1) % S::GROUPS);
-                let codes = [a, b].map(|lines| &lines[S::LINES + block * C::LINES..][..C::LINES]);
-                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), scales.map(|of| of[1]), turns);
                 let pair = splat_two(&pairs[at]);
                 for p in 0..2 {
                     let shift = S::shifts([a, b][p], at, zero);
@@ -116,32 +134,85 @@ const fn turns_round<C: Format, A: Accumulate>() -> bool {
     C::SPLIT && !A::SIGNED
 }
 
-/// acc + scale * (the products of group `group` of `groups` of a block), of each panel.
+/// acc + the products of a segment, of each panel.
 #[inline(always)]
-fn add_group<C: Format, A: Accumulate, const DEPTH: usize>(
+fn add_segment<C: Format, S: Multiples, A: Accumulate, const DEPTH: usize>(
     mut acc: Pair<Eight>,
     lines: Pair<&[Line]>,
+    codes: Pair<&[Line]>,
+    q: &[i8],
+    map: &Map,
+    turns: Turns,
+) -> Pair<Eight> {
+    if S::GROUPS == 2 {
+        let [a, b] = codes.map(|codes| codes.chunks_exact(C::LINES / 2));
+        for (group, ((a, b), q)) in a.zip(b).zip(q.as_chunks::<HALF>().0).enumerate().take(turns.0) {
+            let scales = lines.map(|lines| S::group(lines, group));
+            acc = add_half::<C, A, DEPTH>(acc, [a, b], q, map, scales);
+        }
+        return acc;
+    }
+    let scales = lines.map(|lines| S::scales(lines, 0));
+    unrolled!(block in 0..SEGMENT => {
+        let codes = codes.map(|codes| &codes[block * C::LINES..][..C::LINES]);
+        acc = add_block::<C, A, DEPTH>(acc, codes, &q.as_chunks::<BLOCK>().0[block], map, scales.map(|of| of[block % 2]), turns);
+    });
+    acc
+}
+
+/// acc + scale * (the products of a block), of each panel.
+#[inline(always)]
+fn add_block<C: Format, A: Accumulate, const DEPTH: usize>(
+    mut acc: Pair<Eight>,
+    codes: Pair<&[Line]>,
     q: &[i8; BLOCK],
     map: &Map,
-    (group, groups): (usize, usize),
     scales: Pair<Eight>,
     turns: Turns,
 ) -> Pair<Eight> {
-    let (lines, q) = (lines.map(|lines| lines.chunks_exact(C::LINES / 2)), q.as_chunks::<HALF>().0);
-    let [a, b] = lines;
-    // two products of 127 and 128 fill 16 bits
-    let unit = A::unit(if turns_round::<C, A>() { 1 } else { DEPTH }, VECTORS / groups);
+    let unit = unit::<C, A, DEPTH>(VECTORS);
     let mut sums = [[i32x4_splat(0); 2]; 2];
-    for ((a, b), q) in a.zip(b).zip(q).skip(group).take(if groups == 1 { turns.0 } else { 1 }) {
-        unrolled!(i in 0..HALF_VECTORS => {
-            add_vector::<C, A>(&mut sums, [a, b], i, splat_four(q, 4 * i), map);
-            if (i + 1).is_multiple_of(unit) {
-                acc = flush::<A>(acc, &sums, scales);
-                sums = [[i32x4_splat(0); 2]; 2];
-            }
-        });
+    let [a, b] = codes.map(|codes| codes.chunks_exact(C::LINES / 2));
+    for ((a, b), q) in a.zip(b).zip(q.as_chunks::<HALF>().0).take(turns.0) {
+        if unit == VECTORS {
+            unrolled!(i in 0..HALF_VECTORS => {
+                add_vector::<C, A>(&mut sums, [a, b], i, splat_four(q, 4 * i), map);
+            });
+        } else {
+            acc = add_half::<C, A, DEPTH>(acc, [a, b], q, map, scales);
+        }
     }
-    if unit > HALF_VECTORS { flush::<A>(acc, &sums, scales) } else { acc }
+    if unit == VECTORS { flush::<A>(acc, &sums, scales) } else { acc }
+}
+
+/// acc + scale * (the products of a half), of each panel.
+#[inline(always)]
+fn add_half<C: Format, A: Accumulate, const DEPTH: usize>(
+    mut acc: Pair<Eight>,
+    half: Pair<&[Line]>,
+    q: &[i8; HALF],
+    map: &Map,
+    scales: Pair<Eight>,
+) -> Pair<Eight> {
+    let unit = unit::<C, A, DEPTH>(HALF_VECTORS);
+    let mut sums = [[i32x4_splat(0); 2]; 2];
+    unrolled!(i in 0..HALF_VECTORS => {
+        if i.is_multiple_of(unit) {
+            sums = [[i32x4_splat(0); 2]; 2];
+        }
+        add_vector::<C, A>(&mut sums, half, i, splat_four(q, 4 * i), map);
+        if (i + 1).is_multiple_of(unit) {
+            acc = flush::<A>(acc, &sums, scales);
+        }
+    });
+    acc
+}
+
+/// How many vectors of a group that has `vectors` are added before they are flushed.
+#[inline(always)]
+fn unit<C: Format, A: Accumulate, const DEPTH: usize>(vectors: usize) -> usize {
+    // two products of 127 and 128 fill 16 bits
+    A::unit(if turns_round::<C, A>() { 1 } else { DEPTH }, vectors)
 }
 
 /// sums += the products of vector `vector` of a half's weights with `a`.

@@ -2,9 +2,10 @@
 //!
 //! A weight, less nothing or plus a zero point, is the unsigned operand of `relaxed_dot_i8x16_i7x16`, whose result is the
 //! same on all engines while that operand has 7 bits; the zero point is taken off through the sums of the activations. Of
-//! weights that need 8 bits the two halves are multiplied for themselves. Products are added in 16 bits for as long as
-//! these hold them ([`rule::Rule`]), then in 32, exactly; each group's scale is applied where the file's type has it. Rows are
-//! accumulated in the same order alone and in a batch.
+//! weights that need 8 bits the two halves are multiplied for themselves by several rows; for one row the magnitudes of its
+//! activations are that operand. Products are added in 16 bits for as long as these hold them ([`rule::Rule`]), then in 32,
+//! exactly; each group's scale is applied where the file's type has it. Rows are accumulated in the same order alone and in a
+//! batch.
 //!
 //! A panel is 8 rows, stored in the order in which [`gemv`] reads it: [`layout`], [`scales`], [`formats`].
 
