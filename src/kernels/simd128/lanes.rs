@@ -16,6 +16,15 @@ pub(super) fn line(l: &Line) -> v128 {
     unsafe { v128_load(core::ptr::from_ref(l).cast()) }
 }
 
+/// Half of the line, as signed bytes in 16 bits.
+#[cfg(target_feature = "relaxed-simd")]
+#[inline(always)]
+pub(super) fn half_line(l: &Line, half: usize) -> v128 {
+    let eight = &l.0.as_chunks::<8>().0[half];
+    // SAFETY: eight readable bytes
+    unsafe { core::arch::wasm32::i16x8_load_extend_i8x8(eight.as_ptr().cast()) }
+}
+
 /// Stores a vector as a line.
 #[inline(always)]
 pub(super) fn set_line(l: &mut Line, v: v128) {

@@ -14,9 +14,12 @@ pub(super) const WIDE: usize = 256;
 
 /// 32 activations: `x[i] ≈ scale * q[i]`.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(16))]
+#[repr(C, align(4))]
 pub(super) struct Narrow {
     pub(super) q: [i8; BLOCK],
+    /// The sum of all integers, and that of the magnitudes of those below zero.
+    pub(super) total: i16,
+    pub(super) below: i16,
     pub(super) scale: f32,
     /// scale * (the sum of all integers), for minima and zero points.
     pub(super) sum: f32,
@@ -33,18 +36,26 @@ pub(super) struct Wide {
     pub(super) sums16: [[i16; 2]; WIDE / 32],
     /// The sums of each 32 integers, in pairs.
     pub(super) sums32: [[i16; 2]; WIDE / 64],
+    /// The sums of the magnitudes of those below zero, of each 32, in pairs.
+    pub(super) below32: [[i16; 2]; WIDE / 64],
     pub(super) scale: f32,
 }
 
 impl Default for Narrow {
     fn default() -> Self {
-        Self { q: [0; BLOCK], scale: 0.0, sum: 0.0, sums: [0.0; 2] }
+        Self { q: [0; BLOCK], total: 0, below: 0, scale: 0.0, sum: 0.0, sums: [0.0; 2] }
     }
 }
 
 impl Default for Wide {
     fn default() -> Self {
-        Self { q: [[0; BLOCK]; WIDE / BLOCK], sums16: [[0; 2]; WIDE / 32], sums32: [[0; 2]; WIDE / 64], scale: 0.0 }
+        Self {
+            q: [[0; BLOCK]; WIDE / BLOCK],
+            sums16: [[0; 2]; WIDE / 32],
+            sums32: [[0; 2]; WIDE / 64],
+            below32: [[0; 2]; WIDE / 64],
+            scale: 0.0,
+        }
     }
 }
 
@@ -74,7 +85,9 @@ impl Quantized {
         rows(pool, &mut self.narrow, groups, &|row, to| {
             for (x, to) in x.as_chunks::<BLOCK>().0[row * groups..].iter().zip(to) {
                 let (inverse, scale) = scales(x);
-                let sums = quantize(x, inverse, &mut to.q);
+                let (sums, below) = quantize(x, inverse, &mut to.q);
+                // at most 32 * 127
+                (to.total, to.below) = ((sums[0] + sums[1]) as i16, below as i16);
                 to.scale = scale;
                 to.sum = scale * (sums[0] + sums[1]) as f32;
                 to.sums = sums.map(|s| scale * s as f32);
@@ -95,10 +108,11 @@ impl Quantized {
                 to.scale = scale;
                 let blocks = x.as_chunks::<BLOCK>().0.iter().zip(&mut to.q);
                 for ((i, (x, q)), sums16) in blocks.enumerate().zip(&mut to.sums16) {
-                    let sums = quantize(x, inverse, q);
+                    let (sums, below) = quantize(x, inverse, q);
                     // at most 32 * 127
                     *sums16 = sums.map(|s| s as i16);
                     to.sums32[i / 2][i % 2] = (sums[0] + sums[1]) as i16;
+                    to.below32[i / 2][i % 2] = below as i16;
                 }
             }
         });
@@ -118,19 +132,27 @@ fn scales(x: &[f32]) -> (f32, f32) {
     if most < SMALLEST { (0.0, 0.0) } else { (LARGEST / most, most / LARGEST) }
 }
 
-/// q = x * inverse, rounded; returns the sums of each 16.
+/// q = x * inverse, rounded; returns the sums of each 16, and that of the magnitudes of all below zero.
 #[inline(always)]
-fn quantize(x: &[f32; BLOCK], inverse: f32, q: &mut [i8; BLOCK]) -> [i32; 2] {
+fn quantize(x: &[f32; BLOCK], inverse: f32, q: &mut [i8; BLOCK]) -> ([i32; 2], i32) {
     let inverse = f32x4_splat(inverse);
     let rounded = |i: usize| i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(load(x, i), inverse)));
-    let mut sums = [0; 2];
+    let (mut sums, mut below) = ([0; 2], i16x8_splat(0));
     for (half, q) in q.as_chunks_mut::<16>().0.iter_mut().enumerate() {
         let [a, b] = [16 * half, 16 * half + 8].map(|i| i16x8_narrow_i32x4(rounded(i), rounded(i + 4)));
         // SAFETY: q is sixteen bytes
         unsafe { v128_store(q.as_mut_ptr().cast(), i8x16_narrow_i16x8(a, b)) };
-        let pairs = i32x4_extadd_pairwise_i16x8(i16x8_add(a, b));
-        let pairs = i32x4_add(pairs, i32x4_shuffle::<2, 3, 0, 1>(pairs, pairs));
-        sums[half] = i32x4_extract_lane::<0>(pairs) + i32x4_extract_lane::<1>(pairs);
+        sums[half] = sum(i16x8_add(a, b));
+        let zero = i16x8_splat(0);
+        below = i16x8_sub(below, i16x8_add(i16x8_min(a, zero), i16x8_min(b, zero)));
     }
-    sums
+    (sums, sum(below))
+}
+
+/// The sum of eight lanes.
+#[inline(always)]
+fn sum(v: v128) -> i32 {
+    let pairs = i32x4_extadd_pairwise_i16x8(v);
+    let pairs = i32x4_add(pairs, i32x4_shuffle::<2, 3, 0, 1>(pairs, pairs));
+    i32x4_extract_lane::<0>(pairs) + i32x4_extract_lane::<1>(pairs)
 }

@@ -8,7 +8,7 @@ use super::super::{BLOCK, PANEL};
 use super::Rule;
 use super::accumulation::{Accumulate, Turns};
 use super::activation::{Narrow, WIDE, Wide};
-use super::formats::{Format, VECTORS};
+use super::formats::{Format, HALF_VECTORS, VECTORS};
 use super::scales::{Eight, Multiples, Own, QUADS, SEGMENT, SEGMENTS, halves};
 use core::arch::wasm32::*;
 
@@ -112,8 +112,9 @@ impl Unpacked {
 #[inline(always)]
 fn unpack<C: Format, A: Accumulate>(lines: &[Line], codes: &mut [[Line; QUADS]], rule: &Rule) {
     unrolled!(vector in 0..VECTORS => {
-        let w0 = C::vector(lines, 0, vector, &rule.map, A::SIGNED);
-        let w1 = C::vector(lines, 1, vector, &rule.map, A::SIGNED);
+        let half = &lines[vector / HALF_VECTORS * C::LINES / 2..][..C::LINES / 2];
+        let w0 = C::vector(half, 0, vector % HALF_VECTORS, &rule.map, A::SIGNED);
+        let w1 = C::vector(half, 1, vector % HALF_VECTORS, &rule.map, A::SIGNED);
         if operands::<C, A>() == VECTORS {
             set(&mut codes[vector], [w0[1], w1[1]]);
         } else {

@@ -12,7 +12,7 @@ use super::super::lanes::{Line, line, madd, splat_four, splat_two};
 use super::Rule;
 use super::accumulation::{Accumulate, Turns};
 use super::activation::{Narrow, Wide};
-use super::formats::{Format, Map, VECTORS};
+use super::formats::{Format, HALF, HALF_VECTORS, Map, VECTORS};
 use super::scales::{Eight, Multiples, Own, SEGMENT, SEGMENTS, halves};
 use core::arch::wasm32::*;
 
@@ -32,20 +32,45 @@ pub(super) fn own<C: Format, S: Own, A: Accumulate, const DEPTH: usize>(
     let mut sums = [[f32x4_splat(0.0); 2]; 2];
     let [first, second] = panels.map(|panel| panel.chunks_exact(S::LINES + C::LINES));
     for ((a, b), x) in first.zip(second).zip(x) {
-        unrolled!(group in 0..S::GROUPS => {
-            let codes = [&a[S::LINES..], &b[S::LINES..]];
-            let dots = add_group::<C, A, DEPTH>([[i32x4_splat(0); 2]; 2], codes, &x.q, &rule.map, (group, S::GROUPS), [ones; 2], turns);
-            let (scale, sum) = (f32x4_splat(x.scale), f32x4_splat(if S::GROUPS == 1 { x.sum } else { x.sums[group % 2] }));
-            for p in 0..2 {
-                let (scales, mins) = S::group([a, b][p], group, zero);
-                for quad in 0..2 {
-                    sums[p][quad] = madd(f32x4_convert_i32x4(dots[p][quad]), f32x4_mul(scales[quad], scale), sums[p][quad]);
-                    sums[p][quad] = madd(mins[quad], sum, sums[p][quad]);
-                }
-            }
-        });
+        let codes = [&a[S::LINES..], &b[S::LINES..]];
+        if S::GROUPS == 1 {
+            // zero points come off with the sum below
+            let first =
+                if turns_round::<C, A>() { i32::from(x.below) + i32::from(rule.zero) * i32::from(x.total) } else { 0 };
+            let first = [[i32x4_splat(first); 2]; 2];
+            let dots = add_block::<C, A, DEPTH>(first, codes, &x.q, &rule.map, [ones; 2], turns);
+            add_own::<S>(&mut sums, dots, [a, b], 0, x.scale, x.sum, zero);
+            continue;
+        }
+        let [c, d] = codes.map(|codes| codes.chunks_exact(C::LINES / 2));
+        let halves = c.zip(d).zip(x.q.as_chunks::<HALF>().0.iter().zip(x.sums));
+        for (group, ((c, d), (q, sum))) in halves.enumerate().take(turns.0) {
+            let dots = add_half::<C, A, DEPTH>([[i32x4_splat(0); 2]; 2], [c, d], q, &rule.map, [ones; 2]);
+            add_own::<S>(&mut sums, dots, [a, b], group, x.scale, sum, zero);
+        }
     }
     sums
+}
+
+/// sums += a group's dots, with its scales and minima.
+#[inline(always)]
+fn add_own<S: Own>(
+    sums: &mut Pair<Eight>,
+    dots: Pair<Eight>,
+    lines: Pair<&[Line]>,
+    group: usize,
+    scale: f32,
+    sum: f32,
+    zero: v128,
+) {
+    let (scale, sum) = (f32x4_splat(scale), f32x4_splat(sum));
+    for p in 0..2 {
+        let (scales, mins) = S::group(lines[p], group, zero);
+        for quad in 0..2 {
+            sums[p][quad] = madd(f32x4_convert_i32x4(dots[p][quad]), f32x4_mul(scales[quad], scale), sums[p][quad]);
+            sums[p][quad] = madd(mins[quad], sum, sums[p][quad]);
+        }
+    }
 }
 
 /// The results of the 8 rows of each panel, of a type whose scales are multiples.
@@ -55,7 +80,7 @@ pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usi
     x: &[Wide],
     rule: &Rule,
 ) -> Pair<Eight> {
-    let (zero, turns) = (i16x8_splat(-rule.zero), Turns::new());
+    let (zero, turns) = (i16x8_splat(if turns_round::<C, A>() { 1 } else { -rule.zero }), Turns::new());
     let mut sums = [[f32x4_splat(0.0); 2]; 2];
     let segment = S::LINES + SEGMENT * C::LINES;
     let [first, second] = panels.map(|panel| panel.chunks_exact(S::HEAD + SEGMENTS * segment));
@@ -63,18 +88,16 @@ pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usi
         let mut dots = [[i32x4_splat(0); 2]; 2];
         let mut shifts = [[i32x4_splat(0); 2]; 2];
         let segments = a[S::HEAD..].chunks_exact(segment).zip(b[S::HEAD..].chunks_exact(segment));
-        let pairs = if S::GROUPS == 1 { x.sums32.as_slice() } else { x.sums16.as_slice() };
+        let pairs = match S::GROUPS {
+            1 if turns_round::<C, A>() => x.below32.as_slice(),
+            1 => x.sums32.as_slice(),
+            _ => x.sums16.as_slice(),
+        };
         let x_segments = x.q.as_chunks::<SEGMENT>().0.iter().zip(pairs.chunks_exact(S::GROUPS));
         for ((a, b), (q, pairs)) in segments.zip(x_segments) {
+            let codes = [&a[S::LINES..], &b[S::LINES..]];
+            dots = add_segment::<C, S, A, DEPTH>(dots, [a, b], codes, q.as_flattened(), &rule.map, turns);
             unrolled!(at in 0..S::GROUPS => {
-                let scales = [S::scales(a, at), S::scales(b, at)];
-                // groups 2 at and 2 at + 1 of the segment: of one block if it has two
-                let (block, group) = (2 * at / S::GROUPS, 2 * at % S::GROUPS);
-                let codes = [a, b].map(|lines| &lines[S::LINES + block * C::LINES..][..C::LINES]);
-                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), scales.map(|of| of[0]), turns);
-                let (block, group) = ((2 * at + 1) / S::GROUPS, (2 * at + 1) % S::GROUPS);
-                let codes = [a, b].map(|lines| &lines[S::LINES + block * C::LINES..][..C::LINES]);
-                dots = add_group::<C, A, DEPTH>(dots, codes, &q[block % 2], &rule.map, (group, S::GROUPS), scales.map(|of| of[1]), turns);
                 let pair = splat_two(&pairs[at]);
                 for p in 0..2 {
                     let shift = S::shifts([a, b][p], at, zero);
@@ -104,67 +127,123 @@ pub(super) fn multiples<C: Format, S: Multiples, A: Accumulate, const DEPTH: usi
     sums
 }
 
-/// acc + scale * (the products of group `group` of `groups` of a block), of each panel.
+/// Whether weights of 8 bits are the signed operand, and magnitudes of activations the one of 7 bits: a weight that meets an
+/// activation below zero is turned round, which exclusive or makes of w as -w - 1. What that 1 takes off is the sum of those
+/// magnitudes, whatever the weights are.
+const fn turns_round<C: Format, A: Accumulate>() -> bool {
+    C::SPLIT && !A::SIGNED
+}
+
+/// acc + the products of a segment, of each panel.
 #[inline(always)]
-fn add_group<C: Format, A: Accumulate, const DEPTH: usize>(
+fn add_segment<C: Format, S: Multiples, A: Accumulate, const DEPTH: usize>(
     mut acc: Pair<Eight>,
     lines: Pair<&[Line]>,
+    codes: Pair<&[Line]>,
+    q: &[i8],
+    map: &Map,
+    turns: Turns,
+) -> Pair<Eight> {
+    if S::GROUPS == 2 {
+        let [a, b] = codes.map(|codes| codes.chunks_exact(C::LINES / 2));
+        for (group, ((a, b), q)) in a.zip(b).zip(q.as_chunks::<HALF>().0).enumerate().take(turns.0) {
+            let scales = lines.map(|lines| S::group(lines, group));
+            acc = add_half::<C, A, DEPTH>(acc, [a, b], q, map, scales);
+        }
+        return acc;
+    }
+    let scales = lines.map(|lines| S::scales(lines, 0));
+    unrolled!(block in 0..SEGMENT => {
+        let codes = codes.map(|codes| &codes[block * C::LINES..][..C::LINES]);
+        acc = add_block::<C, A, DEPTH>(acc, codes, &q.as_chunks::<BLOCK>().0[block], map, scales.map(|of| of[block % 2]), turns);
+    });
+    acc
+}
+
+/// acc + scale * (the products of a block), of each panel.
+#[inline(always)]
+fn add_block<C: Format, A: Accumulate, const DEPTH: usize>(
+    mut acc: Pair<Eight>,
+    codes: Pair<&[Line]>,
     q: &[i8; BLOCK],
     map: &Map,
-    (group, groups): (usize, usize),
     scales: Pair<Eight>,
     turns: Turns,
 ) -> Pair<Eight> {
-    let vectors = VECTORS / groups;
-    let unit = A::unit(DEPTH, vectors);
-    // upper halves, then lower ones or all, of each quad
-    let mut sums = [[[i32x4_splat(0); 2]; 2]; 2];
-    if C::PLANES == 1 && unit == VECTORS {
-        let (a, b) = (lines[0].chunks_exact(C::LINES / 2), lines[1].chunks_exact(C::LINES / 2));
-        for ((a, b), q) in a.zip(b).zip(q.as_chunks::<16>().0).take(turns.0) {
-            unrolled!(i in 0..VECTORS / 2 => {
-                let x = splat_four(q, 4 * i);
-                add_vector::<C, A>(&mut sums[0], a, i, x, map);
-                add_vector::<C, A>(&mut sums[1], b, i, x, map);
+    let unit = unit::<C, A, DEPTH>(VECTORS);
+    let mut sums = [[i32x4_splat(0); 2]; 2];
+    let [a, b] = codes.map(|codes| codes.chunks_exact(C::LINES / 2));
+    for ((a, b), q) in a.zip(b).zip(q.as_chunks::<HALF>().0).take(turns.0) {
+        if unit == VECTORS {
+            unrolled!(i in 0..HALF_VECTORS => {
+                add_vector::<C, A>(&mut sums, [a, b], i, splat_four(q, 4 * i), map);
             });
+        } else {
+            acc = add_half::<C, A, DEPTH>(acc, [a, b], q, map, scales);
         }
-        return [0, 1].map(|p| flush::<C, A>(acc[p], &sums[p], scales[p]));
     }
-    unrolled!(i in 0..vectors => {
-        let vector = group * vectors + i;
+    if unit == VECTORS { flush::<A>(acc, &sums, scales) } else { acc }
+}
+
+/// acc + scale * (the products of a half), of each panel.
+#[inline(always)]
+fn add_half<C: Format, A: Accumulate, const DEPTH: usize>(
+    mut acc: Pair<Eight>,
+    half: Pair<&[Line]>,
+    q: &[i8; HALF],
+    map: &Map,
+    scales: Pair<Eight>,
+) -> Pair<Eight> {
+    let unit = unit::<C, A, DEPTH>(HALF_VECTORS);
+    let mut sums = [[i32x4_splat(0); 2]; 2];
+    unrolled!(i in 0..HALF_VECTORS => {
         if i.is_multiple_of(unit) {
-            sums = [[[i32x4_splat(0); 2]; 2]; 2];
+            sums = [[i32x4_splat(0); 2]; 2];
         }
-        let x = splat_four(q, 4 * vector);
-        add_vector::<C, A>(&mut sums[0], lines[0], vector, x, map);
-        add_vector::<C, A>(&mut sums[1], lines[1], vector, x, map);
+        add_vector::<C, A>(&mut sums, half, i, splat_four(q, 4 * i), map);
         if (i + 1).is_multiple_of(unit) {
-            acc = [0, 1].map(|p| flush::<C, A>(acc[p], &sums[p], scales[p]));
+            acc = flush::<A>(acc, &sums, scales);
         }
     });
     acc
 }
 
-/// sums += the products of a vector of weights with `a`.
+/// How many vectors of a group that has `vectors` are added before they are flushed.
 #[inline(always)]
-fn add_vector<C: Format, A: Accumulate>(sums: &mut [Eight; 2], lines: &[Line], vector: usize, a: v128, map: &Map) {
-    for quad in 0..2 {
-        let w = C::vector(lines, quad, vector, map, A::SIGNED);
-        if C::SPLIT && !A::SIGNED {
-            sums[0][quad] = A::next(sums[0][quad], a, w[0]);
+fn unit<C: Format, A: Accumulate, const DEPTH: usize>(vectors: usize) -> usize {
+    // two products of 127 and 128 fill 16 bits
+    A::unit(if turns_round::<C, A>() { 1 } else { DEPTH }, vectors)
+}
+
+/// sums += the products of vector `vector` of a half's weights with `a`.
+#[inline(always)]
+fn add_vector<C: Format, A: Accumulate>(
+    sums: &mut Pair<Eight>,
+    lines: Pair<&[Line]>,
+    vector: usize,
+    a: v128,
+    map: &Map,
+) {
+    let (magnitude, below) = (i8x16_abs(a), i8x16_lt(a, i8x16_splat(0)));
+    for p in 0..2 {
+        for quad in 0..2 {
+            let [_, w] = C::vector(lines[p], quad, vector, map, true);
+            sums[p][quad] = if turns_round::<C, A>() {
+                A::next(sums[p][quad], v128_xor(w, below), magnitude)
+            } else {
+                A::next(sums[p][quad], a, w)
+            };
         }
-        sums[1][quad] = A::next(sums[1][quad], a, w[1]);
     }
 }
 
 /// acc + scale * sums.
 #[inline(always)]
-fn flush<C: Format, A: Accumulate>(mut acc: Eight, sums: &[Eight; 2], scales: Eight) -> Eight {
-    for quad in 0..2 {
-        if C::SPLIT && !A::SIGNED {
-            acc[quad] = A::flush(acc[quad], sums[0][quad], i16x8_shl(scales[quad], 4));
+fn flush<A: Accumulate>(mut acc: Pair<Eight>, sums: &Pair<Eight>, scales: Pair<Eight>) -> Pair<Eight> {
+    for p in 0..2 {
+        for quad in 0..2 {
+            acc[p][quad] = A::flush(acc[p][quad], sums[p][quad], scales[p][quad]);
         }
-        acc[quad] = A::flush(acc[quad], sums[1][quad], scales[quad]);
     }
     acc
 }

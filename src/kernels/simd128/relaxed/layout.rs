@@ -2,7 +2,7 @@
 
 use super::super::lanes::Line;
 use super::super::{BLOCK, PANEL};
-use super::formats::{VECTORS, get, plane_lines, put};
+use super::formats::{get, put};
 use super::scales::{SEGMENT, SEGMENTS};
 use crate::quant::{Block, Codes, Scales, Values};
 
@@ -10,9 +10,6 @@ use crate::quant::{Block, Codes, Scales, Values};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     codes: Codes,
-    /// Bits of the planes of a block, in the order in which they lie.
-    high: usize,
-    low: usize,
     groups: usize,
     /// Lines of scales and minima in front of `span` blocks.
     scales: usize,
@@ -25,12 +22,9 @@ pub(super) struct Layout {
 impl Layout {
     /// The layout of a type, if it is one that there are kernels for.
     pub(super) fn of(codes: Codes) -> Option<Self> {
-        let (high, low) = match codes.bits {
-            2 | 3 => (codes.bits as usize - 2, 2),
-            4..=6 => (codes.bits as usize - 4, 4),
-            8 => (0, 8),
-            _ => return None,
-        };
+        if !matches!(codes.bits, 2..=6 | 8) {
+            return None;
+        }
         let groups: usize = match codes.group {
             BLOCK => 1,
             16 => 2,
@@ -41,7 +35,7 @@ impl Layout {
             Scales::Half | Scales::Bf16 => (1, 0, 1),
             Scales::Super { .. } => (SEGMENT, kinds, SEGMENT * SEGMENTS),
         };
-        Some(Self { codes, high, low, groups, scales: groups * kinds, span, head, blocks })
+        Some(Self { codes, groups, scales: groups * kinds, span, head, blocks })
     }
 
     /// Columns come in multiples of this.
@@ -56,7 +50,7 @@ impl Layout {
     }
 
     fn code_lines(&self) -> usize {
-        plane_lines(self.high + self.low)
+        PANEL * BLOCK * self.codes.bits as usize / 128
     }
 
     /// The line of the head of a block, of its scales, and of its codes.
@@ -71,18 +65,16 @@ impl Layout {
     pub(super) fn put(&self, panel: &mut [Line], block: usize, rows: &[Block; PANEL], part: usize) {
         let (head, scales, codes) = self.places(block);
         self.put_scales(&mut panel[head..codes], scales - head, block, rows, part);
-        let (high, low) = panel[codes..codes + self.code_lines()].split_at_mut(plane_lines(self.high));
+        let lines = &mut panel[codes..codes + self.code_lines()];
         // INVARIANT: a block has MAX_BLOCK codes, a multiple of 32, and `part` is below that
         let codes = rows.each_ref().map(|row| &row.codes.as_chunks::<BLOCK>().0[part]);
-        match self.low {
-            2 => put::<2>(low, codes, 0),
-            4 => put::<4>(low, codes, 0),
-            _ => put::<8>(low, codes, 0),
-        }
-        match self.high {
-            0 => {}
-            1 => put::<1>(high, codes, self.low as u32),
-            _ => put::<2>(high, codes, self.low as u32),
+        match self.codes.bits {
+            2 => put::<2>(lines, codes),
+            3 => put::<3>(lines, codes),
+            4 => put::<4>(lines, codes),
+            5 => put::<5>(lines, codes),
+            6 => put::<6>(lines, codes),
+            _ => put::<8>(lines, codes),
         }
     }
 
@@ -118,9 +110,18 @@ impl Layout {
     /// out (32) = the weights of a block, dequantised by the same operations as `quant::dequantize`.
     pub(super) fn get(&self, panel: &[Line], lane: usize, block: usize, out: &mut [f32]) {
         let (head, scales, codes) = self.places(block);
-        let (high, low) = panel[codes..codes + self.code_lines()].split_at(plane_lines(self.high));
+        let lines = &panel[codes..codes + self.code_lines()];
+        let codes = match self.codes.bits {
+            2 => get::<2>(lines, lane),
+            3 => get::<3>(lines, lane),
+            4 => get::<4>(lines, lane),
+            5 => get::<5>(lines, lane),
+            6 => get::<6>(lines, lane),
+            _ => get::<8>(lines, lane),
+        };
         let byte = |first: usize, group: usize| self.read_byte(&panel[first..], lane, block, group);
-        for (group, out) in out.chunks_exact_mut(BLOCK / self.groups).enumerate() {
+        let columns = BLOCK / self.groups;
+        for (group, (out, codes)) in out.chunks_exact_mut(columns).zip(codes.chunks_exact(columns)).enumerate() {
             let min_line = scales + self.groups;
             let (scale, min) = match self.codes.scales {
                 Scales::Half => {
@@ -133,17 +134,9 @@ impl Layout {
                     (d * f32::from(byte(scales, group).cast_signed()), self.least(min))
                 }
             };
-            let first = group * VECTORS / self.groups;
-            for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                let mut codes = get(low, self.low, lane, first + i);
-                if self.high > 0 {
-                    let upper = get(high, self.high, lane, first + i);
-                    codes = std::array::from_fn(|k| codes[k] | upper[k] << self.low);
-                }
-                *out = codes.map(|code| {
-                    let value = self.codes.values.of(code) as f32;
-                    if self.codes.has_min { scale * value + min } else { scale * value }
-                });
+            for (out, &code) in out.iter_mut().zip(codes) {
+                let value = self.codes.values.of(code) as f32;
+                *out = if self.codes.has_min { scale * value + min } else { scale * value };
             }
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! A weight, less nothing or plus a zero point, is the unsigned operand of `relaxed_dot_i8x16_i7x16`, whose result is the
 //! same on all engines while that operand has 7 bits; the zero point is taken off through the sums of the activations. Of
-//! weights that need 8 bits the two halves are multiplied for themselves. Products are added in 16 bits for as long as
-//! these hold them ([`rule::Rule`]), then in 32, exactly; each group's scale is applied where the file's type has it. Rows are
-//! accumulated in the same order alone and in a batch.
+//! weights that need 8 bits the two halves are multiplied for themselves by several rows; for one row the magnitudes of its
+//! activations are that operand. Products are added in 16 bits for as long as these hold them ([`rule::Rule`]), then in 32,
+//! exactly; each group's scale is applied where the file's type has it. Rows are accumulated in the same order alone and in a
+//! batch.
 //!
 //! A panel is 8 rows, stored in the order in which [`gemv`] reads it: [`layout`], [`scales`], [`formats`].
 
@@ -44,7 +45,7 @@ use accumulation::{Accumulate, Long, Short};
 pub use accumulation::{Accumulation, accumulation, set_accumulation, supported};
 pub use activation::Quantized;
 use activation::WIDE;
-use formats::{Bytes, Format, Four, Table, Two};
+use formats::{Bytes, Format, Plain, Table};
 use gemm::Unpacked;
 use gemv::Pair;
 use layout::Layout;
@@ -129,28 +130,28 @@ impl Matrix {
         let is_super = matches!(scales, Scales::Super { .. });
         let depth = rule::depth(self.codes);
         match (is_super, bits, self.layout.has_table(), groups, has_min, depth) {
-            (false, 2, ..) => self.own::<Two<0, false>, Half<1, false>, 8>(wanted),
-            (false, 4, false, _, false, _) => self.own::<Four<0>, Half<1, false>, 8>(wanted),
-            (false, 4, false, ..) => self.own::<Four<0>, Half<1, true>, 8>(wanted),
-            (false, 4, true, 2, ..) => self.own::<Table<false>, Half<2, false>, 4>(wanted),
-            (false, 4, true, _, _, 4) => self.own::<Table<false>, Bf16, 4>(wanted),
-            (false, 4, true, ..) => self.own::<Table<true>, Half<1, false>, 8>(wanted),
-            (false, 5, _, _, false, _) => self.own::<Four<1>, Half<1, false>, 4>(wanted),
-            (false, 5, ..) => self.own::<Four<1>, Half<1, true>, 4>(wanted),
+            (false, 2, ..) => self.own::<Plain<2>, Half<1, false>, 8>(wanted),
+            (false, 4, false, _, false, _) => self.own::<Plain<4>, Half<1, false>, 8>(wanted),
+            (false, 4, false, ..) => self.own::<Plain<4>, Half<1, true>, 8>(wanted),
+            (false, 4, true, 2, ..) => self.own::<Table<4, false>, Half<2, false>, 4>(wanted),
+            (false, 4, true, _, _, 4) => self.own::<Table<4, false>, Bf16, 4>(wanted),
+            (false, 4, true, ..) => self.own::<Table<4, true>, Half<1, false>, 8>(wanted),
+            (false, 5, _, _, false, _) => self.own::<Plain<5>, Half<1, false>, 4>(wanted),
+            (false, 5, ..) => self.own::<Plain<5>, Half<1, true>, 4>(wanted),
             (false, ..) => self.own::<Bytes, Half<1, false>, 8>(wanted),
-            (true, 2, _, 2, ..) => self.multiples::<Two<0, false>, Super<2, true>, 4>(wanted),
-            (true, 2, ..) => self.multiples::<Two<0, false>, Super<1, false>, 8>(wanted),
-            (true, 3, false, ..) => self.multiples::<Two<1, false>, Super<2, false>, 4>(wanted),
-            (true, 3, true, 2, _, 4) => self.multiples::<Two<1, true>, Super<2, false>, 4>(wanted),
-            (true, 3, true, 2, ..) => self.multiples::<Two<1, true>, Super<2, false>, 1>(wanted),
-            (true, 3, true, _, _, 4) => self.multiples::<Two<1, true>, Super<1, false>, 4>(wanted),
-            (true, 3, true, ..) => self.multiples::<Two<1, true>, Super<1, false>, 1>(wanted),
-            (true, 4, false, ..) => self.multiples::<Four<0>, Super<1, true>, 8>(wanted),
-            (true, 4, true, _, _, 1) => self.multiples::<Table<false>, Super<1, false>, 1>(wanted),
-            (true, 4, true, _, _, 4) => self.multiples::<Table<false>, Super<1, false>, 4>(wanted),
-            (true, 4, true, ..) => self.multiples::<Table<true>, Super<1, false>, 8>(wanted),
-            (true, 5, ..) => self.multiples::<Four<1>, Super<1, true>, 4>(wanted),
-            (true, ..) => self.multiples::<Four<2>, Super<2, false>, 2>(wanted),
+            (true, 2, _, 2, ..) => self.multiples::<Plain<2>, Super<2, true>, 4>(wanted),
+            (true, 2, ..) => self.multiples::<Plain<2>, Super<1, false>, 8>(wanted),
+            (true, 3, false, ..) => self.multiples::<Plain<3>, Super<2, false>, 4>(wanted),
+            (true, 3, true, 2, _, 4) => self.multiples::<Table<3, false>, Super<2, false>, 4>(wanted),
+            (true, 3, true, 2, ..) => self.multiples::<Table<3, false>, Super<2, false>, 1>(wanted),
+            (true, 3, true, _, _, 4) => self.multiples::<Table<3, false>, Super<1, false>, 4>(wanted),
+            (true, 3, true, ..) => self.multiples::<Table<3, false>, Super<1, false>, 1>(wanted),
+            (true, 4, false, ..) => self.multiples::<Plain<4>, Super<1, true>, 8>(wanted),
+            (true, 4, true, _, _, 1) => self.multiples::<Table<4, false>, Super<1, false>, 1>(wanted),
+            (true, 4, true, _, _, 4) => self.multiples::<Table<4, false>, Super<1, false>, 4>(wanted),
+            (true, 4, true, ..) => self.multiples::<Table<4, true>, Super<1, false>, 8>(wanted),
+            (true, 5, ..) => self.multiples::<Plain<5>, Super<1, true>, 4>(wanted),
+            (true, ..) => self.multiples::<Plain<6>, Super<2, false>, 2>(wanted),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use super::super::PANEL;
 use super::super::dense::finite_to_f32;
-use super::super::lanes::{Line, line};
+use super::super::lanes::{Line, half_line, line};
 use core::arch::wasm32::*;
 
 /// Vectors of four rows in a panel.
@@ -89,8 +89,13 @@ pub(super) trait Multiples {
     /// The scales of the two groups of line `at`, each twice in 16 bits.
     #[inline(always)]
     fn scales(lines: &[Line], at: usize) -> [Eight; 2] {
-        bytes(lines, at)
-            .map(|v| [i16x8_shuffle::<0, 0, 1, 1, 2, 2, 3, 3>(v, v), i16x8_shuffle::<4, 4, 5, 5, 6, 6, 7, 7>(v, v)])
+        bytes(lines, at).map(twice)
+    }
+
+    /// The scales of group `group` of a segment, likewise.
+    #[inline(always)]
+    fn group(lines: &[Line], group: usize) -> Eight {
+        twice(half_line(&lines[group / 2], group % 2))
     }
 
     /// What meets the sums of the activations of these two groups, side by side in 16 bits: minima, or scales times the zero
@@ -109,6 +114,11 @@ pub(super) struct Super<const GROUPS: usize, const MIN: bool>;
 impl<const GROUPS: usize, const MIN: bool> Multiples for Super<GROUPS, MIN> {
     const GROUPS: usize = GROUPS;
     const MIN: bool = MIN;
+}
+
+#[inline(always)]
+fn twice(v: v128) -> Eight {
+    [i16x8_shuffle::<0, 0, 1, 1, 2, 2, 3, 3>(v, v), i16x8_shuffle::<4, 4, 5, 5, 6, 6, 7, 7>(v, v)]
 }
 
 /// Two times eight signed bytes in 16 bits.
