@@ -95,6 +95,7 @@ pub enum Op {
         position: usize,
         n: usize,
         kv: KvType,
+        window: Option<usize>,
     },
     Gated {
         width: usize,
@@ -319,8 +320,8 @@ impl Case {
                 let [q, k, v] = [rows(4, 3.0), rows(2, -5.0), rows(2, value)];
                 sequence::attention(b, self.seed, a, kv, (position, n), [&q, &k, &v], false).await
             }
-            Op::AttentionAlone { heads, kv_heads, head_dim, position, n, kv } => {
-                let a = Attention { heads, kv_heads, head_dim, scale: 0.2, window: None, soft_cap: None };
+            Op::AttentionAlone { heads, kv_heads, head_dim, position, n, kv, window } => {
+                let a = Attention { heads, kv_heads, head_dim, scale: 0.2, window, soft_cap: None };
                 let rows =
                     |i, heads| data::values(self.seed + i, position + BUFFER_ROWS, heads * head_dim, self.magnitude);
                 let [q, k, v] = [rows(0, heads), rows(1, kv_heads), rows(2, kv_heads)];

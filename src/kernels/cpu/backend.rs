@@ -218,7 +218,7 @@ impl<K: Kernels> Backend for Cpu<K> {
             ensure((*heads, *head_dim) == (a.kv_heads, a.head_dim), "attention cache")?;
             ensure(K::positions(cache) >= this.position + n, "attention position")?;
             ensure(a.heads.is_multiple_of(a.kv_heads) && a.window != Some(0), "attention heads")?;
-            pool::attention::<K>(&this.pool, n, q, (cache, this.position), a, out);
+            K::attention(q, cache, this.position, a, &this.pool, out);
             Ok(())
         })
     }

@@ -71,17 +71,10 @@ pub trait Kernels {
     fn positions(cache: &Self::Cache) -> usize;
     /// Stores k and v (n, heads * head_dim) from `position` on, which is at most `positions`.
     fn store_kv(cache: &mut Self::Cache, position: usize, k: &[f32], v: &[f32]);
-    /// out (n, heads * head_dim): causal attention of q (same shape), whose first row is at `position`, over the cache, for those
-    /// `groups` of query heads that share a key/value head: group g is row g % n of key/value head g / n. They may be divided
-    /// among threads as panels may.
-    fn attention(
-        q: &[f32],
-        cache: &Self::Cache,
-        position: usize,
-        a: Attention,
-        groups: Range<usize>,
-        out: &mut Output<'_>,
-    );
+    /// out (n, heads * head_dim): causal attention of q (same shape), whose first row is at `position`, over the cache, with the help of
+    /// `pool`, whatever the number of whose threads gives the same bits. What it is divided into may be groups of query heads that
+    /// share a key/value head: group g is row g % n of key/value head g / n.
+    fn attention(q: &[f32], cache: &Self::Cache, position: usize, a: Attention, pool: &Pool, out: &mut [f32]);
     /// Each run of `weight`'s length in x, in place, divided by sqrt(mean(x²) + eps) and multiplied by `weight`.
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32);
     /// gate = activation(gate) * up.

@@ -18,7 +18,7 @@ mod scale;
 mod short_conv;
 mod soft_cap;
 
-use super::cpu::pool::Pool;
+use super::cpu::pool::{self, Pool};
 use super::cpu::{Cpu, Floats, Kernels, Output, zeroed};
 use super::footprint::Size;
 use super::{Activation, Attention, KvType, RopeKind};
@@ -135,8 +135,11 @@ impl Kernels for Scalar {
         cache.floats.store(position, &k, &v);
     }
 
-    fn attention(q: &[f32], cache: &Cache, position: usize, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
-        attention::attention(q, &cache.floats, position, a, groups, out);
+    fn attention(q: &[f32], cache: &Cache, position: usize, a: Attention, pool: &Pool, out: &mut [f32]) {
+        let n = q.len() / (a.heads * a.head_dim);
+        pool::groups(pool, n, position, a, out, &|groups, out| {
+            attention::attention(q, &cache.floats, position, a, groups, out);
+        });
     }
 
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {

@@ -2,8 +2,10 @@
 //! go through together while they are in the first cache.
 //!
 //! A lane is a key, so that nothing is summed across lanes. Blocks begin at multiples of [`BLOCK`], and a block that a query
-//! does not see changes nothing: a query alone and among others gives equal bits. How keys and values are read is a
-//! [`Source`]'s, [`singles`] or [`integers`]; where they are is [`blocks`]'.
+//! does not see changes nothing: a query alone and among others gives equal bits. Each [`PART`] of the positions has a softmax of its
+//! own, and those are joined in order: so a single row, whose heads can be fewer than the threads, is divided by positions, and
+//! gives the bits that it gives undivided. How keys and values are read is a [`Source`]'s, [`singles`] or [`integers`]; where they are is
+//! [`blocks`]'.
 
 mod blocks;
 mod integers;
@@ -13,12 +15,15 @@ use super::exp::{exp, tanh};
 use super::lanes::{load, store, sum};
 use crate::kernels::Attention;
 use crate::kernels::cpu::Output;
-use blocks::Blocks;
+use crate::kernels::cpu::pool::{self, Pool};
+use blocks::{Blocks, Layout, Part};
 use core::arch::wasm32::*;
 use std::ops::Range;
 
 /// Positions between two looks at the softmax's maximum.
 const BLOCK: usize = 32;
+/// Positions whose softmax is one, in whole blocks.
+const PART: usize = 8 * BLOCK;
 /// Queries that go through the keys together; their state is some KiB.
 const QUERIES: usize = 32;
 /// Queries whose sums are in registers together.
@@ -83,40 +88,66 @@ struct Weights<'a, const M: usize> {
     factor: &'a [f32; M],
 }
 
-/// out = softmax(scale * q kᵀ) v, causal; q and out (n, heads * head_dim), those `groups` of heads. The first row of q is at
-/// `position`.
-pub(super) fn attention(
-    q: &[f32],
-    cache: &Cache,
-    position: usize,
-    a: Attention,
-    groups: Range<usize>,
-    out: &mut Output<'_>,
-) {
-    let rows = q.len() / (a.heads * a.head_dim);
-    let per_row = a.heads / a.kv_heads;
-    let mut g = groups.start;
-    while g < groups.end {
-        // consecutive groups are consecutive rows of one key/value head
-        let (kv_head, first_row) = (g / rows, g % rows);
-        let some = (groups.end - g).min(rows - first_row);
-        let queries = some * per_row;
-        match cache {
-            Cache::Singles(singles) => {
-                let source = singles.part(kv_head);
-                Head { q, source, position, a, kv_head, first_row }.attend_all(queries, out);
-            }
-            Cache::Sixteen(sixteen) => {
-                let source = sixteen.part(kv_head);
-                Head { q, source, position, a, kv_head, first_row }.attend_all(queries, out);
-            }
-            Cache::Eight(eight) => {
-                let source = eight.part(kv_head);
-                Head { q, source, position, a, kv_head, first_row }.attend_all(queries, out);
-            }
-        }
-        g += some;
+/// out = softmax(scale * q kᵀ) v, causal; q and out (n, heads * head_dim). The first row of q is at `position`.
+pub(super) fn attention(q: &[f32], cache: &Cache, position: usize, a: Attention, pool: &Pool, out: &mut [f32]) {
+    match cache {
+        Cache::Singles(blocks) => over(blocks, q, position, a, pool, out),
+        Cache::Sixteen(blocks) => over(blocks, q, position, a, pool, out),
+        Cache::Eight(blocks) => over(blocks, q, position, a, pool, out),
     }
+}
+
+fn over<L>(blocks: &Blocks<L>, q: &[f32], position: usize, a: Attention, pool: &Pool, out: &mut [f32])
+where
+    L: Layout<Unit: Sync> + Sync,
+    for<'a> Part<'a, L>: Source,
+{
+    let (n, per_row) = (q.len() / (a.heads * a.head_dim), a.heads / a.kv_heads);
+    let head = |kv_head, first_row| Head { q, source: blocks.part(kv_head), position, a, kv_head, first_row };
+    if n > 1 {
+        return pool::groups(pool, n, position, a, out, &|groups, out| {
+            let mut g = groups.start;
+            while g < groups.end {
+                // consecutive groups are consecutive rows of one key/value head
+                let (kv_head, first_row) = (g / n, g % n);
+                let rows = (groups.end - g).min(n - first_row);
+                head(kv_head, first_row).attend_all(rows * per_row, out);
+                g += rows;
+            }
+        });
+    }
+    let mut pieces = Vec::new();
+    for kv_head in 0..a.kv_heads {
+        let head = head(kv_head, 0);
+        for queries in in_steps(0..per_row, QUERIES) {
+            let parts = head.parts(&queries);
+            let state = || State::new(queries.len(), head.width());
+            pieces.extend(parts.map(|part| Piece { kv_head, queries: queries.clone(), part, state: state() }));
+        }
+    }
+    pool::items(pool, q.len() * (position + 1), &mut pieces, &|piece| {
+        let (head, Piece { queries, part, state, .. }) = (head(piece.kv_head, 0), piece);
+        head.take_in(queries, &head.source.queries(&head, queries.clone()), part.clone(), state);
+    });
+    let mut out = Output::new(out, a.heads * a.head_dim);
+    for pieces in pieces.chunk_by_mut(|a, b| a.kv_head == b.kv_head && a.queries == b.queries) {
+        let [first, others @ ..] = pieces else { continue };
+        others.iter().for_each(|piece| first.state.join(&piece.state));
+        head(first.kv_head, 0).put(&first.queries, &first.state, &mut out);
+    }
+}
+
+/// What one thread does for a single row: some of a head's queries and a part of its positions.
+struct Piece {
+    kv_head: usize,
+    queries: Range<usize>,
+    part: Range<usize>,
+    state: State,
+}
+
+/// A range in pieces that end at multiples of `step`.
+fn in_steps(all: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>> {
+    (all.start / step * step..all.end).step_by(step).map(move |start| all.start.max(start)..all.end.min(start + step))
 }
 
 /// x = cap * tanh(x / cap).
@@ -149,32 +180,45 @@ struct Head<'a, S> {
     first_row: usize,
 }
 
-/// What is needed soon and not used yet: a read of it, whose result nobody waits for, has memory fetch it while something else is
-/// computed.
-#[derive(Default)]
-struct Ahead(u8);
-
-impl Ahead {
-    #[inline(always)]
-    fn touch(&mut self, line: &[u8]) {
-        self.0 ^= line[0];
-    }
-}
-
-impl Drop for Ahead {
-    /// Or else the reads would be none.
-    #[inline(always)]
-    fn drop(&mut self) {
-        std::hint::black_box(self.0);
-    }
-}
-
-/// The softmax so far of each query.
+/// The softmax of each query over the positions that it has met.
 struct State {
     most: [f32; QUERIES],
+    /// Of weights; 0 where none was seen.
     total: [f32; QUERIES],
-    /// Weighted sums of values: (queries, elements of a head in whole [`LINE`]s).
+    /// Weighted sums of values: (queries, width).
     sums: Vec<f32>,
+    /// Elements of a head in whole [`LINE`]s.
+    width: usize,
+}
+
+impl State {
+    /// Of as many queries that have met nothing.
+    fn new(queries: usize, width: usize) -> Self {
+        let sums = vec![0.0; queries * width];
+        Self { most: [f32::NEG_INFINITY; QUERIES], total: [0.0; QUERIES], sums, width }
+    }
+
+    /// Takes in that of other positions, behind these.
+    fn join(&mut self, other: &Self) {
+        let sums = self.sums.chunks_exact_mut(self.width).zip(other.sums.chunks_exact(other.width));
+        for (i, (sums, theirs)) in sums.enumerate() {
+            if other.total[i] == 0.0 {
+                continue;
+            }
+            if self.total[i] == 0.0 {
+                (self.most[i], self.total[i]) = (other.most[i], other.total[i]);
+                sums.copy_from_slice(theirs);
+                continue;
+            }
+            let most = self.most[i].max(other.most[i]);
+            let less = f32x4(self.most[i] - most, other.most[i] - most, 0.0, 0.0);
+            let factors = exp(less);
+            let [ours, others] = [f32x4_extract_lane::<0>(factors), f32x4_extract_lane::<1>(factors)];
+            self.total[i] = self.total[i] * ours + other.total[i] * others;
+            self.most[i] = most;
+            sums.iter_mut().zip(theirs).for_each(|(sum, theirs)| *sum = *sum * ours + theirs * others);
+        }
+    }
 }
 
 impl<S: Source> Head<'_, S> {
@@ -202,21 +246,33 @@ impl<S: Source> Head<'_, S> {
 
     /// Attention of the first `queries` queries.
     fn attend_all(&self, queries: usize, out: &mut Output<'_>) {
-        for start in (0..queries).step_by(QUERIES) {
-            self.attend(start..queries.min(start + QUERIES), out);
+        for queries in in_steps(0..queries, QUERIES) {
+            let quantized = self.source.queries(self, queries.clone());
+            let mut all = State::new(queries.len(), self.width());
+            for part in self.parts(&queries) {
+                let mut state = State::new(queries.len(), self.width());
+                self.take_in(&queries, &quantized, part, &mut state);
+                all.join(&state);
+            }
+            self.put(&queries, &all, out);
         }
     }
 
-    /// Attention of at most [`QUERIES`] queries.
-    fn attend(&self, queries: Range<usize>, out: &mut Output<'_>) {
-        let sums = vec![0.0; queries.len() * self.width()];
-        let mut state = State { most: [f32::NEG_INFINITY; QUERIES], total: [0.0; QUERIES], sums };
-        let quantized = self.source.queries(self, queries.clone());
-        let end = self.sees(queries.end - 1).end;
-        for block in (self.sees(queries.start).start / BLOCK * BLOCK..end).step_by(BLOCK) {
-            self.in_tiles(&queries, &quantized, block..end, &mut state);
+    /// The positions that some of the queries see, in parts.
+    fn parts(&self, queries: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<S> {
+        in_steps(self.sees(queries.start).start..self.sees(queries.end - 1).end, PART)
+    }
+
+    /// Takes a part of the positions into account, for at most [`QUERIES`] queries.
+    fn take_in(&self, queries: &Range<usize>, quantized: &S::Queries, part: Range<usize>, state: &mut State) {
+        for block in in_steps(part.clone(), BLOCK) {
+            self.in_tiles(queries, quantized, block.start / BLOCK * BLOCK..part.end, state);
         }
-        for ((i, query), sums) in queries.enumerate().zip(state.sums.chunks_exact(self.width())) {
+    }
+
+    /// Stores the results.
+    fn put(&self, queries: &Range<usize>, state: &State, out: &mut Output<'_>) {
+        for ((i, query), sums) in queries.clone().enumerate().zip(state.sums.chunks_exact(state.width)) {
             let factor = 1.0 / state.total[i];
             let out = out.part(self.row(query), self.columns(query));
             out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum * factor);
@@ -250,7 +306,7 @@ impl<S: Source> Head<'_, S> {
         for m in 0..M {
             factor[m] = self.weigh(tile.first + m, tile.block, &mut weights[m], tile.i + m, state);
         }
-        let sums = &mut state.sums[tile.i * self.width()..][..M * self.width()];
+        let sums = &mut state.sums[tile.i * state.width..][..M * state.width];
         self.source.mix(tile, &Weights { weights: &weights, factor: &factor }, sums);
     }
 

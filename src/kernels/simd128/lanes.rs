@@ -2,7 +2,7 @@
 
 #[cfg(not(target_feature = "relaxed-simd"))]
 use super::BLOCK;
-use core::arch::wasm32::{f32x4_splat, v128, v128_load, v128_load32_splat, v128_store};
+use core::arch::wasm32::*;
 
 /// Sixteen bytes, aligned: the unit of packed weights.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,7 +66,7 @@ pub(super) fn splat(x: &[f32], i: usize) -> v128 {
 /// The sum of the four lanes.
 #[inline(always)]
 pub(super) fn sum(v: v128) -> f32 {
-    use core::arch::wasm32::f32x4_extract_lane as lane;
+    use f32x4_extract_lane as lane;
     (lane::<0>(v) + lane::<2>(v)) + (lane::<1>(v) + lane::<3>(v))
 }
 
@@ -74,9 +74,9 @@ pub(super) fn sum(v: v128) -> f32 {
 #[inline(always)]
 pub(super) fn madd(a: v128, b: v128, c: v128) -> v128 {
     #[cfg(target_feature = "relaxed-simd")]
-    return core::arch::wasm32::f32x4_relaxed_madd(a, b, c);
+    return f32x4_relaxed_madd(a, b, c);
     #[cfg(not(target_feature = "relaxed-simd"))]
-    core::arch::wasm32::f32x4_add(core::arch::wasm32::f32x4_mul(a, b), c)
+    f32x4_add(f32x4_mul(a, b), c)
 }
 
 /// x[i .. i + 4] in every 32-bit lane.
@@ -94,4 +94,16 @@ pub(super) fn splat_four(x: &[i8], i: usize) -> v128 {
 pub(super) fn splat_two(x: &[i16; 2]) -> v128 {
     // SAFETY: two i16 are four readable bytes
     unsafe { v128_load32_splat(x.as_ptr().cast()) }
+}
+
+/// The largest magnitude of x, whole fours. Magnitudes are compared as integers, which is an instruction and takes a NaN for the largest.
+#[inline(always)]
+pub(super) fn largest(x: &[f32]) -> f32 {
+    let magnitude = i32x4_splat(i32::MAX);
+    let mut most = i32x4_splat(0);
+    for i in (0..x.len()).step_by(4) {
+        most = i32x4_max(most, v128_and(load(x, i), magnitude));
+    }
+    let most = i32x4_max(most, i32x4_shuffle::<2, 3, 0, 1>(most, most));
+    f32x4_extract_lane::<0>(i32x4_max(most, i32x4_shuffle::<1, 0, 3, 2>(most, most)))
 }

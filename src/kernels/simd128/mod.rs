@@ -179,8 +179,8 @@ impl Kernels for Simd128 {
         }
     }
 
-    fn attention(q: &[f32], cache: &Cache, position: usize, a: Attention, groups: Range<usize>, out: &mut Output<'_>) {
-        attention::attention(q, cache, position, a, groups, out);
+    fn attention(q: &[f32], cache: &Cache, position: usize, a: Attention, pool: &Pool, out: &mut [f32]) {
+        attention::attention(q, cache, position, a, pool, out);
     }
 
     fn norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {

@@ -2,7 +2,7 @@
 
 use super::BLOCK;
 use super::exp::SHIFT;
-use super::lanes::load;
+use super::lanes::{largest as largest_of, load};
 use core::arch::wasm32::*;
 
 /// Below this a group counts as zero: its scale could not be inverted.
@@ -12,12 +12,7 @@ const SMALLEST: f32 = 1e-30;
 /// they are not lost.
 #[inline(always)]
 pub(super) fn quantize(x: &[f32; BLOCK], q: &mut [i16; BLOCK], largest: f32) -> f32 {
-    let mut most = f32x4_splat(0.0);
-    for i in (0..BLOCK).step_by(4) {
-        most = f32x4_max(most, f32x4_abs(load(x, i)));
-    }
-    let most = f32x4_max(most, i32x4_shuffle::<2, 3, 0, 1>(most, most));
-    let most = f32x4_extract_lane::<0>(f32x4_max(most, i32x4_shuffle::<1, 0, 3, 2>(most, most)));
+    let most = largest_of(x);
     if most < SMALLEST {
         q.fill(0);
         return 0.0;

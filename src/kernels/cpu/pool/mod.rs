@@ -15,8 +15,8 @@ mod parts;
 mod tests;
 mod wait;
 
-pub(in crate::kernels) use parts::rows;
-pub(super) use parts::{attention, matmul_gated, matmuls};
+pub(in crate::kernels) use parts::{groups, items, rows};
+pub(super) use parts::{matmul_gated, matmuls};
 
 use std::cell::UnsafeCell;
 use std::ops::Range;

@@ -84,25 +84,45 @@ pub(in super::super) fn matmul_gated<K: Kernels>(
     if 2 * rows * x.len() < LEAST_WORK { work(0..units) } else { pool.run(n, units, &work) }
 }
 
-/// out (n, heads * head_dim) = attention, query groups divided among the threads; see [`Kernels::attention`].
-pub(in super::super) fn attention<K: Kernels>(
+/// Calls `work` with ranges of an attention's query groups (see [`Kernels::attention`]), divided among the threads, and with where to
+/// write what belongs to them: all of out (n, heads * head_dim), of an attention whose first row is at `position`.
+pub(in crate::kernels) fn groups(
     pool: &Pool,
     n: usize,
-    q: &[f32],
-    (cache, position): (&K::Cache, usize),
+    position: usize,
     a: Attention,
     out: &mut [f32],
+    work: &(dyn Fn(Range<usize>, &mut Output<'_>) + Sync),
 ) {
-    let groups = n * a.kv_heads;
+    let (groups, elements) = (n * a.kv_heads, out.len());
     let mut whole = Output::new(out, a.heads * a.head_dim);
-    if q.len() * (position + n) < LEAST_WORK {
-        return K::attention(q, cache, position, a, 0..groups, &mut whole);
+    if elements * (position + n) < LEAST_WORK {
+        return work(0..groups, &mut whole);
     }
     let whole = Shared(whole);
     pool.run(n, groups, &|groups| {
         // SAFETY: a kernel asks for the heads of its own groups, and no group is given to two threads
         let mut out = unsafe { whole.get().share() };
-        K::attention(q, cache, position, a, groups, &mut out);
+        work(groups, &mut out);
+    });
+}
+
+/// Calls `work` with each of a single row's `items`, divided among the threads; `products` is how many multiplications they are in all.
+pub(in crate::kernels) fn items<T: Send>(
+    pool: &Pool,
+    products: usize,
+    items: &mut [T],
+    work: &(dyn Fn(&mut T) + Sync),
+) {
+    if products < LEAST_WORK {
+        return items.iter_mut().for_each(work);
+    }
+    let start = Shared(items.as_mut_ptr());
+    pool.run(1, items.len(), &|range| {
+        for i in range {
+            // SAFETY: there are that many items, and every item is in the range of one thread
+            work(unsafe { &mut *start.get().add(i) });
+        }
     });
 }
 

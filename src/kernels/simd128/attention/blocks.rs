@@ -104,11 +104,4 @@ impl<'a, L: Layout> Part<'a, L> {
     pub(super) fn block(self, position: usize) -> &'a [L::Unit] {
         &self.units[position / BLOCK * self.layout.units()..][..self.layout.units()]
     }
-
-    /// The block after that, or the last one itself.
-    #[inline(always)]
-    pub(super) fn next(self, position: usize) -> &'a [L::Unit] {
-        let (next, units) = ((position / BLOCK + 1) * self.layout.units(), self.layout.units());
-        self.units.get(next..next + units).unwrap_or_else(|| self.block(position))
-    }
 }

@@ -1,7 +1,8 @@
 //! Activations quantised to 8 bits: 32 at a time, and 256 at a time for weights whose scales are multiples of one number.
 
 use super::super::BLOCK;
-use super::super::lanes::load;
+use super::super::exp::SHIFT;
+use super::super::lanes::{largest, load};
 use crate::kernels::cpu::pool::{Pool, rows};
 use core::arch::wasm32::*;
 
@@ -123,20 +124,15 @@ impl Quantized {
 /// they are not lost.
 #[inline(always)]
 fn scales(x: &[f32]) -> (f32, f32) {
-    let mut most = f32x4_splat(0.0);
-    for i in (0..x.len()).step_by(4) {
-        most = f32x4_max(most, f32x4_abs(load(x, i)));
-    }
-    let most = f32x4_max(most, i32x4_shuffle::<2, 3, 0, 1>(most, most));
-    let most = f32x4_extract_lane::<0>(f32x4_max(most, i32x4_shuffle::<1, 0, 3, 2>(most, most)));
+    let most = largest(x);
     if most < SMALLEST { (0.0, 0.0) } else { (LARGEST / most, most / LARGEST) }
 }
 
 /// q = x * inverse, rounded; returns the sums of each 16, and that of the magnitudes of all below zero.
 #[inline(always)]
 fn quantize(x: &[f32; BLOCK], inverse: f32, q: &mut [i8; BLOCK]) -> ([i32; 2], i32) {
-    let inverse = f32x4_splat(inverse);
-    let rounded = |i: usize| i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(load(x, i), inverse)));
+    let (inverse, shift) = (f32x4_splat(inverse), f32x4_splat(SHIFT));
+    let rounded = |i: usize| i32x4_sub(f32x4_add(f32x4_mul(load(x, i), inverse), shift), shift);
     let (mut sums, mut below) = ([0; 2], i16x8_splat(0));
     for (half, q) in q.as_chunks_mut::<16>().0.iter_mut().enumerate() {
         let [a, b] = [16 * half, 16 * half + 8].map(|i| i16x8_narrow_i32x4(rounded(i), rounded(i + 4)));
