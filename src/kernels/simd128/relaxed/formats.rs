@@ -199,14 +199,27 @@ fn transposed([a, b, c, d]: [v128; 4]) -> [v128; 4] {
 }
 
 /// Reads the codes of a block that [`put`] wrote, of one lane.
-pub(super) fn get<const BITS: usize>(lines: &[Line], lane: usize) -> [u8; BLOCK] {
+pub(super) fn get(bits: usize, lines: &[Line], lane: usize) -> [u8; BLOCK] {
     let mut codes = [0; BLOCK];
-    for (half, codes) in lines.chunks_exact(BITS).zip(codes.as_chunks_mut::<HALF>().0) {
-        unrolled!(vector in 0..HALF_VECTORS => {
+    for (half, codes) in lines.chunks_exact(bits).zip(codes.as_chunks_mut::<HALF>().0) {
+        for (vector, codes) in codes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             let mut four = Line::default();
-            set_line(&mut four, code::<BITS>(half, lane / 4, vector));
-            codes[4 * vector..][..4].copy_from_slice(&four.0[lane % 4 * 4..][..4]);
-        });
+            set_line(&mut four, any_code(bits, half, lane / 4, vector));
+            codes.copy_from_slice(&four.0[lane % 4 * 4..][..4]);
+        }
     }
     codes
+}
+
+/// The same as [`code`]. Once, and not in every reader: rows are seldom read, and a browser downloads each copy.
+#[inline(never)]
+fn any_code(bits: usize, half: &[Line], quad: usize, vector: usize) -> v128 {
+    match bits {
+        2 => code::<2>(half, quad, vector),
+        3 => code::<3>(half, quad, vector),
+        4 => code::<4>(half, quad, vector),
+        5 => code::<5>(half, quad, vector),
+        6 => code::<6>(half, quad, vector),
+        _ => code::<8>(half, quad, vector),
+    }
 }

@@ -111,14 +111,7 @@ impl Layout {
     pub(super) fn get(&self, panel: &[Line], lane: usize, block: usize, out: &mut [f32]) {
         let (head, scales, codes) = self.places(block);
         let lines = &panel[codes..codes + self.code_lines()];
-        let codes = match self.codes.bits {
-            2 => get::<2>(lines, lane),
-            3 => get::<3>(lines, lane),
-            4 => get::<4>(lines, lane),
-            5 => get::<5>(lines, lane),
-            6 => get::<6>(lines, lane),
-            _ => get::<8>(lines, lane),
-        };
+        let codes = get(self.codes.bits as usize, lines, lane);
         let byte = |first: usize, group: usize| self.read_byte(&panel[first..], lane, block, group);
         let columns = BLOCK / self.groups;
         for (group, (out, codes)) in out.chunks_exact_mut(columns).zip(codes.chunks_exact(columns)).enumerate() {
