@@ -12,8 +12,9 @@ use pagelm::engine::{Engine, EngineLoader, Event, GenerateOptions, LoadOptions};
 use pagelm::gguf::{Header, Parsed};
 use pagelm::kernels::gpu::{Counters, Gpu, Options};
 use pagelm::kernels::{Backend, Head, PassKey, Step};
+use pagelm::model::{Config, Loader};
 use pagelm::quant::TensorType;
-use pagelm::sampling::SamplingOptions;
+use pagelm::sampling::{Sampler, SamplingOptions};
 use pollster::block_on;
 
 const PROMPT: usize = 40;
@@ -131,6 +132,7 @@ fn pipelines_of_a_life(engine: &mut Engine<Gpu>, blocks: &[usize]) -> usize {
     let logprobs = SamplingOptions { top_logprobs: Some(2), ..draws.clone() };
     let mut counts = Vec::new();
     for life in 0..2u32 {
+        let compiled = engine.backend().device().pipelines();
         for (first, &rows) in blocks.iter().enumerate() {
             // each begins with another token, so that nothing is kept of the one before
             let prompt: Vec<u32> = (0..rows as u32).map(|i| 10 + 20 * life + first as u32 + i).collect();
@@ -138,6 +140,8 @@ fn pipelines_of_a_life(engine: &mut Engine<Gpu>, blocks: &[usize]) -> usize {
                 let options = GenerateOptions { max_tokens: Some(2), ignore_eos: true, sampling, ..Default::default() };
                 engine.start(&prompt, options).unwrap();
                 while !matches!(block_on(engine.step()).unwrap(), Event::Finish { .. }) {}
+                let since = engine.backend().device().pipelines() - compiled;
+                assert_eq!(since, 0, "a generation behind {rows} tokens compiles what loading did not");
             }
         }
         block_on(engine.logits(&[5, 6, 7])).unwrap();
@@ -146,6 +150,29 @@ fn pipelines_of_a_life(engine: &mut Engine<Gpu>, blocks: &[usize]) -> usize {
     }
     assert_eq!(counts[0], counts[1], "a second life compiles nothing");
     counts[1]
+}
+
+/// How many pipelines a model needs from its self-test to tokens that are the likeliest or drawn, if each is made when it is first used.
+fn pipelines_in_use(gpu: Gpu, bytes: &[u8]) -> usize {
+    let mut tested = EngineLoader::<Gpu>::new(bytes.len() as u64, LoadOptions::default());
+    assert!(tested.push(bytes).unwrap());
+    let device = gpu.device().clone();
+    block_on(tested.self_test(&mut Gpu::on(device.clone()).unwrap())).unwrap();
+    let Parsed::Complete(header) = Header::parse(bytes, bytes.len() as u64).unwrap() else { panic!("a whole file") };
+    let (config, start) = (Config::from_header(&header).unwrap(), header.data_offset);
+    let draws = SamplingOptions { temperature: 1.0, seed: 1, ..Default::default() };
+    let how = Sampler::new(draws, config.vocabulary).unwrap().on_device().unwrap();
+    // it is not told to warm the device
+    let mut loader = Loader::new(gpu, header, config, PROMPT, Gpu::KV_TYPES[0], start).unwrap();
+    loader.push(&bytes[start as usize..]).unwrap();
+    let mut session = loader.finish().unwrap();
+    let prompt: Vec<u32> = (10..22).collect();
+    for tokens in [&prompt[..], &[5]] {
+        block_on(session.greedy(tokens, 0)).unwrap();
+    }
+    assert!(session.begin_sampling(&how, &prompt).unwrap());
+    block_on(session.sample(&[6], 0, &|_| 0.5)).unwrap();
+    device.pipelines()
 }
 
 /// A model that is missing is a failure: nothing would be counted.
@@ -162,7 +189,16 @@ fn check_pipelines(name: &str, path: &str, blocks: &[usize]) -> [usize; 2] {
         if is_hardware {
             gpu.device().split_below(4096);
         }
-        *count = pipelines_of_a_life(&mut load(gpu, &bytes), blocks);
+        let mut engine = load(gpu, &bytes);
+        if !is_hardware {
+            let loaded = engine.backend().device().pipelines();
+            assert_eq!(
+                loaded,
+                pipelines_in_use(self::gpu().unwrap(), &bytes),
+                "{name}: what is compiled is not what is used"
+            );
+        }
+        *count = pipelines_of_a_life(&mut engine, blocks);
         // hardware has been measured with both ways to divide products, of which the model may use one
         *count += usize::from(is_hardware);
         let most = if name == MOST_TYPES.0 { MOST_TYPES.1 } else { MOST_PIPELINES };

@@ -57,6 +57,8 @@ export interface Loader {
   prepare(): Promise<void>;
   /** Waits for the GPU's uploads. */
   flush(): Promise<void>;
+  /** How many of the GPU's shaders are still being compiled, since {@link prepare}; {@link finish} does not wait for them. */
+  compiling?(): number;
   /** Consumes the loader: it must not be freed afterwards. Throws when bytes are missing. */
   finish(): Promise<Engine>;
   free(): void;

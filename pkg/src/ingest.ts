@@ -17,6 +17,8 @@ const FLUSH_BYTES = 32 * 1024 * 1024;
 const NO_MODEL: readonly ErrorCode[] = ['invalid-gguf', 'invalid-model', 'limit-exceeded', 'unsupported-type', 'unsupported-architecture'];
 /** How long the worker may go without looking at its messages, in milliseconds. */
 const BREATH_MS = 20;
+/** How often it is looked whether all shaders are compiled, once all bytes are there, in milliseconds. */
+const LOOK_MS = 5;
 
 /** The build for a backend: another one may be faster there, or have no code for it. */
 export type ModuleFor = (backend: BackendChoice['backend']) => Promise<Pick<EngineModule, 'Loader'>>;
@@ -53,16 +55,21 @@ export async function ingest(
       lap = performance.now();
       uploadMs += lap - arrived;
       progress.report('upload', pushed, stream.total);
+      intake.reportCompiled(progress);
       if (performance.now() - breath > BREATH_MS) {
         await nextTask();
         breath = performance.now();
       }
       signal.throwIfAborted();
     }
-    progress.report('compile', 0, 1);
     const complete = performance.now();
+    while (intake.reportCompiled(progress)) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      signal.throwIfAborted();
+    }
+    progress.report('compile', intake.shaders, intake.shaders + 1);
     const engine = await intake.finish();
-    progress.report('compile', 1, 1);
+    progress.report('compile', intake.shaders + 1, intake.shaders + 1);
     const timings = { compileMs: performance.now() - complete, readMs, uploadMs: uploadMs - intake.prepareMs };
     return { engine, choice: intake.choice, timings };
   } catch (error) {
@@ -88,6 +95,8 @@ class Intake {
   prepareMs = 0;
   /** What the header says is refused, or the device has no room for it. */
   isRefused = false;
+  /** Shaders that are compiled while bytes arrive. */
+  shaders = 0;
   #isPrepared = false;
   readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
   readonly #forBackend: ModuleFor;
@@ -117,6 +126,14 @@ class Intake {
     this.choice = choice;
     this.#replay = choice.mayFallBack || choice.isAuto ? [] : undefined;
     this.loader = this.#create(wasm, choice);
+  }
+
+  /** Tells how many shaders of how many are compiled, and there is one step more, which is the end. Whether some are left. */
+  reportCompiled(progress: Progress): boolean {
+    const left = this.loader.compiling?.() ?? 0;
+    this.shaders = Math.max(this.shaders, left);
+    if (this.shaders > 0) progress.report('compile', this.shaders - left, this.shaders + 1);
+    return left > 0;
   }
 
   /** See {@link OpenFile.pieces}; undefined if the loader has none. */

@@ -140,7 +140,8 @@ export type LoadEvent = LoadProgress | LoadReady;
 export interface LoadProgress {
   /**
    * `download`: bytes from the network. `verify`: bytes hashed, only with `sha256`. `upload`: bytes handed to the
-   * engine. `compile`: steps of preparing the kernels. The first three run at the same time.
+   * engine. `compile`: kernels that the GPU's driver has compiled, and one step at the end; on the CPU only that. All of these go on at
+   * the same time.
    */
   type: 'download' | 'verify' | 'upload' | 'compile';
   loaded: number;
@@ -162,8 +163,8 @@ export interface LoadReady {
 /** In milliseconds. Nothing is in two of them. */
 export interface LoadTimings {
   /**
-   * The engine's WebAssembly, fetched, compiled and started, while the source is being opened; and the kernels at the end. A worker
-   * after the first of a page may find the WebAssembly compiled.
+   * The engine's WebAssembly, fetched, compiled and started, while the source is being opened; and those of the GPU's kernels that are
+   * not compiled when the last byte is there. A worker after the first of a page may find the WebAssembly compiled.
    */
   compileMs: number;
   /** Waiting for the model's bytes, wherever they come from. */

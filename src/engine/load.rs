@@ -181,6 +181,7 @@ impl<B: Backend> EngineLoader<B> {
         held.shrink_to_fit();
         let mut weights = Loader::new(backend, header, config, context, kv, position)?;
         weights.backend().flush().await?; // a device that refused the allocations says so now
+        weights.warm()?;
         weights.push(&held)?;
         self.loading = Some(Loading { weights, tokenizer, template, info, kv });
         Ok(())
@@ -197,7 +198,15 @@ impl<B: Backend> EngineLoader<B> {
         }
     }
 
-    /// The end of the file.
+    /// How many shaders the backend is still compiling.
+    ///
+    /// # Errors
+    /// Those of compiling them.
+    pub fn compiling(&mut self) -> Result<usize> {
+        self.loading.as_mut().map_or(Ok(0), |loading| loading.weights.backend().compiling())
+    }
+
+    /// The end of the file. Who is to hear of errors now waits until nothing is [`Self::compiling`].
     ///
     /// # Errors
     /// `InvalidGguf` if bytes are missing; those of the backend.

@@ -272,6 +272,20 @@ pub trait Backend {
     /// Waits until uploads handed over so far are done, to bound what is in flight.
     async fn flush(&mut self) -> Result<()>;
 
+    /// Begins to compile what passes are made of, where that takes time, so that it is done when the weights are there. `rehearse` issues
+    /// the operations of passes of the keys that it is given, with a [`Self::stand_in`] for each vector. Nothing is computed.
+    fn warm(&mut self, _rehearse: &mut dyn FnMut(&mut Self, &[PassKey]) -> Result<()>) -> Result<()> {
+        Ok(())
+    }
+    /// An id for a vector of `len` elements that is yet to come, until the end of [`Self::warm`].
+    fn stand_in(&mut self, _len: usize) -> VectorId {
+        VectorId(usize::MAX)
+    }
+    /// How much of what was begun to be compiled is not.
+    fn compiling(&mut self) -> Result<usize> {
+        Ok(0)
+    }
+
     /// Runs one pass. `record` issues the operations; it may be skipped if `key` was recorded before.
     fn pass(&mut self, step: Step<'_>, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()>;
 

@@ -1,6 +1,7 @@
 //! Streams a GGUF file into a backend, tensor by tensor, holding at most one panel of rows.
 
 use super::config::Config;
+use super::forward::forward;
 use super::rope::{Factors, Rotary};
 use super::session::Session;
 use super::tensors::{Role, roles, stacks};
@@ -91,6 +92,39 @@ impl<B: Backend> Loader<B> {
         &mut self.backend
     }
 
+    /// Lets the backend compile what passes are made of while the weights arrive; see [`Backend::warm`].
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub fn warm(&mut self) -> Result<()> {
+        let Self { backend, config, context, buffers, tensors, uploaded, .. } = self;
+        backend.warm(&mut |b, keys| {
+            for (TensorInfo { name, ty, .. }, role) in tensors.iter() {
+                let len = match role {
+                    Role::Vector(len) => *len,
+                    Role::Taps(width, taps) => width * taps,
+                    _ => {
+                        if matches!(role, Role::Scale) || ty.trailer_bytes > 0 {
+                            uploaded.scale(name, 1.0); // whatever it will be
+                        }
+                        continue;
+                    }
+                };
+                uploaded.vectors.insert(name.clone(), b.stand_in(len));
+            }
+            let mut rope = |rotary: Rotary| {
+                let table = b.stand_in(context.saturating_mul(rotary.dims));
+                Rope { kind: config.architecture.rope, dims: rotary.dims, table }
+            };
+            let ropes =
+                Ropes { global: rope(config.rotary), local: rope(config.local_rotary.unwrap_or(config.rotary)) };
+            let model = uploaded.model(config.clone(), *context, ropes, buffers.clone());
+            uploaded.vectors.clear();
+            let model = model?;
+            keys.iter().try_for_each(|key| forward(b, &model, key.rows, key.head))
+        })
+    }
+
     /// Takes the next bytes of the file, any number of them.
     ///
     /// # Errors
@@ -138,7 +172,7 @@ impl<B: Backend> Loader<B> {
                 "rope_factors_short.weight" => self.factors.short = Some(values),
                 _ => self.factors.always = Some(values),
             },
-            Role::Scale => self.scale(&tensor.name, values[0]),
+            Role::Scale => self.uploaded.scale(&tensor.name, values[0]),
             _ => {
                 let id = self.backend.create_vector(&tensor.name, &values)?;
                 self.uploaded.vectors.insert(tensor.name.clone(), id);
@@ -166,18 +200,12 @@ impl<B: Backend> Loader<B> {
         // behind the rows is what the type's trailer holds
         self.pending.extend_from_slice(bytes);
         if complete && t.ty.trailer_bytes > 0 {
-            self.scale(&t.name, tensor_scale(&self.pending)?);
+            self.uploaded.scale(&t.name, tensor_scale(&self.pending)?);
         }
         if complete {
             self.pending.clear();
         }
         Ok(())
-    }
-
-    /// Notes what the product of a matrix is multiplied with: a scale of its own, a trailer, or both.
-    fn scale(&mut self, tensor: &str, by: f32) {
-        let matrix = tensor.trim_end_matches(".weight").trim_end_matches(".scale");
-        *self.uploaded.scales.entry(matrix.to_owned()).or_insert(1.0) *= by;
     }
 
     /// First what makes the pending bytes a panel or ends the piece, then whole panels straight from `bytes`; the rest

@@ -194,6 +194,12 @@ pub(super) struct Uploaded {
 }
 
 impl Uploaded {
+    /// Notes what the product of a matrix is multiplied with: a scale of its own, a trailer, or both.
+    pub(super) fn scale(&mut self, tensor: &str, by: f32) {
+        let matrix = tensor.trim_end_matches(".weight").trim_end_matches(".scale");
+        *self.scales.entry(matrix.to_owned()).or_insert(1.0) *= by;
+    }
+
     fn matrix(&self, name: &str) -> Result<MatrixId> {
         self.matrices.get(&format!("{name}.weight")).copied().ok_or_else(|| missing(name))
     }

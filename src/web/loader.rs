@@ -195,6 +195,15 @@ impl Loader {
         .map_err(thrown)
     }
 
+    /// How many shaders are still being compiled.
+    pub fn compiling(&mut self) -> Result<usize, JsValue> {
+        match &mut self.loading {
+            Loading::Cpu(_) => Ok(0),
+            #[cfg(feature = "gpu")]
+            Loading::Gpu(l, _) => l.compiling().map_err(thrown),
+        }
+    }
+
     /// The end of the file: gives the engine.
     pub async fn finish(self) -> Result<Engine, JsValue> {
         let any = match self.loading {

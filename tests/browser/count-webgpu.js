@@ -3,7 +3,9 @@
 
 /** How many buffers there are of each label. @type {Record<string, number>} */
 const buffers = {};
-const counts = { buffers, passes: 0, dispatches: 0, submits: 0, bytesWritten: 0, bytesRead: 0, matrixBytes: 0, bufferBytes: 0, pipelines: 0 };
+const counts = { buffers, passes: 0, dispatches: 0, submits: 0, bytesWritten: 0, bytesRead: 0, matrixBytes: 0, bufferBytes: 0, pipelines: 0, usedPipelines: 0 };
+/** Pipelines that passes were made of. */
+const used = new WeakSet();
 /** Bytes of matrices that a bind group binds. @type {WeakMap<object, number>} */
 const bound = new WeakMap();
 /** What a pass has set, by the pass. @type {WeakMap<object, { label: string, bytes: number }>} */
@@ -47,7 +49,11 @@ if ('GPUDevice' in globalThis) {
     for (const { resource } of entries) if (isMatrix(resource.buffer)) bytes += resource.size ?? resource.buffer.size;
     bound.set(group, bytes);
   });
-  wrap('GPUComputePassEncoder', 'setPipeline', (pass, [{ label }]) => { state.set(pass, { ...stateOf(pass), label }); });
+  wrap('GPUComputePassEncoder', 'setPipeline', (pass, [pipeline]) => {
+    state.set(pass, { ...stateOf(pass), label: pipeline.label });
+    if (!used.has(pipeline)) counts.usedPipelines += 1;
+    used.add(pipeline);
+  });
   wrap('GPUComputePassEncoder', 'setBindGroup', (pass, [, group]) => { state.set(pass, { ...stateOf(pass), bytes: bound.get(group) ?? 0 }); });
   wrap('GPUComputePassEncoder', 'dispatchWorkgroups', (pass) => {
     counts.dispatches += 1;

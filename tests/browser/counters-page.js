@@ -14,20 +14,24 @@ function outside() {
   });
 }
 
+/** A model in a worker that counts. @param {string} url @param {any} options @returns {Promise<import('../../pkg/dist/types.d.ts').Model>} */
+function loadCounted(url, options) {
+  const PlainWorker = globalThis.Worker;
+  globalThis.Worker = class extends PlainWorker {
+    /** @param {URL | string} _address @param {WorkerOptions} [settings] */
+    constructor(_address, settings) {
+      super('/browser/counting-worker.js', settings);
+    }
+  };
+  return load(url, { backend: 'webgpu', cache: 'none', ...options }).finally(() => { globalThis.Worker = PlainWorker; });
+}
+
 /**
  * Loads a model, then generates after `prompt`.
  * @param {{ url: string, prompt: number[], maxTokens: number }} wanted
  */
 export async function count({ url, prompt, maxTokens }) {
-  const PlainWorker = globalThis.Worker;
-  globalThis.Worker = class extends PlainWorker {
-    /** @param {URL | string} _address @param {WorkerOptions} [options] */
-    constructor(_address, options) {
-      super('/browser/counting-worker.js', options);
-    }
-  };
-  const model = await load(url, { backend: 'webgpu', cache: 'none' });
-  globalThis.Worker = PlainWorker;
+  const model = await loadCounted(url, {});
   try {
     const both = async () => ({ inside: await model.counters(), outside: await outside() });
     const loaded = await both();
@@ -35,6 +39,36 @@ export async function count({ url, prompt, maxTokens }) {
     const prefilled = await both();
     const { tokens } = await model.generate([...prompt, ...first], { maxTokens, ignoreEos: true }).result();
     return { info: model.info, loaded, prefilled, decoded: await both(), tokens };
+  } finally {
+    await model.close();
+  }
+}
+
+/**
+ * When pipelines are made: while some of the model's bytes are held back, once it is loaded, and behind generations, greedy and drawn.
+ * @param {{ url: string, prompt: number[], stallMs: number }} wanted
+ */
+export async function whenCompiled({ url, prompt, stallMs }) {
+  /** @type {any[]} */
+  const events = [];
+  let arrived = 0;
+  const onProgress = (/** @type {any} */ event) => {
+    if (event.type === 'download') arrived = event.loaded / event.total;
+    if (event.type === 'compile') events.push({ ...event, arrived });
+  };
+  const loading = loadCounted(url, { download: { stallMs }, onProgress });
+  let before = 0;
+  for (let isLoading = true; isLoading;) {
+    isLoading = await Promise.race([loading.then(() => false), new Promise((resolve) => { setTimeout(resolve, 50, true); })]);
+    if (arrived === 0 || !isLoading) continue; // there may be no worker yet
+    const { pipelines } = await outside();
+    if (arrived < 1) before = pipelines;
+  }
+  const model = await loading;
+  try {
+    const loaded = await outside();
+    for (const options of [{}, { temperature: 1, seed: 1 }]) await model.generate(prompt, { maxTokens: 3, ignoreEos: true, ...options }).result();
+    return { before, loaded, generated: await outside(), events };
   } finally {
     await model.close();
   }

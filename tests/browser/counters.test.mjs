@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { missing, open } from './browsers.mjs';
-import { tinyModel } from './paths.mjs';
+import { realModel, tinyModel } from './paths.mjs';
 
 /** What both sides count. */
 const names = ['passes', 'dispatches', 'submits', 'bytesWritten', 'bytesRead'];
@@ -49,5 +49,27 @@ for (const { engine, model: name, dispatches } of cases) {
     assert.ok(token.submits >= 1 && token.submits <= 3, `${token.submits} submits`);
     assert.deepEqual([token.passes, token.dispatches], [token.submits, dispatches]);
     assert.ok(token.bytesRead <= 64 && token.bytesWritten <= 64, `${token.bytesRead} bytes read, ${token.bytesWritten} written`);
+  });
+}
+
+// what a first answer is made of is compiled when it is asked for, and all of that while weights arrive
+for (const engine of /** @type {const} */ (['chromium', 'firefox'])) {
+  test(`${engine}: pipelines are made before the weights are there`, { skip: missing(engine), timeout: 300_000 }, async (t) => {
+    const session = await open({ engine, webgpu: true });
+    t.after(() => session.close());
+    const { url } = realModel; // large enough to come in pieces
+    // the server does not answer when the last fifth is asked for, and is asked again after a while
+    session.server.faults.push({ path: url, range: /^bytes=[89]\d{7}-/, stallAfter: 0, times: 1 });
+    const { before, loaded, generated, events } = await session.evaluate(async (args) => (await import(`${location.origin}/browser/counters-page.js`)).whenCompiled(args), {
+      url, prompt: Array.from({ length: 12 }, (_, i) => 40 + i), stallMs: 5000,
+    });
+    console.log(`${engine}: ${before} pipelines before the last bytes, ${loaded.pipelines} once it is loaded, ${generated.usedPipelines} in use`);
+    assert.ok(loaded.usedPipelines < before, 'the self-test needs some of them');
+    assert.deepEqual([before, generated.pipelines, generated.usedPipelines], [loaded.pipelines, loaded.pipelines, loaded.pipelines]);
+    // and progress says so: of those that the self-test did not need, and one step more
+    const early = events.filter((/** @type {any} */ { arrived }) => arrived < 1);
+    const { total } = events.at(-1);
+    assert.ok(early.length > 0 && early.at(-1).loaded === total - 1 && total <= loaded.pipelines - loaded.usedPipelines + 1, JSON.stringify(events));
+    assert.ok(events.every((/** @type {any} */ event) => event.total === total) && events.at(-1).loaded === total, JSON.stringify(events));
   });
 }

@@ -117,6 +117,21 @@ for (const { engine, isolated } of settings) {
       assert.ok(['device-lost', 'gpu-failure'].includes(error?.code), JSON.stringify(error));
     });
 
+    test('a shader that does not compile is an error of the load', async () => {
+      // not one of the self-test's
+      const shader = ['fn argmax(', 'fn largest('];
+      const { error } = await start({}, { shader });
+      assert.equal(error?.code, 'gpu-failure', JSON.stringify(error));
+      assert.match(error.message, /argmax/);
+      // devices are tried again, as after a loss, and then it is the CPU's
+      await start({ backend: 'auto', cache: 'opfs' }, { asHardware: true });
+      await call('stop');
+      await call('changeTunings', { webgpu: 1e15 });
+      const info = await start({ backend: 'auto', cache: 'opfs' }, { asHardware: true, shader });
+      assert.equal(info.backend, 'cpu', JSON.stringify(info));
+      await call('stop');
+    });
+
     // the norm's mean is off by 0.4 %; in products of single tokens or of several, one of 32 weights meets its neighbour's input
     const shaders = [['/ f32(params.width)', '/ f32(params.width - 1u)'], ['x[at + 7u]);', 'x[at + 6u]);']];
     for (const shader of shaders) {

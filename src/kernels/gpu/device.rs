@@ -111,6 +111,7 @@ type Failure = Arc<Mutex<Option<(ErrorKind, String)>>>;
 /// By variant and the bits of its overrides.
 type Pipelines = HashMap<(&'static str, Vec<u64>), Rc<Pipeline>>;
 
+/// The error that was met inside, once that is known.
 type PendingScope = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 
 /// A device with its compiled pipelines; see [`super::Gpu::on`].
@@ -130,6 +131,8 @@ pub struct Device {
     failure: Failure,
     /// Error scopes whose result has not arrived; only browsers need time for it.
     pending: RefCell<Vec<PendingScope>>,
+    /// Those of pipelines: browsers say nothing of errors before they have compiled.
+    compiling: RefCell<Vec<PendingScope>>,
 }
 
 impl Device {
@@ -168,6 +171,7 @@ impl Device {
             pipelines: RefCell::default(),
             buffer_bytes: Cell::default(),
             pending: RefCell::default(),
+            compiling: RefCell::default(),
         })
     }
 
@@ -177,9 +181,24 @@ impl Device {
         if let Some(found) = self.pipelines.borrow().get(&key) {
             return Ok(found.clone());
         }
-        let made = Rc::new(self.scoped(|device| Pipeline::new(device, variant, overrides))?);
+        let make = |device: &wgpu::Device| Pipeline::new(device, variant, overrides);
+        let made = Rc::new(self.scoped_in(&self.compiling, make)?);
         self.pipelines.borrow_mut().insert(key, made.clone());
         Ok(made)
+    }
+
+    /// How many pipelines are not compiled yet.
+    pub(super) fn compiling(&self) -> Result<usize> {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut compiling = self.compiling.borrow_mut();
+        compiling.retain_mut(|scope| match scope.as_mut().poll(&mut context) {
+            Poll::Pending => true,
+            Poll::Ready(error) => {
+                error.iter().for_each(|error| keep(&self.failure, error));
+                false
+            }
+        });
+        self.check().map(|()| compiling.len())
     }
 
     /// From now on products are divided as on hardware: [`Tiling::Split`] for matrices with fewer rows than this, else
@@ -247,18 +266,23 @@ impl Device {
 
     /// Runs `f` inside error scopes. Where their results come at once, so does the error; else with the next readback.
     pub(super) fn scoped<T>(&self, f: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
+        self.scoped_in(&self.pending, f)
+    }
+
+    /// The same, with a place for results that do not come at once.
+    fn scoped_in<T>(&self, pending: &RefCell<Vec<PendingScope>>, f: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = f(&self.device);
-        let scopes: [PendingScope; 3] = [Box::pin(validation.pop()), Box::pin(memory.pop()), Box::pin(internal.pop())];
-        let mut context = Context::from_waker(Waker::noop());
-        for mut scope in scopes {
-            match scope.as_mut().poll(&mut context) {
-                Poll::Ready(None) => {}
-                Poll::Ready(Some(error)) => keep(&self.failure, &error),
-                Poll::Pending => self.pending.borrow_mut().push(scope),
-            }
+        let (validation, memory, internal) = (validation.pop(), memory.pop(), internal.pop());
+        let mut scope: PendingScope = Box::pin(async {
+            let (first, second) = (validation.await, memory.await);
+            first.or(second).or(internal.await)
+        });
+        match scope.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(error) => error.iter().for_each(|error| keep(&self.failure, error)),
+            Poll::Pending => pending.borrow_mut().push(scope),
         }
         self.check()?;
         Ok(made)
@@ -266,8 +290,12 @@ impl Device {
 
     /// Waits for the results of all error scopes so far.
     pub(super) async fn settle(&self) -> Result<()> {
-        let pending = self.pending.take();
-        for scope in pending {
+        self.settle_all(self.compiling.take()).await?;
+        self.settle_all(self.pending.take()).await
+    }
+
+    async fn settle_all(&self, scopes: Vec<PendingScope>) -> Result<()> {
+        for scope in scopes {
             if let Some(error) = scope.await {
                 keep(&self.failure, &error);
             }
@@ -283,7 +311,7 @@ impl Device {
         }
     }
 
-    /// Waits until everything handed to the queue so far is done.
+    /// Waits until everything handed to the queue so far is done, but not for pipelines.
     pub(super) async fn finish(&self) -> Result<()> {
         let (sender, done) = oneshot::channel();
         // writes are handed over with the next submit
@@ -293,7 +321,7 @@ impl Device {
         });
         self.wait()?;
         done.await.map_err(|_| self.lost())?;
-        self.settle().await
+        self.settle_all(self.pending.take()).await
     }
 
     /// Natively, blocks until the queue is done, which runs the callbacks; in a page the event loop runs them.

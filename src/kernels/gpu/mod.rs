@@ -293,6 +293,20 @@ impl Backend for Gpu {
         self.device.finish().await
     }
 
+    fn warm(&mut self, rehearse: &mut dyn FnMut(&mut Self, &[PassKey]) -> Result<()>) -> Result<()> {
+        self.compile_passes(rehearse)
+    }
+
+    fn stand_in(&mut self, len: usize) -> VectorId {
+        // nothing is bound: any buffer will do
+        self.vectors.push(Vector { buffer: self.best.clone(), len });
+        VectorId(self.vectors.len() - 1)
+    }
+
+    fn compiling(&mut self) -> Result<usize> {
+        self.device.compiling()
+    }
+
     fn pass(&mut self, step: Step<'_>, key: PassKey, record: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.run_pass(step, key, record)
     }

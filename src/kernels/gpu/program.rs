@@ -7,7 +7,7 @@ use super::pace::DISPATCH_WORK;
 use super::variants::{Kind, Overrides, Pipeline, Variant};
 use super::{BEST_BYTES, Gpu, internal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::{Backend, PassKey, Step};
+use crate::kernels::{Backend, Head, PassKey, Step};
 
 /// Recorded programs that are kept; a prompt's tail of any length makes a new one.
 const MAX_PROGRAMS: usize = 16;
@@ -302,6 +302,23 @@ impl Gpu {
         }
         self.counters.recorded += 1;
         Ok(program)
+    }
+
+    /// Begins to compile what passes are made of that find a token, likeliest or drawn, behind a block or a single row. No other number of
+    /// rows has variants of its own.
+    pub(super) fn compile_passes(
+        &mut self,
+        rehearse: &mut dyn FnMut(&mut Self, &[PassKey]) -> Result<()>,
+    ) -> Result<()> {
+        let drawn = if self.sampler.is_some() { Head::Sample } else { Head::Last };
+        let block = PassKey { rows: self.device.options.max_rows, head: Head::Argmax };
+        let vectors = self.vectors.len();
+        self.recording = Some(Recording::default());
+        let outcome = rehearse(self, &[block, PassKey { rows: 1, head: drawn }]);
+        self.vectors.truncate(vectors);
+        let recording = self.recording.take().ok_or_else(|| internal("a pass inside a pass"))?;
+        outcome?;
+        recording.planned.iter().try_for_each(|one| self.device.pipeline(one.variant, &one.overrides).map(drop))
     }
 
     /// Compiles what is missing, uploads all parameters in one buffer and makes the bind groups.
