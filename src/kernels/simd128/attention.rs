@@ -125,7 +125,7 @@ where
             pieces.extend(parts.map(|part| Piece { kv_head, queries: queries.clone(), part, state: state() }));
         }
     }
-    pool::items(pool, q.len() * (position + 1), &mut pieces, &|piece| {
+    pool.items(q.len() * (position + 1), &mut pieces, &|piece| {
         let (head, Piece { queries, part, state, .. }) = (head(piece.kv_head, 0), piece);
         head.take_in(queries, &head.source.queries(&head, queries.clone()), part.clone(), state);
     });

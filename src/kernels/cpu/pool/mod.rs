@@ -15,7 +15,7 @@ mod parts;
 mod tests;
 mod wait;
 
-pub(in crate::kernels) use parts::{groups, items, rows};
+pub(in crate::kernels) use parts::{groups, rows};
 pub(super) use parts::{matmul_gated, matmuls};
 
 use std::cell::UnsafeCell;

@@ -107,23 +107,20 @@ pub(in crate::kernels) fn groups(
     });
 }
 
-/// Calls `work` with each of a single row's `items`, divided among the threads; `products` is how many multiplications they are in all.
-pub(in crate::kernels) fn items<T: Send>(
-    pool: &Pool,
-    products: usize,
-    items: &mut [T],
-    work: &(dyn Fn(&mut T) + Sync),
-) {
-    if products < LEAST_WORK {
-        return items.iter_mut().for_each(work);
-    }
-    let start = Shared(items.as_mut_ptr());
-    pool.run(1, items.len(), &|range| {
-        for i in range {
-            // SAFETY: there are that many items, and every item is in the range of one thread
-            work(unsafe { &mut *start.get().add(i) });
+impl Pool {
+    /// Calls `work` with each of a single row's `items`, divided among the threads; `products` is how many multiplications they are in all.
+    pub fn items<T: Send>(&self, products: usize, items: &mut [T], work: &(dyn Fn(&mut T) + Sync)) {
+        if products < LEAST_WORK {
+            return items.iter_mut().for_each(work);
         }
-    });
+        let start = Shared(items.as_mut_ptr());
+        self.run(1, items.len(), &|range| {
+            for i in range {
+                // SAFETY: there are that many items, and every item is in the range of one thread
+                work(unsafe { &mut *start.get().add(i) });
+            }
+        });
+    }
 }
 
 /// Calls `work` with each row of out (n, width) and its number, rows divided among the threads.

@@ -68,6 +68,20 @@ fn every_unit_is_done_once_outside_of_a_step() {
     }
 }
 
+#[test]
+fn every_item_of_a_row_is_given_once() {
+    for threads in 1..=3 {
+        let native = Native::new(threads);
+        for (products, count) in [(0, 5), (1 << 20, 0), (1 << 20, 1), (1 << 20, 50)] {
+            let mut items: Vec<usize> = (0..count).collect();
+            native.pool.begin(1);
+            native.pool.items(products, &mut items, &|item| *item += 1);
+            native.pool.end();
+            assert!(items.iter().enumerate().all(|(i, item)| *item == i + 1), "{threads} threads: {items:?}");
+        }
+    }
+}
+
 /// Works long enough for all threads to come; how many of them did.
 fn threads_of(pool: &Pool, n: usize) -> usize {
     let names = Mutex::new(HashSet::new());

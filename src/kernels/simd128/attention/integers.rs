@@ -215,9 +215,9 @@ impl<I: Integer> Source for Part<'_, Integers<I>> {
                 let q: [&Group; M] = std::array::from_fn(|m| &q.groups[(tile.i + m) * layout.groups() + group]);
                 let (scales, keys) = layout.keys(block, eight, group);
                 let dots = products::<I, M>(q.map(|q| &q.q), I::lines(keys));
-                for m in 0..M {
-                    for half in 0..2 {
-                        let dots = f32x4_mul(f32x4_convert_i32x4(dots[m][half]), f32x4_splat(q[m].scale));
+                for (m, dots) in dots.iter().enumerate() {
+                    for (half, &dots) in dots.iter().enumerate() {
+                        let dots = f32x4_mul(f32x4_convert_i32x4(dots), f32x4_splat(q[m].scale));
                         sums[m][half] = madd(dots, numbers(scales, 4 * half), sums[m][half]);
                     }
                 }
@@ -242,11 +242,11 @@ impl<I: Integer> Source for Part<'_, Integers<I>> {
             }
             for (chunk, values) in I::lines(values).chunks_exact(PAIRS).enumerate() {
                 let dots = products::<I, M>(q.each_ref(), &values[..some]);
-                for m in 0..M {
-                    for half in 0..2 {
+                for (m, dots) in dots.iter().enumerate() {
+                    for (half, &dots) in dots.iter().enumerate() {
                         let at = m * layout.elements() + group * GROUP + chunk * LANES + 4 * half;
                         let sum = f32x4_mul(load(sums, at), f32x4_splat(weights.factor[m]));
-                        store(sums, at, madd(f32x4_convert_i32x4(dots[m][half]), f32x4_splat(scale[m]), sum));
+                        store(sums, at, madd(f32x4_convert_i32x4(dots), f32x4_splat(scale[m]), sum));
                     }
                 }
             }
