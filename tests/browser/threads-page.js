@@ -3,7 +3,7 @@ import { load } from '/pkg/dist/index.js';
 import { asData, failure } from './in-page.js';
 
 // behind so many tokens a single row's attention is divided between the threads, and by positions
-const PROMPT = Array.from({ length: 400 }, (_, index) => 3 + ((index * 7) % 300));
+const PROMPT = Array.from({ length: 600 }, (_, index) => 3 + ((index * 7) % 300));
 const base = /** @type {const} */ ({ backend: 'cpu', cache: 'none' });
 const greedy = { temperature: 0, maxTokens: 24, ignoreEos: true };
 

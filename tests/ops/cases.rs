@@ -228,11 +228,11 @@ pub fn attention_alone(kv: KvType) -> Vec<Case> {
     // long ones, so that positions are divided, also where only some of the rows see the first of a window's parts
     let shapes = [
         (9, 3, 64, 40, 31, None),
-        (4, 1, 80, 300, 9, None),
+        (4, 1, 80, 508, 9, None),
         (2, 2, 18, 62, 5, None),
         (8, 1, 128, 0, 32, None),
         (40, 1, 16, 600, 3, None),
-        (4, 2, 64, 500, 30, Some(260)),
+        (4, 2, 64, 760, 30, Some(260)),
     ];
     let op = |(heads, kv_heads, head_dim, position, n, window)| Op::AttentionAlone {
         heads,

@@ -23,7 +23,7 @@ use std::ops::Range;
 /// Positions between two looks at the softmax's maximum.
 const BLOCK: usize = 32;
 /// Positions whose softmax is one, in whole blocks.
-const PART: usize = 8 * BLOCK;
+const PART: usize = 16 * BLOCK;
 /// Queries that go through the keys together; their state is some KiB.
 const QUERIES: usize = 32;
 /// Queries whose sums are in registers together.
