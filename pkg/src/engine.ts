@@ -29,6 +29,13 @@ export interface LoaderOptions {
   chatTemplate?: string;
   /** Size of the GGUF file in bytes; of a model in several, of the first. */
   fileBytes: number;
+  webgpu?: WebGpuSettings;
+}
+
+/** How WebGPU is used; what is absent is measured, or depends on the device. */
+export interface WebGpuSettings {
+  prefill?: 'f32' | 'f16' | 'int8';
+  subgroups?: boolean;
 }
 
 /** Takes a GGUF file as a stream of bytes. Nothing that was pushed is referred to after `push` returns. */
@@ -49,10 +56,10 @@ export interface Loader {
   /** What a measurement of {@link tune} holds for, beside the adapter; undefined on the CPU. */
   tuningKey?(): string | undefined;
   /**
-   * Gets the device and tests it, which {@link prepare} does not do again, and divides its products as `split` says. Without it, measures
-   * which way is faster, and the CPU's speed; undefined where that cannot be measured.
+   * Gets the device and tests it, which {@link prepare} does not do again, divides its products as `split` says and computes a prompt's in
+   * `prefill`. Without `split`, measures which way is fastest, and the CPU's speed; undefined where that cannot be measured.
    */
-  tune?(split?: boolean): Promise<Tuning | undefined>;
+  tune?(split?: boolean, prefill?: Tuning['prefill']): Promise<Tuning | undefined>;
   /** Checks the model, gets the device, allocates. */
   prepare(): Promise<void>;
   /** Waits for the GPU's uploads. */
@@ -68,6 +75,8 @@ export interface Loader {
 export interface Tuning {
   /** Whether several of the GPU's invocations share a row of a matrix. */
   split: boolean;
+  /** What a prompt is multiplied in. */
+  prefill: 'f32' | 'f16' | 'int8';
   webgpu: number;
   /** With one thread. */
   cpu: number;
