@@ -6,7 +6,7 @@
  * a string property `code`, one of the engine's codes in `errors.ts`.
  */
 
-import type { Fit, GpuCounters, Inspection, KvCacheType } from './types.js';
+import type { Fit, GpuCounters, Inspection, KvCacheType, ModelInfo } from './types.js';
 
 /** Which kernels run the model. */
 export type Backend = 'webgpu' | 'cpu';
@@ -123,6 +123,7 @@ export interface EngineInfo {
   device: string;
   kernels: 'baseline' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed' | 'wgsl';
   threads: number;
+  webgpu: ModelInfo['webgpu'];
   kvCacheType: KvCacheType;
   bytes: number;
   memoryBytes: number;

@@ -122,7 +122,7 @@ test('by name it is tuned and never left', async () => {
     const loader = fakeLoader(slow);
     const choice = await chosen;
     assert.equal(await calibrated(choice, loader, { tunings: new Tunings(() => undefined), isKept: true, threads: 8 }, true), choice);
-    assert.deepEqual(loader.told, [undefined]);
+    assert.deepEqual(loader.told, [[undefined, undefined]]);
   }
 });
 

@@ -253,6 +253,7 @@ mod gpu {
             }
         }
         device.set_precision(best.0)?;
+        device.forget_other_precisions();
         Ok((best.0, compiling))
     }
 

@@ -255,6 +255,14 @@ impl Device {
         Ok(())
     }
 
+    /// Drops the pipelines that were made to measure how blocks are multiplied in another precision.
+    pub fn forget_other_precisions(&self) {
+        let flavour = self.precision.get().flavour();
+        let is_of_blocks = |v: &Variant| v.op == "narrow" || v.constant("COLS").is_ok_and(|cols| cols > 1);
+        let is_needed = |v: &Variant| v.flavour == flavour || !is_of_blocks(v);
+        self.pipelines.borrow_mut().retain(|key, _| VARIANTS.iter().any(|v| v.name == key.0 && is_needed(v)));
+    }
+
     /// The variant of an op that has one in core WGSL, and maybe one with subgroups.
     pub(super) fn variant(&self, op: &str, format: &str) -> Result<&'static Variant> {
         let with_subgroups = || variants_of(op, format).find(|v| v.flavour == Flavour::Subgroups);
