@@ -1,11 +1,11 @@
 //! Composes each shader variant from its files, validates it, and writes the table that `src/kernels/gpu` includes.
 //!
-//! A variant is one line of [`OPS`] in one of its formats, if it has any. What the host must
+//! A variant is one line of [`OPS`] in one of its formats, if it has any, in one of its flavours. What the host must
 //! know of a variant - bindings, workgroup size, overrides, parameters - is reflected from the shader, never written twice.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -21,23 +21,68 @@ struct Format {
     constants: Constants,
 }
 
-/// One variant of an op for each of `formats`.
+/// What a device must have beyond core WGSL. A flavour's files stand in for those of the same name without it.
+#[derive(Clone, Copy, PartialEq)]
+enum Flavour {
+    Core,
+    /// `shader-f16`.
+    F16,
+    /// `packed_4x8_integer_dot_product`, a language feature.
+    Int8,
+    /// `subgroups`.
+    Subgroups,
+}
+
+impl Flavour {
+    /// The end of names and files.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Core => "",
+            Self::F16 => "_f16",
+            Self::Int8 => "_int8",
+            Self::Subgroups => "_subgroups",
+        }
+    }
+
+    /// As `src/kernels/gpu/variants.rs` names it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Core => "Core",
+            Self::F16 => "F16",
+            Self::Int8 => "Int8",
+            Self::Subgroups => "Subgroups",
+        }
+    }
+
+    /// What stands in front of the shader in any browser; naga knows `subgroups` without a directive only.
+    fn directive(self) -> &'static str {
+        if self == Self::F16 { "enable f16;\n" } else { "" }
+    }
+}
+
+/// One variant of an op for each of `formats` and `flavours`.
 struct Op {
     name: &'static str,
     suffix: &'static str,
     formats: &'static [&'static [Format]],
+    flavours: &'static [Flavour],
     files: &'static [&'static str],
     constants: Constants,
 }
 
-/// Weights, by the files that define `load_block`. Codes are named by their canonical form (`src/quant`): bits, `table` if they index one, how scales are stored, the group, `min`.
+/// Weights that are stored as they are, by the files that define `load_block`.
 #[rustfmt::skip] // one line a format
-const WEIGHTS: &[Format] = &[
+const DENSE: &[Format] = &[
     Format { name: "f32", files: &["f32", "group_whole"], constants: &[] },
     Format { name: "f16", files: &["half", "f16", "group_whole"], constants: &[] },
     Format { name: "bf16", files: &["half", "bf16", "group_whole"], constants: &[] },
-    Format { name: "codes4_half32", files: &["codes_4bit", "scales_f16", "group_32"], constants: &[("SIGNED", "true"), NO_MIN] },
-    Format { name: "codes4_half32_min", files: &["codes_4bit", "scales_f16", "group_32"], constants: &[("SIGNED", "false"), MIN] },
+];
+
+/// Weights in codes, named by their canonical form (`src/quant`): bits, `table` if they index one, how scales are stored, the group, `min`.
+#[rustfmt::skip] // one line a format
+const CODED: &[Format] = &[
+    Format { name: "codes4_half32", files: &["codes_4bit", "nibbles", "scales_f16", "group_32"], constants: &[("SIGNED", "true"), NO_MIN] },
+    Format { name: "codes4_half32_min", files: &["codes_4bit", "nibbles", "scales_f16", "group_32"], constants: &[("SIGNED", "false"), MIN] },
     Format { name: "codes8_half32", files: &["codes_8bit", "scales_f16", "group_32"], constants: &[NO_MIN] },
     Format { name: "codes2_half32", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_f16", "group_32"], constants: &[NO_MIN] },
     Format { name: "codes5_half32", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_f16", "group_32"], constants: &[LOW_4, NO_MIN] },
@@ -47,7 +92,7 @@ const WEIGHTS: &[Format] = &[
     Format { name: "codes4_table_half16", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_f16_halves", "group_16"], constants: &[NO_MIN] },
     Format { name: "codes2_super16_min", files: &["codes_planes", "low_2", "high_0", "values_linear", "scales_super", "super_16", "group_16"], constants: &[("BYTES", "4u"), MIN] },
     Format { name: "codes3_super16", files: &["codes_planes", "low_2", "high_1", "values_linear", "scales_super", "super_16", "group_16"], constants: &[LOW_2, ("BYTES", "2u"), NO_MIN] },
-    Format { name: "codes4_super32_min", files: &["codes_4bit", "scales_super", "super_32", "group_32"], constants: &[("SIGNED", "false"), ("BYTES", "2u"), MIN] },
+    Format { name: "codes4_super32_min", files: &["codes_4bit", "nibbles", "scales_super", "super_32", "group_32"], constants: &[("SIGNED", "false"), ("BYTES", "2u"), MIN] },
     Format { name: "codes5_super32_min", files: &["codes_planes", "low_4", "high_1", "values_linear", "scales_super", "super_32", "group_32"], constants: &[LOW_4, ("BYTES", "2u"), MIN] },
     Format { name: "codes6_super16", files: &["codes_planes", "low_4", "high_2", "values_linear", "scales_super", "super_16", "group_16"], constants: &[LOW_4, ("BYTES", "2u"), NO_MIN] },
     Format { name: "codes4_table_super32", files: &["codes_planes", "low_4", "high_0", "values_table", "scales_super", "super_32", "group_32"], constants: &[("BYTES", "1u"), NO_MIN] },
@@ -100,39 +145,48 @@ const BLOCK: (&str, &str) = ("BLOCK", "2048u");
 /// A product of two matrices at once.
 const PAIR: (&str, &str) = ("PAIR", "1u");
 
+const CORE: &[Flavour] = &[Flavour::Core];
+const NARROW: &[Flavour] = &[Flavour::F16, Flavour::Int8];
+const SUBGROUPS: &[Flavour] = &[Flavour::Core, Flavour::Subgroups];
+
 #[rustfmt::skip] // one line a variant
 const OPS: &[Op] = &[
-    Op { name: "embed", suffix: "", formats: &[WEIGHTS], files: &["step", "block"], constants: &[] },
-    Op { name: "matmul", suffix: "_1x1", formats: &[WEIGHTS, MIXED], files: &["block", "tile_1x1", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_1x1_split", formats: &[WEIGHTS, MIXED], files: &["block", "tile_1x1", "split_blocks"], constants: &[("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_1x8", formats: &[WEIGHTS, MIXED], files: &["block", "tile_1x8", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "8u")] },
-    Op { name: "matmul", suffix: "_8x1", formats: &[WEIGHTS, MIXED], files: &["block", "tile_8x1", "split_none"], constants: &[("THREADS", "8u"), ("ROWS", "8u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_4x4", formats: &[WEIGHTS, MIXED], files: &["block", "tile_4x4", "split_none"], constants: &[("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "matmul", suffix: "_pair_1x1", formats: &[WEIGHTS], files: &["block", "activate", "pair_1x1", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_pair_1x1_split", formats: &[WEIGHTS], files: &["block", "activate", "pair_1x1", "split_blocks"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_pair_1x4", formats: &[WEIGHTS], files: &["block", "activate", "pair_1x4", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "matmul", suffix: "_pair_4x1", formats: &[WEIGHTS], files: &["block", "activate", "pair_4x1", "split_none"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "1u")] },
-    Op { name: "matmul", suffix: "_pair_2x4", formats: &[WEIGHTS], files: &["block", "activate", "pair_2x4", "split_none"], constants: &[PAIR, ("THREADS", "32u"), ("ROWS", "2u"), ("SPLIT", "1u"), ("COLS", "4u")] },
-    Op { name: "rms_norm", suffix: "", formats: &[NONE], files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "add_norm", suffix: "", formats: &[NONE], files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "norm_heads", suffix: "", formats: &[NONE], files: &["reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "rope", suffix: "", formats: &[NONE], files: &["step"], constants: &[] },
-    Op { name: "store_kv", suffix: "", formats: &[KEPT], files: &["step", "head_values"], constants: &[("THREADS", "64u")] },
-    Op { name: "attention", suffix: "", formats: &[READ], files: &["step", "soft_cap", "softmax"], constants: &[("THREADS", "64u")] },
-    Op { name: "place", suffix: "", formats: &[KEPT], files: &["step", "head_values", "head"], constants: &[("THREADS", "64u")] },
-    Op { name: "attend", suffix: "", formats: &[READ_AND_KEPT], files: &["step", "head_values", "head", "soft_cap", "softmax"], constants: &[("THREADS", "64u")] },
-    Op { name: "gated", suffix: "", formats: &[NONE], files: &["activate"], constants: &[] },
-    Op { name: "add", suffix: "", formats: &[NONE], files: &[], constants: &[] },
-    Op { name: "add_bias", suffix: "", formats: &[NONE], files: &[], constants: &[] },
-    Op { name: "scale", suffix: "", formats: &[NONE], files: &[], constants: &[] },
-    Op { name: "soft_cap", suffix: "", formats: &[NONE], files: &["soft_cap"], constants: &[] },
-    Op { name: "short_conv", suffix: "", formats: &[NONE], files: &["step"], constants: &[] },
-    Op { name: "route", suffix: "", formats: &[NONE], files: &["rank"], constants: &[] },
-    Op { name: "matmul_experts", suffix: "", formats: &[WEIGHTS], files: &["block"], constants: &[] },
-    Op { name: "mix_experts", suffix: "", formats: &[NONE], files: &[], constants: &[] },
-    Op { name: "argmax", suffix: "", formats: &[NONE], files: &["rank"], constants: &[("THREADS", "64u")] },
-    Op { name: "sample_blocks", suffix: "", formats: &[NONE], files: &["step", "rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
-    Op { name: "sample", suffix: "", formats: &[NONE], files: &["rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
+    Op { name: "embed", suffix: "", formats: &[DENSE, CODED], flavours: CORE, files: &["step", "panel", "block", "four"], constants: &[] },
+    Op { name: "narrow", suffix: "", formats: &[NONE], flavours: NARROW, files: &["narrowed"], constants: &[("THREADS", "64u")] },
+    Op { name: "matmul", suffix: "_1x1", formats: &[DENSE, CODED, MIXED], flavours: CORE, files: &["panel", "block", "four", "input", "tile_1x1", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_1x1_split", formats: &[DENSE, CODED, MIXED], flavours: CORE, files: &["panel", "block", "four", "input", "tile_1x1", "split_blocks"], constants: &[("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_1x8", formats: &[DENSE, CODED, MIXED], flavours: CORE, files: &["panel", "block", "four", "input", "tile_1x8", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "8u")] },
+    Op { name: "matmul", suffix: "_1x8", formats: &[CODED, MIXED], flavours: NARROW, files: &["panel", "block", "four", "input", "tile_1x8", "split_none"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "8u")] },
+    Op { name: "matmul", suffix: "_8x1", formats: &[DENSE, CODED, MIXED], flavours: CORE, files: &["panel", "block", "four", "input", "tile_8x1", "split_none"], constants: &[("THREADS", "8u"), ("ROWS", "8u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_4x4", formats: &[DENSE, CODED, MIXED], flavours: CORE, files: &["panel", "block", "four", "input", "tile_4x4", "split_none"], constants: &[("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_4x4", formats: &[CODED, MIXED], flavours: NARROW, files: &["panel", "block", "four", "input", "tile_4x4", "split_none"], constants: &[("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_pair_1x1", formats: &[DENSE, CODED], flavours: CORE, files: &["panel", "block", "four", "input", "activate", "pair_1x1", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_1x1_split", formats: &[DENSE, CODED], flavours: CORE, files: &["panel", "block", "four", "input", "activate", "pair_1x1", "split_blocks"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "1u"), ("SPLIT", "8u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_1x4", formats: &[DENSE, CODED], flavours: CORE, files: &["panel", "block", "four", "input", "activate", "pair_1x4", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_pair_1x4", formats: &[CODED], flavours: NARROW, files: &["panel", "block", "four", "input", "activate", "pair_1x4", "split_none"], constants: &[PAIR, ("THREADS", "64u"), ("ROWS", "1u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_pair_4x1", formats: &[DENSE, CODED], flavours: CORE, files: &["panel", "block", "four", "input", "activate", "pair_4x1", "split_none"], constants: &[PAIR, ("THREADS", "16u"), ("ROWS", "4u"), ("SPLIT", "1u"), ("COLS", "1u")] },
+    Op { name: "matmul", suffix: "_pair_2x4", formats: &[DENSE, CODED], flavours: CORE, files: &["panel", "block", "four", "input", "activate", "pair_2x4", "split_none"], constants: &[PAIR, ("THREADS", "32u"), ("ROWS", "2u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "matmul", suffix: "_pair_2x4", formats: &[CODED], flavours: NARROW, files: &["panel", "block", "four", "input", "activate", "pair_2x4", "split_none"], constants: &[PAIR, ("THREADS", "32u"), ("ROWS", "2u"), ("SPLIT", "1u"), ("COLS", "4u")] },
+    Op { name: "rms_norm", suffix: "", formats: &[NONE], flavours: SUBGROUPS, files: &["invocation", "reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "add_norm", suffix: "", formats: &[NONE], flavours: SUBGROUPS, files: &["invocation", "reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "norm_heads", suffix: "", formats: &[NONE], flavours: SUBGROUPS, files: &["invocation", "reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "rope", suffix: "", formats: &[NONE], flavours: CORE, files: &["step"], constants: &[] },
+    Op { name: "store_kv", suffix: "", formats: &[KEPT], flavours: CORE, files: &["step", "head_values"], constants: &[("THREADS", "64u")] },
+    Op { name: "attention", suffix: "", formats: &[READ], flavours: SUBGROUPS, files: &["step", "soft_cap", "softmax", "invocation", "fold"], constants: &[("THREADS", "64u")] },
+    Op { name: "place", suffix: "", formats: &[KEPT], flavours: SUBGROUPS, files: &["step", "head_values", "head", "invocation", "reduce_sum"], constants: &[("THREADS", "64u")] },
+    Op { name: "attend", suffix: "", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["step", "head_values", "head", "soft_cap", "softmax", "invocation", "reduce_sum", "fold"], constants: &[("THREADS", "64u")] },
+    Op { name: "gated", suffix: "", formats: &[NONE], flavours: CORE, files: &["activate"], constants: &[] },
+    Op { name: "add", suffix: "", formats: &[NONE], flavours: CORE, files: &[], constants: &[] },
+    Op { name: "add_bias", suffix: "", formats: &[NONE], flavours: CORE, files: &[], constants: &[] },
+    Op { name: "scale", suffix: "", formats: &[NONE], flavours: CORE, files: &[], constants: &[] },
+    Op { name: "soft_cap", suffix: "", formats: &[NONE], flavours: CORE, files: &["soft_cap"], constants: &[] },
+    Op { name: "short_conv", suffix: "", formats: &[NONE], flavours: CORE, files: &["step"], constants: &[] },
+    Op { name: "route", suffix: "", formats: &[NONE], flavours: CORE, files: &["rank"], constants: &[] },
+    Op { name: "matmul_experts", suffix: "", formats: &[DENSE, CODED], flavours: CORE, files: &["panel", "block", "four"], constants: &[] },
+    Op { name: "mix_experts", suffix: "", formats: &[NONE], flavours: CORE, files: &[], constants: &[] },
+    Op { name: "argmax", suffix: "", formats: &[NONE], flavours: CORE, files: &["rank"], constants: &[("THREADS", "64u")] },
+    Op { name: "sample_blocks", suffix: "", formats: &[NONE], flavours: CORE, files: &["step", "rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
+    Op { name: "sample", suffix: "", formats: &[NONE], flavours: CORE, files: &["rank", "weigh", "sums"], constants: &[("THREADS", "256u"), BLOCK] },
 ];
 
 /// The WebGPU default limits that a shader alone can break.
@@ -159,20 +213,29 @@ fn generate() -> Result<(), String> {
     let mut table_texts = String::new();
     let mut texts = BTreeMap::new(); // what each shader file says, by its path
     for op in OPS {
-        for (i, format) in op.formats.iter().copied().flatten().enumerate() {
-            let name =
-                format!("{}{}{}{}", op.name, if format.name.is_empty() { "" } else { "_" }, format.name, op.suffix);
-            let files = files_of(op, format);
+        for (i, (format, flavour)) in op.variants().enumerate() {
+            let stored = if format.name.is_empty() { String::new() } else { format!("_{}", format.name) };
+            let name = format!("{}{stored}{}{}", op.name, op.suffix, flavour.suffix());
+            let files = files_of(op, format, flavour);
             for file in &files {
                 let text = |path: &String| fs::read_to_string(path).map_err(|e| format!("{path}: {e}"));
                 if !texts.contains_key(file) {
                     texts.insert(file.clone(), without_comments(&text(file)?));
                 }
             }
-            let mut source = constants_of(op, format);
-            source.extend(files.iter().map(|file| texts[file].as_str()));
-            let module = validate(&source, &name)?;
-            write_variant(&mut table, &name, op, format, &files, &module)?;
+            let constants = constants_of(op, format, flavour);
+            let source = constants.clone() + &files.iter().map(|file| texts[file].as_str()).collect::<String>();
+            let module = validate(&source, &name, flavour)?;
+            let texts: String = files.iter().map(|file| format!(", {}", text_name(file))).collect();
+            let _ = writeln!(
+                table,
+                "    Variant {{\n        name: {name:?},\n        op: {:?},\n        format: {:?},\n        flavour: Flavour::{},\n        \
+                 source: &[{constants:?}{texts}],",
+                op.name,
+                format.name,
+                flavour.name()
+            );
+            write_variant(&mut table, op, &module)?;
             if i == 0 {
                 write_params(&mut params, op.name, &module)?;
             }
@@ -187,15 +250,34 @@ fn generate() -> Result<(), String> {
     fs::write(out.join("variants.rs"), text).map_err(|e| format!("variants.rs: {e}"))
 }
 
-/// The shared files, then the op's. The device gets their texts one after another: see `Variant::source`.
-fn files_of(op: &Op, format: &Format) -> Vec<String> {
-    let shared = op.files.iter().chain(format.files).map(|f| format!("shaders/shared/{f}.wgsl"));
-    shared.chain([format!("shaders/{}.wgsl", op.name)]).collect()
+impl Op {
+    fn variants(&self) -> impl Iterator<Item = (&Format, Flavour)> {
+        let formats = self.formats.iter().copied().flatten();
+        formats.flat_map(|format| self.flavours.iter().map(move |&flavour| (format, flavour)))
+    }
 }
 
-fn constants_of(op: &Op, format: &Format) -> String {
+/// The shared files, each in its flavour if it has one, then the op's. The device gets their texts one after another: see `Variant::source`.
+fn files_of(op: &Op, format: &Format, flavour: Flavour) -> Vec<String> {
+    let path = |file: &&str| {
+        let flavoured = format!("shaders/shared/{file}{}.wgsl", flavour.suffix());
+        if Path::new(&flavoured).exists() { flavoured } else { format!("shaders/shared/{file}.wgsl") }
+    };
+    op.files.iter().chain(format.files).map(path).chain([format!("shaders/{}.wgsl", op.name)]).collect()
+}
+
+fn constants_of(op: &Op, format: &Format, flavour: Flavour) -> String {
     let all = op.constants.iter().chain(format.constants);
-    all.map(|(name, value)| format!("const {name} = {value};\n")).collect()
+    let all = all.map(|(name, value)| format!("const {name} = {value};\n"));
+    let centre = if flavour == Flavour::F16 { centre_of(format) } else { 0 };
+    let centre = (!format.name.is_empty()).then(|| format!("const CENTRE = {centre}.0;\n"));
+    [flavour.directive().to_owned()].into_iter().chain(all).chain(centre).collect()
+}
+
+/// The middle of what codes can be, if the first ones have a minimum: their name begins with how many bits they have.
+fn centre_of(format: &Format) -> u32 {
+    let bits = format.name.strip_prefix("codes").and_then(|rest| rest.chars().next()?.to_digit(10));
+    if format.constants.contains(&MIN) { bits.map_or(0, |bits| 1 << (bits - 1)) } else { 0 }
 }
 
 /// Comments and empty lines are for readers of the repository; the texts go into the wasm.
@@ -210,11 +292,18 @@ fn text_name(file: &str) -> String {
     stem.replace('/', "_").to_uppercase()
 }
 
-/// Parses and validates with no optional feature, and checks the default limits.
-fn validate(source: &str, shown: &str) -> Result<Module, String> {
+/// Parses and validates with no optional feature but the flavour's, and checks the default limits.
+fn validate(source: &str, shown: &str, flavour: Flavour) -> Result<Module, String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string_with_path(source, shown))?;
     // core WGSL has unpack2x16float; naga lists it as a capability because some native devices lack it
-    Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+    let optional = match flavour {
+        Flavour::Core | Flavour::Int8 => Capabilities::empty(),
+        Flavour::F16 => Capabilities::SHADER_FLOAT16,
+        Flavour::Subgroups => Capabilities::SUBGROUP,
+    };
+    Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32 | optional)
+        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
+        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
         .validate(&module)
         .map_err(|e| e.emit_to_string_with_path(source, shown))?;
     let storage = module.global_variables.iter().filter(|(_, v)| matches!(v.space, AddressSpace::Storage { .. }));
@@ -234,21 +323,8 @@ fn entry(module: &Module) -> Result<&naga::EntryPoint, String> {
     }
 }
 
-fn write_variant(
-    out: &mut String,
-    name: &str,
-    op: &Op,
-    format: &Format,
-    files: &[String],
-    module: &Module,
-) -> Result<(), String> {
-    let _ = writeln!(
-        out,
-        "    Variant {{\n        name: {name:?},\n        op: {:?},\n        format: {:?},",
-        op.name, format.name
-    );
-    let texts: String = files.iter().map(|file| format!(", {}", text_name(file))).collect();
-    let _ = writeln!(out, "        source: &[{:?}{texts}],", constants_of(op, format));
+/// What is reflected of a variant, to the end of it.
+fn write_variant(out: &mut String, op: &Op, module: &Module) -> Result<(), String> {
     let overrides = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref());
     let overrides: String = overrides.map(|name| format!("{name:?}, ")).collect();
     let _ = writeln!(out, "        overrides: &[{overrides}],");

@@ -27,12 +27,13 @@ struct Params {
 // (rows, stride) f32
 @group(0) @binding(8) var<storage, read_write> x: array<f32>;
 
-fn inverse_root(squares: f32, thread: u32) -> f32 {
-    return 1.0 / sqrt(reduce_sum(squares, thread) / f32(params.width) + params.eps);
+fn inverse_root(squares: f32, at: Invocation) -> f32 {
+    return 1.0 / sqrt(reduce_sums(vec2<f32>(squares, 0.0), at).x / f32(params.width) + params.eps);
 }
 
 @compute @workgroup_size(THREADS)
-fn add_norm(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn add_norm(@builtin(workgroup_id) group: vec3<u32>, at: Invocation) {
+    let thread = at.thread;
     let source = (params.first + group.x) * params.stride;
     let target_row = group.x * params.stride;
     var squares = 0.0;
@@ -41,7 +42,7 @@ fn add_norm(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
             let d = delta[source + i];
             squares += d * d;
         }
-        let post_scale = inverse_root(squares, thread);
+        let post_scale = inverse_root(squares, at);
         squares = 0.0;
         for (var i = thread; i < params.width; i += THREADS) {
             let v = x[source + i] + delta[source + i] * post_scale * post[i] * params.factor;
@@ -58,7 +59,7 @@ fn add_norm(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
         }
     }
     if (params.has_out == 1u) {
-        let scale = inverse_root(squares, thread);
+        let scale = inverse_root(squares, at);
         for (var i = thread; i < params.width; i += THREADS) {
             out[target_row + i] = x[source + i] * scale * weight[i];
         }

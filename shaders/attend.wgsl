@@ -52,13 +52,14 @@ struct Params {
 var<workgroup> key: array<vec4<f32>, THREADS>;
 
 @compute @workgroup_size(THREADS)
-fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn attend(@builtin(workgroup_id) group: vec3<u32>, at: Invocation) {
+    let thread = at.thread;
     let head = group.x;
     let cached = head / params.group * params.head_stride;
     let here = step_state.position;
     let first = here + 1u - min(here + 1u, params.window);
 
-    load_head(0u, head, thread);
+    load_head(0u, head, at);
     var kept = Kept();
     if (thread < params.cells) {
         query[thread] = head_cell(0u, thread) * params.scale;
@@ -72,6 +73,6 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     for (var i = 0u; i < params.cells; i++) {
         own += dot(query[i], key[i]);
     }
-    let all = with_keys(Softmax(capped(own), 1.0, kept.value), first, here, cached, thread);
+    let all = with_keys(Softmax(capped(own), 1.0, kept.value), first, here, cached, at);
     put_out(all, head * params.head_dim, thread);
 }

@@ -34,7 +34,8 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn attention(@builtin(workgroup_id) group: vec3<u32>, at: Invocation) {
+    let thread = at.thread;
     let head = group.x;
     let row = group.y;
     // causal: this row sees its own position and all before it
@@ -49,7 +50,7 @@ fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
         query[thread] = x * params.scale;
     }
     workgroupBarrier();
-    let none = Softmax(-3.0e38, 0.0, vec4<f32>());
-    let all = with_keys(none, first, visible, head / params.group * params.head_stride, thread);
+    let none = Softmax(LOWEST, 0.0, vec4<f32>());
+    let all = with_keys(none, first, visible, head / params.group * params.head_stride, at);
     put_out(all, row * params.out_stride + head * params.head_dim, thread);
 }

@@ -1,11 +1,11 @@
 // out (n, rows) = x (n, cols) @ W (rows, cols)ᵀ, for the rows of one chunk of W.
 //
 // An invocation owns ROWS rows, THREADS apart, and COLS tokens: a tile. It unpacks 32 weights of a row into registers
-// and multiplies them with each token; all invocations read the same x. SPLIT invocations may share a tile. In a pair of
+// and multiplies them with each token; all invocations read the same x, which `input` has. SPLIT invocations may share a tile. In a pair of
 // matrices, a tile has rows of both, and what leaves is the activated product of the first times that of the second.
 struct Params {
     n: u32,
-    // vectors of four from one row of x to the next
+    // vectors of four from one row of x to the next, if it is as it was computed
     x_stride: u32,
     // f32 from one row of out to the next
     out_stride: u32,
@@ -22,16 +22,8 @@ struct Params {
     row_groups: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-// (n, x_stride) vectors of four
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
 // (n, out_stride) f32
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
-
-// Activations of one token; past the last token they are copies of its.
-fn load_x(token: u32, block: u32) -> Block {
-    let at = min(token, params.n - 1u) * params.x_stride + block * 8u;
-    return Block(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
 
 fn store_one(sum: f32, token: u32, row: u32) {
     if (token < params.n && row < params.rows) {

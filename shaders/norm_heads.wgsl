@@ -13,14 +13,15 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> x: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn norm_heads(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn norm_heads(@builtin(workgroup_id) group: vec3<u32>, at: Invocation) {
+    let thread = at.thread;
     let head = group.y * params.stride + group.x * params.length;
     var squares = 0.0;
     for (var i = thread; i < params.length; i += THREADS) {
         let v = x[head + i];
         squares += v * v;
     }
-    let mean = reduce_sum(squares, thread) / f32(params.length);
+    let mean = reduce_sums(vec2<f32>(squares, 0.0), at).x / f32(params.length);
     let scale = 1.0 / sqrt(mean + params.eps);
     for (var i = thread; i < params.length; i += THREADS) {
         x[head + i] *= scale * weight[i];

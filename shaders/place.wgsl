@@ -41,10 +41,11 @@ struct Params {
 @group(0) @binding(8) var<storage, read> k_norm: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn place(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn place(@builtin(workgroup_id) group: vec3<u32>, at: Invocation) {
+    let thread = at.thread;
     let head = group.x;
     let row = group.y;
-    load_head(row, head, thread);
+    load_head(row, head, at);
     for (var i = thread; i < params.head_dim; i += THREADS) {
         qkv[query_at(row, head) + i] = head_values[i];
     }

@@ -17,7 +17,8 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn rms_norm(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn rms_norm(@builtin(workgroup_id) group: vec3<u32>, at: Invocation) {
+    let thread = at.thread;
     let source = (params.first + group.x) * params.stride;
     let target_row = group.x * params.stride;
     var squares = 0.0;
@@ -25,7 +26,7 @@ fn rms_norm(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_i
         let v = x[source + i];
         squares += v * v;
     }
-    let mean = reduce_sum(squares, thread) / f32(params.width);
+    let mean = reduce_sums(vec2<f32>(squares, 0.0), at).x / f32(params.width);
     let scale = 1.0 / sqrt(mean + params.eps);
     for (var i = thread; i < params.width; i += THREADS) {
         out[target_row + i] = x[source + i] * scale * weight[i];

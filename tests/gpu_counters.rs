@@ -104,7 +104,7 @@ fn load(gpu: Gpu, bytes: &[u8]) -> Engine<Gpu> {
     for piece in bytes.chunks(1 << 20) {
         if loader.push(piece).unwrap() {
             let gpu = gpu.take().unwrap();
-            block_on(loader.self_test(&mut Gpu::on(gpu.device().clone()).unwrap())).unwrap();
+            block_on(loader.self_test(&mut Gpu::on(gpu.device().clone()).unwrap(), 1e-5)).unwrap();
             block_on(loader.prepare(gpu)).unwrap();
         }
     }
@@ -159,7 +159,7 @@ fn pipelines_in_use(gpu: Gpu, bytes: &[u8]) -> usize {
     let mut tested = EngineLoader::<Gpu>::new(bytes.len() as u64, LoadOptions::default());
     assert!(tested.push(bytes).unwrap());
     let device = gpu.device().clone();
-    block_on(tested.self_test(&mut Gpu::on(device.clone()).unwrap())).unwrap();
+    block_on(tested.self_test(&mut Gpu::on(device.clone()).unwrap(), 1e-5)).unwrap();
     let Parsed::Complete(header) = Header::parse(bytes, bytes.len() as u64).unwrap() else { panic!("a whole file") };
     let (config, start) = (Config::from_header(&header).unwrap(), header.data_offset);
     let draws = SamplingOptions { temperature: 1.0, seed: 1, ..Default::default() };

@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use device::device;
 use measured::{Kind, Measured};
-use ops::{Arithmetic, Case, Inputs, cases, integers, run_all, types};
-use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
+use ops::{Case, Inputs, arithmetic_of, cases, integers, run_all, types};
+use pagelm::kernels::gpu::{Device, Extensions, Gpu, Options, Precision, Tiling};
 use pagelm::kernels::reference::Reference;
 use pagelm::kernels::{Backend, CacheShape, Head, KvType, PassKey, Step};
 use pagelm::quant::TYPES;
@@ -26,7 +26,8 @@ fn not_slow() -> Options {
 
 fn run(test: &str, cases: &[Case], options: Options) {
     let Some(device) = device(options) else { return };
-    let outcome = block_on(run_all(cases, Arithmetic::Single, || Ok(Reference::new()), || Gpu::on(device.clone())));
+    let arithmetic = arithmetic_of(device.precision());
+    let outcome = block_on(run_all(cases, arithmetic, || Ok(Reference::new()), || Gpu::on(device.clone())));
     match outcome {
         Ok(found) => {
             println!("{} cases, {:?}", cases.len(), found.all);
@@ -52,12 +53,68 @@ fn matmul() {
     }
 }
 
+/// What is not in core WGSL: the driver of these tests has all of it.
+const NARROW: [Precision; 2] = [Precision::F16, Precision::Int8];
+
+#[test]
+fn narrow_products() {
+    for precision in NARROW {
+        for tiling in [Tiling::Large, Tiling::Small] {
+            let options = || Options { tiling, precision: Some(precision), ..Options::default() };
+            let name = |what: &str| format!("{what}-{tiling:?}-{}", precision.name());
+            run(&name("matmul"), &cases::matmul(), options());
+            run(&name("stacks"), &cases::stacks(), options());
+            run(&name("extreme"), &cases::extreme(Inputs::FINITE), options());
+        }
+        run(
+            &format!("matmul-cramped-{}", precision.name()),
+            &cases::matmul(),
+            Options { precision: Some(precision), ..cramped() },
+        );
+    }
+}
+
+#[test]
+fn narrow_integers() {
+    let Some(device) = device(Options { precision: Some(Precision::Int8), ..Options::default() }) else { return };
+    let compared = block_on(integers::run(127, || Gpu::on(device.clone()))).expect("sums of integers");
+    println!("{compared:?}");
+}
+
+#[test]
+fn what_is_not_a_number_stays_none() {
+    for precision in NARROW {
+        let options = Options { precision: Some(precision), ..Options::default() };
+        run(&format!("not-finite-{}", precision.name()), &cases::extreme(Inputs::NOT_FINITE), options);
+    }
+}
+
+#[test]
+fn without_subgroups() {
+    let without = || Options { subgroups: false, ..Options::default() };
+    let Some(device) = device(without()) else { return };
+    assert!(!device.extensions().subgroups);
+    run("elements-without", &cases::elements(), without());
+    for &kv in Gpu::KV_TYPES {
+        run(&format!("attention-without-{}", kv.name()), &cases::attention(kv), without());
+        run(&format!("attend-without-{}", kv.name()), &cases::attend(kv), without());
+    }
+}
+
+/// Or the tests with and without would be the same.
+#[test]
+fn the_driver_has_everything() {
+    let Some(device) = device(Options::default()) else { return };
+    assert_eq!(device.extensions(), Extensions { f16: true, int8: true, subgroups: true });
+    assert_eq!(device.precision(), Precision::F32, "nothing was measured");
+}
+
 #[test]
 fn every_variant_compiles() {
     let Some(device) = device(Options { default_limits: true, ..Options::default() }) else { return };
     let count = block_on(device.compile_every_variant()).expect("a pipeline of each");
     println!("{count} variants");
-    assert!(count >= 250);
+    assert!(count >= 450);
 }
 
 /// Other sizes each time: `PAGELM_SEED` has them again.
@@ -68,6 +125,10 @@ fn random_sizes() {
     println!("PAGELM_SEED={seed}");
     for tiling in [Tiling::Large, Tiling::Small, Tiling::Split] {
         run(&format!("random-{tiling:?}"), &cases::random(seed), Options { tiling, ..Options::default() });
+    }
+    for (precision, tiling) in NARROW.into_iter().zip([Tiling::Large, Tiling::Small]) {
+        let options = Options { tiling, precision: Some(precision), ..Options::default() };
+        run(&format!("random-{tiling:?}-{}", precision.name()), &cases::random(seed), options);
     }
 }
 

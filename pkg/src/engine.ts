@@ -6,7 +6,7 @@
  * a string property `code`, one of the engine's codes in `errors.ts`.
  */
 
-import type { Fit, GpuCounters, Inspection, KvCacheType } from './types.js';
+import type { Fit, GpuCounters, Inspection, KvCacheType, ModelInfo } from './types.js';
 
 /** Which kernels run the model. */
 export type Backend = 'webgpu' | 'cpu';
@@ -29,6 +29,13 @@ export interface LoaderOptions {
   chatTemplate?: string;
   /** Size of the GGUF file in bytes; of a model in several, of the first. */
   fileBytes: number;
+  webgpu?: WebGpuSettings;
+}
+
+/** How WebGPU is used; what is absent is measured, or depends on the device. */
+export interface WebGpuSettings {
+  prefill?: 'f32' | 'f16' | 'int8';
+  subgroups?: boolean;
 }
 
 /** Takes a GGUF file as a stream of bytes. Nothing that was pushed is referred to after `push` returns. */
@@ -49,10 +56,10 @@ export interface Loader {
   /** What a measurement of {@link tune} holds for, beside the adapter; undefined on the CPU. */
   tuningKey?(): string | undefined;
   /**
-   * Gets the device and tests it, which {@link prepare} does not do again, and divides its products as `split` says. Without it, measures
-   * which way is faster, and the CPU's speed; undefined where that cannot be measured.
+   * Gets the device and tests it, which {@link prepare} does not do again, divides its products as `split` says and computes a prompt's in
+   * `prefill`. Without `split`, measures which way is fastest, and the CPU's speed; undefined where that cannot be measured.
    */
-  tune?(split?: boolean): Promise<Tuning | undefined>;
+  tune?(split?: boolean, prefill?: Tuning['prefill']): Promise<Tuning | undefined>;
   /** Checks the model, gets the device, allocates. */
   prepare(): Promise<void>;
   /** Waits for the GPU's uploads. */
@@ -68,6 +75,8 @@ export interface Loader {
 export interface Tuning {
   /** Whether several of the GPU's invocations share a row of a matrix. */
   split: boolean;
+  /** What a prompt is multiplied in. */
+  prefill: 'f32' | 'f16' | 'int8';
   webgpu: number;
   /** With one thread. */
   cpu: number;
@@ -114,6 +123,7 @@ export interface EngineInfo {
   device: string;
   kernels: 'baseline' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed' | 'wgsl';
   threads: number;
+  webgpu: ModelInfo['webgpu'];
   kvCacheType: KvCacheType;
   bytes: number;
   memoryBytes: number;

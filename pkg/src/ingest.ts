@@ -112,12 +112,13 @@ class Intake {
     wasm: Pick<EngineModule, 'Loader'>, [first, ...later]: readonly OpenFile[], settings: LoadSettings, choice: BackendChoice,
     forBackend: ModuleFor, calibration: Calibration | undefined,
   ) {
-    const { contextLength, kvCacheType, chatTemplate } = settings;
+    const { contextLength, kvCacheType, chatTemplate, webgpu } = settings;
     this.#create = ({ Loader }, { backend }) => new Loader({
       backend,
       fileBytes: first?.bytes ?? 0,
       ...(contextLength !== undefined && { contextLength }),
       ...(kvCacheType !== undefined && { kvCacheType }),
+      ...(webgpu !== undefined && { webgpu }),
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
     this.#forBackend = forBackend;

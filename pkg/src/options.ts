@@ -5,16 +5,17 @@ import { DOWNLOAD_DEFAULTS, type InspectSettings, type LoadSettings, type Templa
 import type { Evicted } from './store-types.js';
 import type {
   ChatMessage, ChatOptions, DownloadOptions, GenerateOptions, Grammar, HubOptions, InspectOptions, KvCacheType,
-  LoadEvent, LoadOptions, PromptProgress, RecoverEvent, TemplateOptions, TextPart, TokenizeOptions,
+  LoadEvent, LoadOptions, PromptProgress, RecoverEvent, TemplateOptions, TextPart, TokenizeOptions, WebGpuOptions,
 } from './types.js';
 
 /** Every key of T: `satisfies` makes the compiler notice a forgotten one. */
 type Keys<T> = Record<keyof T, true>;
 
 const LOAD_KEYS = {
-  backend: true, contextLength: true, kvCacheType: true, kernels: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true,
+  backend: true, contextLength: true, kvCacheType: true, kernels: true, threads: true, cache: true, chatTemplate: true, signal: true, onProgress: true, webgpu: true,
   hub: true, download: true, onEvict: true, onRecover: true,
 } satisfies Keys<LoadOptions>;
+const WEBGPU_KEYS = { prefill: true, subgroups: true } satisfies Keys<WebGpuOptions>;
 const INSPECT_KEYS = { contextLength: true, kvCacheType: true, chatTemplate: true, hub: true, signal: true } satisfies Keys<InspectOptions>;
 const HUB_KEYS = { baseUrl: true, token: true } satisfies Keys<HubOptions>;
 const DOWNLOAD_KEYS = { connections: true, retries: true, stallMs: true } satisfies Keys<DownloadOptions>;
@@ -74,6 +75,7 @@ export function checkLoadOptions(options: unknown): CheckedLoadOptions {
       contextLength: integer('contextLength', given['contextLength'], 1, MAX_COUNT),
       kvCacheType: oneOf('kvCacheType', given['kvCacheType'], KV_CACHE_TYPES),
       chatTemplate: text('chatTemplate', given['chatTemplate']),
+      webgpu: webgpuSettings(given['webgpu']),
       kernels: oneOf('kernels', given['kernels'], ['auto', 'baseline', 'relaxed', 'relaxed-i16', 'relaxed-i32', 'relaxed-i32-signed']),
       threads: integer('threads', given['threads'], 1, MAX_THREADS),
       download: downloadSettings(given['download']),
@@ -104,6 +106,16 @@ export function checkInspectOptions(options: unknown): { settings: InspectSettin
     hub: checkHub(given['hub']),
     signal: abortSignal(given['signal']),
   };
+}
+
+function webgpuSettings(options: unknown): LoadSettings['webgpu'] {
+  if (options === undefined) return undefined;
+  const given = record('webgpu', options, WEBGPU_KEYS);
+  const prefill = oneOf('webgpu.prefill', given['prefill'], ['auto', 'f32', 'f16', 'int8']);
+  return present<NonNullable<LoadSettings['webgpu']>>({
+    prefill: prefill === 'auto' ? undefined : prefill,
+    subgroups: boolean('webgpu.subgroups', given['subgroups']),
+  });
 }
 
 function downloadSettings(options: unknown): LoadSettings['download'] {

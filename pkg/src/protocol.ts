@@ -2,7 +2,7 @@
  * What the page and its worker tell each other. Every call has an id of the page's choosing; the worker answers it
  * with one `result` or `error`, a generation with any number of `delta` and then one `finish` or `error`.
  */
-import type { Backend, SamplingOptions } from './engine.js';
+import type { Backend, SamplingOptions, WebGpuSettings } from './engine.js';
 import type { ErrorData } from './errors.js';
 import type { Evicted, ModelCheck, StoreUsage, StoredModelInfo, UnfinishedDownload } from './store-types.js';
 import type {
@@ -36,6 +36,7 @@ export interface LoadSettings {
   evict?: true;
   contextLength?: number;
   kvCacheType?: KvCacheType;
+  webgpu?: WebGpuSettings;
   chatTemplate?: string;
   /** Of the CPU backend. Absent: the fastest that this browser can run. */
   kernels?: 'auto' | 'baseline' | 'relaxed' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed';

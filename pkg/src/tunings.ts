@@ -65,10 +65,11 @@ const addressOf = (key: string) => ADDRESS + encodeURIComponent(key);
 
 function parse(text: string | undefined, now: number): Tuning | undefined {
   if (text === undefined) return undefined;
-  const { split, webgpu, cpu, at } = JSON.parse(text) as Partial<Kept>;
+  const { split, prefill, webgpu, cpu, at } = JSON.parse(text) as Partial<Kept>;
   const isSpeed = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value > 0;
   const isFresh = typeof at === 'number' && at <= now && now - at < KEPT_DAYS * 86_400_000;
-  return typeof split === 'boolean' && isSpeed(webgpu) && isSpeed(cpu) && isFresh ? { split, webgpu, cpu } : undefined;
+  const isPrefill = prefill === 'f32' || prefill === 'f16' || prefill === 'int8';
+  return typeof split === 'boolean' && isPrefill && isSpeed(webgpu) && isSpeed(cpu) && isFresh ? { split, prefill, webgpu, cpu } : undefined;
 }
 
 /** What a choice is made with. */
@@ -91,7 +92,7 @@ export async function calibrated(choice: BackendChoice, loader: Loader, { tuning
   if (hardware === undefined || what === undefined) return choice;
   const key = `${hardware.name} ${what}`;
   let tuning = await tunings.get(key, isKept);
-  const measured = await loader.tune?.(tuning?.split);
+  const measured = await loader.tune?.(tuning?.split, tuning?.prefill);
   if (tuning === undefined && measured !== undefined) {
     tuning = measured;
     await tunings.put(key, measured, isKept);

@@ -30,6 +30,20 @@ export interface UrlSource {
 /** See {@link LoadOptions.kvCacheType}. */
 export type KvCacheType = 'f32' | 'f16' | 'i16' | 'q8_0';
 
+/** See {@link LoadOptions.webgpu}. */
+export interface WebGpuOptions {
+  /**
+   * What the rows of a prompt are multiplied in with quantised weights; an answer's tokens, of which each is a single row, are multiplied in
+   * f32 in any case. `'f32'`; `'f16'`, halves, where the browser has `shader-f16`; `'int8'`, integers of 8 bits as on the CPU, where it
+   * has `packed_4x8_integer_dot_product`. In the latter two the largest of 32 numbers scales them, and sums of 32 products are f32. A browser
+   * without them refuses with `gpu-unavailable`. Default `'auto'`: on hardware the fastest that the device has and that computes right
+   * numbers, with f32 where the others are not a fifth faster; in an emulation f32.
+   */
+  prefill?: 'auto' | 'f32' | 'f16' | 'int8' | undefined;
+  /** Whether sums are taken over subgroups where the browser has them. Default: true. */
+  subgroups?: boolean | undefined;
+}
+
 export interface LoadOptions {
   /**
    * What runs the model. Default `'auto'`: WebGPU when there is an adapter that is no software emulation, computes right numbers,
@@ -49,6 +63,8 @@ export interface LoadOptions {
    * what it is. One that the backend has not fails with `unsupported-option`, before the body is fetched.
    */
   kvCacheType?: KvCacheType | undefined;
+  /** How WebGPU is used, where it is. */
+  webgpu?: WebGpuOptions | undefined;
   /**
    * Which instructions the CPU backend uses. Default `'auto'`: relaxed SIMD where the browser has it, otherwise
    * `'baseline'`, SIMD128 on one thread, which computes more exactly and more slowly. `'relaxed'` is the form of its dot product
@@ -265,6 +281,8 @@ export interface ModelInfo {
   device: string;
   /** What runs the operations: the CPU's kernels by their instructions (see {@link LoadOptions.kernels}), or WebGPU's. */
   kernels: 'baseline' | 'relaxed-i16' | 'relaxed-i32' | 'relaxed-i32-signed' | 'wgsl';
+  /** How WebGPU is used, by what {@link LoadOptions.webgpu} calls it; null on the CPU. */
+  webgpu: { prefill: 'f32' | 'f16' | 'int8'; subgroups: boolean } | null;
   /** Type of the cached keys and values. */
   kvCacheType: KvCacheType;
   /** CPU threads in use. */

@@ -13,11 +13,14 @@ import type { CompiledModules, FromWorker, ThreadMessage, ThreadsStarted, ToWork
 import { type Jobs, Session } from './session.js';
 import { openSource } from './source.js';
 import { answerStore } from './store-calls.js';
+import { askForSubgroups } from './subgroups.js';
 import { serveAsThread } from './thread.js';
 import { Tunings } from './tunings.js';
 
 const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
 const post = (message: FromWorker, transfer: Transferable[] = []) => scope.postMessage(message, transfer);
+
+askForSubgroups();
 
 /** A model whose device is lost finds what was measured before it was, whatever may be kept. */
 const tunings = new Tunings();

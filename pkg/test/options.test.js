@@ -27,6 +27,8 @@ test('load options: good ones pass, absent ones stay absent', () => {
   assert.deepEqual(checkLoadOptions({ backend: undefined, unknown: undefined }).settings, { backend: 'auto', download });
   const all = { backend: 'cpu', cache: 'none', contextLength: 8, chatTemplate: '{{ x }}' };
   assert.deepEqual(checkLoadOptions({ ...all, kvCacheType: 'f16', threads: 1 }).settings, { ...all, kvCacheType: 'f16', threads: 1, download });
+  assert.deepEqual(checkLoadOptions({ webgpu: { prefill: 'int8', subgroups: false } }).settings.webgpu, { prefill: 'int8', subgroups: false });
+  assert.deepEqual(checkLoadOptions({ webgpu: { prefill: 'auto' } }).settings.webgpu, {});
   assert.deepEqual(checkLoadOptions({ download: { connections: 1, stallMs: 5 } }).settings.download, { ...download, connections: 1, stallMs: 5 });
   assert.deepEqual(checkLoadOptions({ hub: { baseUrl: 'https://mirror/hf', token: 'hf_x' } }).hub, { baseUrl: 'https://mirror/hf', token: 'hf_x' });
 });
@@ -36,6 +38,10 @@ for (const [options, code, words] of [
   [{ kvCacheType: 'f8' }, 'invalid-argument', ['kvCacheType', 'f8', "'f32', 'f16', 'i16', 'q8_0'"]],
   [{ threads: 65 }, 'invalid-argument', ['threads', '65', '64']],
   [{ kernels: 'avx' }, 'invalid-argument', ['kernels', 'avx']],
+  [{ webgpu: { prefill: 'f8' } }, 'invalid-argument', ['webgpu.prefill', 'f8', "'int8'"]],
+  [{ webgpu: { subgroups: 1 } }, 'invalid-argument', ['webgpu.subgroups', '1']],
+  [{ webgpu: { f16: true } }, 'unsupported-option', ['f16', 'prefill']],
+  [{ webgpu: true }, 'invalid-argument', ['webgpu', 'true']],
   [{ threads: 0 }, 'invalid-argument', ['threads', '0']],
   [{ backend: 'webgl' }, 'invalid-argument', ['webgl', "'auto'", "'cpu'"]],
   [{ cache: true }, 'invalid-argument', ['cache', 'true']],

@@ -4,7 +4,7 @@ import { chooseAfterLoss, chooseBackend } from '../build/backend.js';
 import { Tunings, calibrated, faster } from '../build/tunings.js';
 
 const KEY = 'acme rocket 0.1.0 relaxed-i16 Q4_0 512x256';
-const tuning = { split: true, webgpu: 52e9, cpu: 9.8e9 };
+const tuning = { split: true, prefill: 'int8', webgpu: 52e9, cpu: 9.8e9 };
 
 /** The Cache API, in memory. */
 function disk() {
@@ -48,7 +48,7 @@ test('whatever is wrong with what is kept, one measures again', async () => {
   const kept = JSON.parse(right);
   const wrong = [
     '', 'null', '[]', '7', '{', '{}', right.slice(0, -5), 'x'.repeat(1 << 20),
-    ...[{ split: 1 }, { webgpu: 0 }, { webgpu: -1 }, { webgpu: '9' }, { webgpu: null }, { cpu: undefined }, { cpu: {} }, { at: 'now' }, { at: 1e300 }]
+    ...[{ split: 1 }, { prefill: 'f8' }, { prefill: undefined }, { webgpu: 0 }, { webgpu: -1 }, { webgpu: '9' }, { webgpu: null }, { cpu: undefined }, { cpu: {} }, { at: 'now' }, { at: 1e300 }]
       .map((change) => JSON.stringify({ ...kept, ...change })),
     right.replace('52000000000', '1e999'),
   ];
@@ -87,7 +87,7 @@ test('the faster one is used, and both numbers are said', () => {
 /** A loader that measures `found`; what it was told. */
 function fakeLoader(found) {
   const told = [];
-  return { told, tuningKey: () => 'key', tune: async (split) => { told.push(split); return split === undefined ? found : undefined; } };
+  return { told, tuningKey: () => 'key', tune: async (split, prefill) => { told.push([split, prefill]); return split === undefined ? found : undefined; } };
 }
 
 const gpu = (adapter) => ({ requestAdapter: async () => adapter });
@@ -97,7 +97,7 @@ const slow = { ...tuning, webgpu: 1e9 };
 test('a device is measured once, and then tuned as it was', async () => {
   const { caches } = disk();
   const choice = await chooseBackend('auto', acme);
-  for (const [tunings, told] of [[new Tunings(caches), undefined], [new Tunings(caches), true]]) {
+  for (const [tunings, told] of [[new Tunings(caches), [undefined, undefined]], [new Tunings(caches), [true, 'int8']]]) {
     const loader = fakeLoader(tuning);
     const found = await calibrated(choice, loader, { tunings, isKept: true, threads: 1 }, true);
     assert.equal(found.backend, 'webgpu');
@@ -122,7 +122,7 @@ test('by name it is tuned and never left', async () => {
     const loader = fakeLoader(slow);
     const choice = await chosen;
     assert.equal(await calibrated(choice, loader, { tunings: new Tunings(() => undefined), isKept: true, threads: 8 }, true), choice);
-    assert.deepEqual(loader.told, [undefined]);
+    assert.deepEqual(loader.told, [[undefined, undefined]]);
   }
 });
 

@@ -12,7 +12,7 @@ load(new Blob([]));
 load([new Blob([])]);
 load({ url: 'model.gguf', sha256: '00', headers: { Authorization: 'Bearer x' } });
 load({ url: ['model.gguf'] });
-load('model.gguf', { backend: 'auto', contextLength: 2048, kvCacheType: 'f32', threads: 1, cache: 'opfs', chatTemplate: '', signal: new AbortController().signal });
+load('model.gguf', { backend: 'auto', contextLength: 2048, kvCacheType: 'f32', webgpu: { prefill: 'auto', subgroups: true }, threads: 1, cache: 'opfs', chatTemplate: '', signal: new AbortController().signal });
 load('model.gguf', { onProgress: (event) => { same<Equal<typeof event, LoadEvent>>(); } });
 load('model.gguf', { onRecover: (event) => { same<Equal<typeof event, RecoverEvent>>(); if (event.type === 'recovered') same<Equal<typeof event.info, ModelInfo>>(); } });
 // @ts-expect-error a number is no source

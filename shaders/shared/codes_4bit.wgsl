@@ -3,20 +3,10 @@
 // weight = scale * code + min
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 
-// Four codes, which begin at these bits.
-fn codes(word: u32, at: vec4<u32>) -> vec4<f32> {
-    if (SIGNED) {
-        return vec4<f32>((vec4<i32>(bitcast<i32>(word)) << (28u - at)) >> vec4<u32>(28u));
-    }
-    return vec4<f32>((vec4<u32>(word) >> at) & vec4<u32>(15u));
-}
-
 fn load_block(panel_block: u32, row: u32) -> Block {
-    let low = vec4<u32>(0u, 8u, 16u, 24u);
-    let high = vec4<u32>(4u, 12u, 20u, 28u);
     let q = weights[plane_index(panel_block, 1u, 0u, row)];
     return Block(
-        codes(q.x, low), codes(q.y, low), codes(q.z, low), codes(q.w, low),
-        codes(q.x, high), codes(q.y, high), codes(q.z, high), codes(q.w, high),
+        low_nibbles(q.x), low_nibbles(q.y), low_nibbles(q.z), low_nibbles(q.w),
+        high_nibbles(q.x), high_nibbles(q.y), high_nibbles(q.z), high_nibbles(q.w),
     );
 }

@@ -19,9 +19,8 @@ fn load_high(panel_block: u32, row: u32) -> vec2<u32> {
 }
 
 // Vector j, whose bits above the fourth begin at bit `shift` of each byte of a word.
-fn codes(low: vec4<u32>, high: u32, shift: u32, mask: u32, j: u32, zero: f32) -> vec4<f32> {
-    let four = low_word(low, j) | (((high >> shift) & mask) << 4u);
-    return vec4<f32>((vec4<u32>(four) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)) - zero;
+fn codes(low: vec4<u32>, high: u32, shift: u32, mask: u32, j: u32, zero: f32) -> Four {
+    return bytes_less(low_word(low, j) | (((high >> shift) & mask) << 4u), zero);
 }
 
 fn load_block(panel_block: u32, row: u32) -> Block {
@@ -30,17 +29,17 @@ fn load_block(panel_block: u32, row: u32) -> Block {
     if (panel_block < SECOND) {
         let one = 0x01010101u;
         return Block(
-            codes(low, bits.x, 0u, one, 0u, 0.0), codes(low, bits.x, 1u, one, 1u, 0.0),
-            codes(low, bits.x, 2u, one, 2u, 0.0), codes(low, bits.x, 3u, one, 3u, 0.0),
-            codes(low, bits.x, 4u, one, 4u, 0.0), codes(low, bits.x, 5u, one, 5u, 0.0),
-            codes(low, bits.x, 6u, one, 6u, 0.0), codes(low, bits.x, 7u, one, 7u, 0.0),
+            codes(low, bits.x, 0u, one, 0u, CENTRE), codes(low, bits.x, 1u, one, 1u, CENTRE),
+            codes(low, bits.x, 2u, one, 2u, CENTRE), codes(low, bits.x, 3u, one, 3u, CENTRE),
+            codes(low, bits.x, 4u, one, 4u, CENTRE), codes(low, bits.x, 5u, one, 5u, CENTRE),
+            codes(low, bits.x, 6u, one, 6u, CENTRE), codes(low, bits.x, 7u, one, 7u, CENTRE),
         );
     }
     let two = 0x03030303u;
     return Block(
-        codes(low, bits.x, 0u, two, 0u, SECOND_ZERO), codes(low, bits.x, 2u, two, 1u, SECOND_ZERO),
-        codes(low, bits.x, 4u, two, 2u, SECOND_ZERO), codes(low, bits.x, 6u, two, 3u, SECOND_ZERO),
-        codes(low, bits.y, 0u, two, 4u, SECOND_ZERO), codes(low, bits.y, 2u, two, 5u, SECOND_ZERO),
-        codes(low, bits.y, 4u, two, 6u, SECOND_ZERO), codes(low, bits.y, 6u, two, 7u, SECOND_ZERO),
+        codes(low, bits.x, 0u, two, 0u, SECOND_ZERO + CENTRE), codes(low, bits.x, 2u, two, 1u, SECOND_ZERO + CENTRE),
+        codes(low, bits.x, 4u, two, 2u, SECOND_ZERO + CENTRE), codes(low, bits.x, 6u, two, 3u, SECOND_ZERO + CENTRE),
+        codes(low, bits.y, 0u, two, 4u, SECOND_ZERO + CENTRE), codes(low, bits.y, 2u, two, 5u, SECOND_ZERO + CENTRE),
+        codes(low, bits.y, 4u, two, 6u, SECOND_ZERO + CENTRE), codes(low, bits.y, 6u, two, 7u, SECOND_ZERO + CENTRE),
     );
 }

@@ -4,16 +4,19 @@ alias Scale = vec4<f32>;
 // The sums of the halves' activations, which minima are multiplied with.
 alias Total = vec2<f32>;
 
-fn total(x: Block) -> Total {
+fn total(x: Input) -> Total {
     if (HAS_MIN) {
         return vec2<f32>(sum_first(x), sum_second(x));
     }
     return vec2<f32>();
 }
 
-fn product(w: Block, s: Scale, x: Block, sum: Total) -> f32 {
+fn product(w: Block, s: Scale, x: Input, sum: Total) -> f32 {
     let scaled = s.x * dot_first(w, x) + s.z * dot_second(w, x);
     if (HAS_MIN) {
+        if (CENTRE != 0.0) {
+            return scaled + (s.y + s.x * CENTRE) * sum.x + (s.w + s.z * CENTRE) * sum.y;
+        }
         return scaled + s.y * sum.x + s.w * sum.y;
     }
     return scaled;

@@ -6,12 +6,12 @@ fn load_scale(panel_block: u32, row: u32) -> Scale {
     return 1.0;
 }
 
-fn total(x: Block) -> Total {
+fn total(x: Input) -> Total {
     return 0.0;
 }
 
-fn product(w: Block, s: Scale, x: Block, sum: Total) -> f32 {
-    return dot_first(w, x) + dot_second(w, x);
+fn product(w: Block, s: Scale, x: Input, sum: Total) -> f32 {
+    return dot_whole(w, x);
 }
 
 // Vector j of a block, with its scale.

@@ -1,20 +1,10 @@
 // What queries and keys go through before attention takes them: norm and rotation, in workgroup memory. Queries, keys and values
 // of a row lie side by side in `qkv`.
 
-// (THREADS): sums of squares of query and key
-var<workgroup> head_squares: array<vec2<f32>, THREADS>;
-
 // In normed heads bit 0 stands for queries, bit 1 for keys.
-fn norm_head(squares: vec2<f32>, thread: u32) {
-    head_squares[thread] = squares;
-    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (thread < half) {
-            head_squares[thread] += head_squares[thread + half];
-        }
-    }
-    workgroupBarrier();
-    let scale = 1.0 / sqrt(head_squares[0] / f32(params.head_dim) + params.eps);
+fn norm_head(squares: vec2<f32>, at: Invocation) {
+    let thread = at.thread;
+    let scale = 1.0 / sqrt(reduce_sums(squares, at) / f32(params.head_dim) + params.eps);
     if ((params.normed & 1u) != 0u) {
         for (var i = thread; i < params.head_dim; i += THREADS) {
             head_values[i] *= scale.x * q_norm[i];
@@ -38,7 +28,8 @@ fn query_at(row: u32, head: u32) -> u32 {
     return row * params.stride + head * params.head_dim;
 }
 
-fn load_head(row: u32, head: u32, thread: u32) {
+fn load_head(row: u32, head: u32, at: Invocation) {
+    let thread = at.thread;
     let q = query_at(row, head);
     let kv = row * params.stride + head / params.group * params.head_dim;
     var squares = vec2<f32>();
@@ -50,7 +41,7 @@ fn load_head(row: u32, head: u32, thread: u32) {
         squares += pair * pair;
     }
     if (params.normed != 0u) {
-        norm_head(squares, thread);
+        norm_head(squares, at);
     }
     workgroupBarrier();
     for (var i = thread; i < params.pairs; i += THREADS) {

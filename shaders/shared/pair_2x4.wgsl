@@ -2,7 +2,7 @@
 // the rows.
 alias Sums = mat4x4<f32>;
 
-fn row_products(panel_block: u32, row: u32, x0: Block, x1: Block, x2: Block, x3: Block, t: array<Total, 4>) -> vec4<f32> {
+fn row_products(panel_block: u32, row: u32, x0: Input, x1: Input, x2: Input, x3: Input, t: array<Total, 4>) -> vec4<f32> {
     let w = load_block(panel_block, row);
     let s = load_scale(panel_block, row);
     return vec4<f32>(

@@ -1,13 +1,13 @@
-// The sum of one value an invocation, in a fixed order, over a workgroup of THREADS (a power of two).
+// The sums of two values an invocation, in a fixed order, over a workgroup of THREADS (a power of two).
 // (THREADS)
-var<workgroup> sums: array<f32, THREADS>;
+var<workgroup> sums: array<vec2<f32>, THREADS>;
 
-fn reduce_sum(value: f32, thread: u32) -> f32 {
-    sums[thread] = value;
+fn reduce_sums(values: vec2<f32>, at: Invocation) -> vec2<f32> {
+    sums[at.thread] = values;
     for (var half = THREADS / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
-        if (thread < half) {
-            sums[thread] += sums[thread + half];
+        if (at.thread < half) {
+            sums[at.thread] += sums[at.thread + half];
         }
     }
     workgroupBarrier();

@@ -3,10 +3,11 @@
 
 // (cells): the row's query, scaled
 var<workgroup> query: array<vec4<f32>, THREADS>;
-// (THREADS): a tile's scores, then its weights
-var<workgroup> scores: array<f32, THREADS>;
 // (teams, cells): each team's part of the output
 var<workgroup> parts: array<vec4<f32>, THREADS>;
+
+// Less than any score.
+const LOWEST = -3.0e38;
 
 struct Softmax {
     // the largest score so far
@@ -40,7 +41,8 @@ fn score(key: u32) -> f32 {
 }
 
 // Takes in the positions from `first` up to `end`, no more than there are slots; the head begins at cell `head` of each.
-fn with_keys(before: Softmax, first: u32, end: u32, head: u32, thread: u32) -> Softmax {
+fn with_keys(before: Softmax, first: u32, end: u32, head: u32, at: Invocation) -> Softmax {
+    let thread = at.thread;
     let teams = THREADS / params.cells;
     let team = thread / params.cells;
     let cell = thread % params.cells;
@@ -48,26 +50,14 @@ fn with_keys(before: Softmax, first: u32, end: u32, head: u32, thread: u32) -> S
     var all = before;
     for (var start = first; start < end; start += THREADS) {
         let count = min(THREADS, end - start);
+        var own = LOWEST;
         if (thread < count) {
-            scores[thread] = score(slot(base, start + thread - first) * params.cache_stride + head);
+            own = score(slot(base, start + thread - first) * params.cache_stride + head);
         }
-        workgroupBarrier();
-        // each invocation folds the whole tile itself: cheaper than a tree of barriers
-        var largest = all.largest;
-        for (var i = 0u; i < count; i++) {
-            largest = max(largest, scores[i]);
-        }
-        workgroupBarrier();
-        if (thread < count) {
-            scores[thread] = exp(scores[thread] - largest);
-        }
-        workgroupBarrier();
+        let largest = fold_largest(all.largest, own, count, at);
         let shrink = exp(all.largest - largest);
         all.largest = largest;
-        all.total *= shrink;
-        for (var i = 0u; i < count; i++) {
-            all.total += scores[i];
-        }
+        all.total = fold_sum(all.total * shrink, exp(own - largest), count, at);
         all.sum *= shrink;
         if (team < teams) {
             for (var i = team; i < count; i += teams) {

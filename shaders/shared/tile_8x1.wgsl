@@ -1,11 +1,11 @@
 // Eight rows, one token: x is read once for all of them.
 alias Sums = mat2x4<f32>;
 
-fn row_product(panel_block: u32, row: u32, x: Block, sum: Total) -> f32 {
+fn row_product(panel_block: u32, row: u32, x: Input, sum: Total) -> f32 {
     return product(load_block(panel_block, row), load_scale(panel_block, row), x, sum);
 }
 
-fn four_rows(panel_block: u32, row: u32, x: Block, sum: Total) -> vec4<f32> {
+fn four_rows(panel_block: u32, row: u32, x: Input, sum: Total) -> vec4<f32> {
     return vec4<f32>(
         row_product(panel_block, row, x, sum),
         row_product(panel_block, row + THREADS, x, sum),

@@ -6,7 +6,7 @@
 use super::self_test::blocks;
 use crate::error::Result;
 #[cfg(feature = "gpu")]
-use crate::kernels::gpu::{Counters, Device, Gpu};
+use crate::kernels::gpu::{Counters, Device, Gpu, Precision};
 use crate::kernels::{Backend, BufferId, Head, MatrixId, PassKey, Step};
 use crate::quant::TensorType;
 use crate::sampling::SplitMix64;
@@ -60,6 +60,8 @@ impl Work {
 
 /// Pairs of matrices, from the stream to the inside and back.
 struct Chain {
+    /// Of the activations.
+    rows: usize,
     pairs: Vec<[MatrixId; 2]>,
     /// Of a pair.
     bytes: u64,
@@ -68,16 +70,16 @@ struct Chain {
 }
 
 impl Chain {
-    /// Of so many bytes, about. The weights are zeros.
-    fn new<B: Backend>(b: &mut B, work: Work, bytes: u64) -> Result<Self> {
+    /// Of so many bytes, about, for so many rows at once. The weights are zeros.
+    fn new<B: Backend>(b: &mut B, work: Work, bytes: u64, rows: usize) -> Result<Self> {
         let Work { ty, width, hidden } = work;
         let count = (bytes / work.pair_bytes().max(1)).clamp(1, MAX_PAIRS as u64);
-        let buffers = [b.create_buffer("stream", 1, width)?, b.create_buffer("inside", 1, hidden)?];
+        let buffers = [b.create_buffer("stream", rows, width)?, b.create_buffer("inside", rows, hidden)?];
         let mut pair = || {
             Ok([b.create_matrix("up.weight", ty, hidden, width)?, b.create_matrix("down.weight", ty, width, hidden)?])
         };
         let pairs = (0..count).map(|_| pair()).collect::<Result<_>>()?;
-        Ok(Self { pairs, bytes: work.pair_bytes(), buffers })
+        Ok(Self { rows, pairs, bytes: work.pair_bytes(), buffers })
     }
 
     /// A pass over the first so many pairs.
@@ -85,10 +87,11 @@ impl Chain {
         let [stream, inside] = self.buffers;
         // nothing leaves: the head only tells a part of the chain from the whole
         let head = if pairs == self.pairs.len() { Head::Last } else { Head::None };
-        b.pass(Step { tokens: &[0], position: 0 }, PassKey { rows: 1, head }, &mut |b| {
+        let (n, tokens) = (self.rows, vec![0; self.rows]);
+        b.pass(Step { tokens: &tokens, position: 0 }, PassKey { rows: n, head }, &mut |b| {
             self.pairs.iter().take(pairs).try_for_each(|&[up, down]| {
-                b.matmul(1, up, stream, inside)?;
-                b.matmul(1, down, inside, stream)
+                b.matmul(n, up, stream, inside)?;
+                b.matmul(n, down, inside, stream)
             })
         })
     }
@@ -99,7 +102,7 @@ impl Chain {
 /// # Errors
 /// Those of the backend.
 pub fn cpu_speed<B: Backend>(b: &mut B, work: Work, clock: fn() -> f64) -> Result<f64> {
-    let chain = Chain::new(b, work, CPU_BYTES)?;
+    let chain = Chain::new(b, work, CPU_BYTES, 1)?;
     let mut random = SplitMix64::new(1);
     for (matrix, rows, cols) in
         chain.pairs.iter().flat_map(|&[up, down]| [(up, work.hidden, work.width), (down, work.width, work.hidden)])
@@ -136,8 +139,12 @@ mod gpu {
     const TOLD_LATE: f64 = 20.0;
     /// Milliseconds in all: nothing is begun that is estimated to end later, and what was measured until then is the measurement.
     const TUNING_MS: f64 = 90.0;
+    /// Of these, for how a single row is divided.
+    const ROW_MS: f64 = 60.0;
     /// Milliseconds of a measurement.
     const MEASURED_MS: f64 = 15.0;
+    /// What is not exact has to be faster by this much.
+    const GAIN: f64 = 1.2;
     const MOST_PASSES: f64 = 64.0;
     /// Products of matrices with more rows than the measured are not split below so many rows, whatever was measured.
     const SPLIT_BELOW_ROWS: usize = 4096;
@@ -147,9 +154,11 @@ mod gpu {
     pub struct Calibrated {
         /// Whether several invocations share a row ([`crate::kernels::gpu::Tiling::Split`]).
         pub split: bool,
+        /// What a prompt's blocks are multiplied in.
+        pub precision: Precision,
         /// Bytes of weights a millisecond.
         pub speed: f64,
-        /// Milliseconds that measuring took, without the first pass of each way.
+        /// Milliseconds that measuring took, without the first pass of each way and precision.
         pub ms: f64,
         /// Milliseconds of those passes, which compile what the model needs.
         pub compiling: f64,
@@ -162,7 +171,8 @@ mod gpu {
         }
     }
 
-    /// Measures each way to divide products on hardware, and makes the device use the faster one. `None` where a browser tells too
+    /// Measures each way to divide products on hardware, and each precision that the device has for a prompt's blocks, and makes the device
+    /// use the fastest. `None` where a browser tells too
     /// late when work is done. Also what that asked of the device.
     ///
     /// # Errors
@@ -175,8 +185,9 @@ mod gpu {
             late = late.min(gpu.timed(|_| Ok(())).await?);
         }
         let (mut best, mut compiling): (Option<Calibrated>, f64) = (None, 0.0);
+        let mut is_slow = false;
         for split in [true, false] {
-            let left = TUNING_MS - (device.now() - begun);
+            let left = ROW_MS - (device.now() - begun - compiling);
             // the second way compiles as long as the first
             if late > TOLD_LATE || compiling > left {
                 break;
@@ -188,17 +199,67 @@ mod gpu {
             gpu.count(one.counters());
             compiling += found.compiling;
             if best.is_none_or(|b| b.speed < found.speed) {
-                best = Some(Calibrated { split, speed: found.speed, ms: 0.0, compiling: 0.0 });
+                let precision = device.precision();
+                best = Some(Calibrated { split, precision, speed: found.speed, ms: 0.0, compiling: 0.0 });
             }
-            if found.is_slow {
+            is_slow = found.is_slow;
+            if is_slow {
                 break;
             }
         }
         if let Some(best) = &mut best {
             work.apply(device, best.split);
+            if !is_slow {
+                let end = begun + compiling + TUNING_MS;
+                let found = fastest_precision(&mut gpu, work, late, end).await?;
+                best.precision = found.0;
+                compiling += found.1;
+            }
             (best.ms, best.compiling) = (device.now() - begun - compiling, compiling);
         }
         Ok((best, gpu.counters()))
+    }
+
+    /// The precision in which a block of rows is multiplied fastest, of those that the device has, in use from now on; and the
+    /// milliseconds of the passes that compile. `end` is later by these.
+    async fn fastest_precision(gpu: &mut Gpu, work: Work, late: f64, end: f64) -> Result<(Precision, f64)> {
+        let device = gpu.device().clone();
+        let (mut best, mut compiling) = ((device.precision(), f64::INFINITY), 0.0);
+        for precision in Precision::ALL.into_iter().filter(|&p| device.extensions().allow(p)) {
+            device.set_precision(precision)?;
+            if device.precision() != precision {
+                break; // the options say in what
+            }
+            let mut one = Gpu::on(device.clone())?;
+            let rows = one.max_rows();
+            let chain = Chain::new(&mut one, work, 0, rows)?;
+            compiling += one.timed(|gpu| chain.pass(gpu, 1)).await?;
+            let left = || end + compiling - device.now();
+            // the next one may take as long to compile
+            if compiling > left() {
+                break;
+            }
+            let once = net(one.timed(|gpu| chain.pass(gpu, 1)).await?, late);
+            let passes = (MEASURED_MS / once).ceil().min(((left() - late) / 3.0 / once).floor()).min(MOST_PASSES);
+            let mut ms = once;
+            if passes > 1.0 {
+                let all = one.timed(|gpu| (0..passes as u32).try_for_each(|_| chain.pass(gpu, 1))).await?;
+                ms = net(all, late) / passes;
+            }
+            gpu.count(one.counters());
+            let gain = if best.1.is_finite() { GAIN } else { 1.0 };
+            if ms * gain < best.1 {
+                best = (precision, ms);
+            }
+        }
+        device.set_precision(best.0)?;
+        device.forget_other_precisions();
+        Ok((best.0, compiling))
+    }
+
+    /// Milliseconds without those that it takes to be told of the end.
+    fn net(ms: f64, late: f64) -> f64 {
+        (ms - late).max(LEAST_MS)
     }
 
     /// What was measured of one way.
@@ -215,9 +276,9 @@ mod gpu {
     async fn measure(gpu: &mut Gpu, work: Work, late: f64, ms: f64) -> Result<Found> {
         let device = gpu.device().clone();
         let end = device.now() + ms;
-        let chain = Chain::new(gpu, work, GPU_BYTES)?;
+        let chain = Chain::new(gpu, work, GPU_BYTES, 1)?;
         let all = chain.pairs.len();
-        let net = |ms: f64| (ms - late).max(LEAST_MS);
+        let net = |ms| net(ms, late);
         // the first pass compiles, and memory is cleared when it is first used
         let compiling = gpu.timed(|gpu| chain.pass(gpu, 1)).await?;
         let one = net(gpu.timed(|gpu| chain.pass(gpu, 1)).await?);

@@ -137,15 +137,15 @@ impl<B: Backend> EngineLoader<B> {
     }
 
     /// Computes some hundred numbers on `backend` with the model's types of weights, and compares them with the reference's. The
-    /// backend is then of no more use.
+    /// backend is then of no more use. `limit`: how far a number may be off, as a fraction of the largest.
     ///
     /// # Errors
     /// `Internal` before the header is complete; `GpuFailure` if a number is wrong; those of the backend.
-    pub async fn self_test(&self, backend: &mut B) -> Result<()> {
+    pub async fn self_test(&self, backend: &mut B, limit: f32) -> Result<()> {
         let header = self.opening.header()?;
         let embedding = header.tensors.iter().find(|t| t.name == "token_embd.weight").map(|t| t.ty);
         match (embedding, main_type(header)) {
-            (Some(embedding), Some(matrix)) => self_test(backend, embedding, matrix).await,
+            (Some(embedding), Some(matrix)) => self_test(backend, embedding, matrix, limit).await,
             _ => Ok(()), // no model that can be loaded, which loading says better
         }
     }

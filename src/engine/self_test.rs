@@ -12,21 +12,24 @@ const COLS: usize = 256;
 const ROWS: usize = 80;
 /// Tokens at a time: as many as the widest product takes.
 const TOKENS: usize = 8;
-/// How far a number may be off, as a fraction of the largest: what `tests/ops` allows sums in f32.
-const LIMIT: f32 = 1e-5;
 /// Of the largest weight in a block.
 const ORDINARY: std::ops::Range<f32> = 0.1..10.0;
 
 /// Computes embeddings from a table of type `embedding`, their norms, and the products of these with a matrix of type `matrix`,
-/// for several tokens and for one, on `backend` and on the reference.
+/// for several tokens and for one, on `backend` and on the reference. `limit`: how far a number may be off, as a fraction of the largest.
 ///
 /// # Errors
 /// `GpuFailure` with the first number that is wrong; those of the backend.
-pub async fn self_test<B: Backend>(backend: &mut B, embedding: TensorType, matrix: TensorType) -> Result<()> {
+pub async fn self_test<B: Backend>(
+    backend: &mut B,
+    embedding: TensorType,
+    matrix: TensorType,
+    limit: f32,
+) -> Result<()> {
     let expected = products(&mut Reference::new(), embedding, matrix).await?;
     let got = products(backend, embedding, matrix).await?;
     let largest = expected.iter().fold(0.0f32, |most, v| most.max(v.abs()));
-    let is_right = |(e, g): (&f32, &f32)| (e - g).abs() <= LIMIT * largest; // no NaN is
+    let is_right = |(e, g): (&f32, &f32)| (e - g).abs() <= limit * largest; // no NaN is
     match expected.iter().zip(&got).position(|pair| !is_right(pair)) {
         None if got.len() == expected.len() && largest > 0.0 => Ok(()),
         found => {
@@ -102,14 +105,14 @@ mod tests {
     #[test]
     fn there_are_blocks_of_every_type() {
         for ty in TYPES.iter().map(|info| TensorType::from_id(info.id).unwrap()) {
-            block_on(self_test(&mut Reference::new(), ty, ty)).unwrap();
+            block_on(self_test(&mut Reference::new(), ty, ty, 0.0)).unwrap();
         }
     }
 
     #[test]
     #[cfg(feature = "gpu")]
     fn a_device_passes() {
-        use crate::kernels::gpu::{Device, Gpu, Options};
+        use crate::kernels::gpu::{Device, Gpu, Options, Precision};
         let device = match block_on(Device::request(Options::default())) {
             Ok(device) => std::rc::Rc::new(device),
             Err(e) if std::env::var_os("PAGELM_ALLOW_NO_GPU").is_some() => {
@@ -122,7 +125,10 @@ mod tests {
         for ty in
             ["F32", "BF16", "Q4_1", "Q4_K", "Q6_K", "MXFP4", "IQ4_NL"].map(|name| TensorType::from_name(name).unwrap())
         {
-            block_on(self_test(&mut Gpu::on(device.clone()).unwrap(), ty, ty)).unwrap();
+            for precision in Precision::ALL.into_iter().filter(|&p| device.extensions().allow(p)) {
+                device.set_precision(precision).unwrap();
+                block_on(self_test(&mut Gpu::on(device.clone()).unwrap(), ty, ty, precision.tolerance())).unwrap();
+            }
         }
     }
 }

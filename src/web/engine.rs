@@ -44,6 +44,14 @@ struct InfoObject<'a> {
     threads: usize,
     kv_cache_type: KvType,
     memory_bytes: u64,
+    webgpu: Option<WebgpuObject>,
+}
+
+/// How WebGPU is used; `null` on the CPU.
+#[derive(Serialize)]
+struct WebgpuObject {
+    prefill: &'static str,
+    subgroups: bool,
 }
 
 /// Work of the GPU; `null` on the CPU.
@@ -204,8 +212,16 @@ impl Engine {
             #[cfg(feature = "gpu")]
             Any::Gpu(_, device) => ("webgpu", device.as_str(), "wgsl", 1),
         };
+        let webgpu = match &self.any {
+            Any::Cpu(_) => None,
+            #[cfg(feature = "gpu")]
+            Any::Gpu(e, _) => {
+                let device = e.backend().device();
+                Some(WebgpuObject { prefill: device.precision().name(), subgroups: device.extensions().subgroups })
+            }
+        };
         let (info, kv_cache_type, memory_bytes) = on!(&self.any, e => (e.info(), e.kv_type(), e.bytes()));
-        object(&InfoObject { info, backend, device, kernels, threads, kv_cache_type, memory_bytes })
+        object(&InfoObject { info, backend, device, kernels, threads, kv_cache_type, memory_bytes, webgpu })
     }
 
     /// What the GPU has been asked to do; null on the CPU.

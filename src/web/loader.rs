@@ -2,14 +2,14 @@
 
 use super::device;
 use super::engine::{Any, Engine, object};
-use super::options::{BackendName, LoaderOptions, read};
+use super::options::{BackendName, LoaderOptions, WebgpuOptions, read};
 use super::{Cpu, thrown};
 #[cfg(feature = "gpu")]
 use crate::engine::{Calibrated, Work, calibrate, cpu_speed};
 use crate::engine::{EngineLoader, LoadOptions};
 use crate::error::{Error, ErrorKind};
 #[cfg(feature = "gpu")]
-use crate::kernels::gpu::Options;
+use crate::kernels::gpu::{Options, Precision};
 use js_sys::Uint8Array;
 use js_sys::WebAssembly::Memory;
 use wasm_bindgen::JsCast;
@@ -27,8 +27,8 @@ enum Loading {
 
 /// The device, from when it is tested until the model is given to it.
 #[cfg(feature = "gpu")]
-#[derive(Default)]
 struct GpuState {
+    options: WebgpuOptions,
     tested: Option<super::Gpu>,
     name: String,
 }
@@ -38,6 +38,7 @@ struct GpuState {
 #[derive(serde::Serialize)]
 struct TuningObject {
     split: bool,
+    prefill: &'static str,
     webgpu: f64,
     cpu: f64,
     ms: f64,
@@ -56,7 +57,7 @@ pub struct Loader {
 
 #[wasm_bindgen]
 impl Loader {
-    /// `options`: `{ backend, contextLength?, kvCacheType?, chatTemplate?, fileBytes }`.
+    /// `options`: `{ backend, contextLength?, kvCacheType?, chatTemplate?, fileBytes, webgpu? }`.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue) -> Result<Loader, JsValue> {
         let o: LoaderOptions = read(options)?;
@@ -64,7 +65,10 @@ impl Loader {
         let loading = match o.backend {
             BackendName::Cpu => Loading::Cpu(EngineLoader::new(o.file_bytes, load)),
             #[cfg(feature = "gpu")]
-            BackendName::Webgpu => Loading::Gpu(EngineLoader::new(o.file_bytes, load), GpuState::default()),
+            BackendName::Webgpu => {
+                let state = GpuState { options: o.webgpu, tested: None, name: String::new() };
+                Loading::Gpu(EngineLoader::new(o.file_bytes, load), state)
+            }
             #[cfg(not(feature = "gpu"))]
             BackendName::Webgpu => return Err(thrown(no_gpu())),
         };
@@ -147,12 +151,12 @@ impl Loader {
         }
     }
 
-    /// Gets the device and tests it. Products are then divided as `split` says; if it says nothing, both ways are measured, and the CPU,
-    /// too. Undefined if nothing was measured.
-    pub async fn tune(&mut self, split: Option<bool>) -> Result<JsValue, JsValue> {
+    /// Gets the device and tests it. Products are then divided as `split` says, and a prompt's are in `prefill`; if `split` says nothing,
+    /// all ways are measured, and the CPU, too. Undefined if nothing was measured.
+    pub async fn tune(&mut self, split: Option<bool>, prefill: Option<String>) -> Result<JsValue, JsValue> {
         match &mut self.loading {
             Loading::Cpu(_) => {
-                let _ = split; // the build without WebGPU has no other use of it
+                let _ = (split, prefill); // the build without WebGPU has no other use of them
                 Ok(JsValue::UNDEFINED)
             }
             #[cfg(feature = "gpu")]
@@ -161,11 +165,15 @@ impl Loader {
                 let tuned = match (l.work().map_err(thrown)?, split) {
                     (Some(work), Some(split)) => {
                         work.apply(gpu.device(), split);
+                        // the device may have lost what it had
+                        let precision = prefill.as_deref().and_then(Precision::from_name).unwrap_or_default();
+                        let _ = gpu.device().set_precision(precision);
                         None
                     }
                     (Some(work), None) => measure(&mut gpu, work).await.map_err(thrown)?,
                     (None, _) => None,
                 };
+                test_precision(l, &mut gpu).await.map_err(thrown)?;
                 state.tested = Some(gpu);
                 tuned.map_or(Ok(JsValue::UNDEFINED), |tuned| object(&tuned))
             }
@@ -222,13 +230,40 @@ async fn open(l: &EngineLoader<super::Gpu>, state: &mut GpuState) -> crate::erro
         return Ok(tested);
     }
     l.check()?; // before a device is asked for
-    let options = Options { clock: device::clock, pause: device::pause, ..Default::default() };
+    let precision = state.options.prefill.as_deref().map(|name| {
+        let unknown = || Error::new(ErrorKind::InvalidArgument, format!("\"{name}\" is no precision of prefill"));
+        Precision::from_name(name).ok_or_else(unknown)
+    });
+    let options = Options {
+        clock: device::clock,
+        pause: device::pause,
+        precision: precision.transpose()?,
+        subgroups: state.options.subgroups.unwrap_or(true),
+        ..Default::default()
+    };
     let mut gpu = super::Gpu::new(options).await?;
-    let mut tested = super::Gpu::on(gpu.device().clone())?;
-    l.self_test(&mut tested).await?;
-    gpu.count(tested.counters());
+    test(l, &mut gpu).await?;
     state.name = super::engine::device_name(gpu.adapter_info());
     Ok(gpu)
+}
+
+/// Refuses a device that computes wrong numbers.
+#[cfg(feature = "gpu")]
+async fn test(l: &EngineLoader<super::Gpu>, gpu: &mut super::Gpu) -> crate::error::Result<()> {
+    let mut tested = super::Gpu::on(gpu.device().clone())?;
+    let tolerance = gpu.device().precision().tolerance();
+    let outcome = l.self_test(&mut tested, tolerance).await;
+    gpu.count(tested.counters());
+    outcome
+}
+
+/// Gives up a precision that was measured to be the fastest if its numbers are wrong.
+#[cfg(feature = "gpu")]
+async fn test_precision(l: &EngineLoader<super::Gpu>, gpu: &mut super::Gpu) -> crate::error::Result<()> {
+    if gpu.device().precision() == Precision::F32 || test(l, gpu).await.is_ok() {
+        return Ok(());
+    }
+    gpu.device().set_precision(Precision::F32)
 }
 
 #[cfg(feature = "gpu")]
@@ -236,11 +271,11 @@ async fn measure(gpu: &mut super::Gpu, work: Work) -> crate::error::Result<Optio
     let begun = device::clock();
     let (calibrated, counters) = calibrate(gpu.device(), work).await?;
     gpu.count(counters);
-    let Some(Calibrated { split, speed, compiling, .. }) = calibrated else { return Ok(None) };
+    let Some(Calibrated { split, precision, speed, compiling, .. }) = calibrated else { return Ok(None) };
     super::kernels::set_fastest();
     let cpu = cpu_speed(&mut Cpu::new(), work, device::clock)?;
     let ms = device::clock() - begun - compiling;
-    Ok(Some(TuningObject { split, webgpu: 1e3 * speed, cpu: 1e3 * cpu, ms, compiling }))
+    Ok(Some(TuningObject { split, prefill: precision.name(), webgpu: 1e3 * speed, cpu: 1e3 * cpu, ms, compiling }))
 }
 
 #[cfg(not(feature = "gpu"))]

@@ -25,6 +25,18 @@ pub(super) struct LoaderOptions {
     pub(super) kv_cache_type: Option<KvType>,
     pub(super) chat_template: Option<String>,
     pub(super) file_bytes: u64,
+    #[serde(default)]
+    pub(super) webgpu: WebgpuOptions,
+}
+
+/// How WebGPU is used.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct WebgpuOptions {
+    /// What a prompt's blocks are multiplied in; absent: what is measured.
+    pub(super) prefill: Option<String>,
+    /// Absent: where the browser has them.
+    pub(super) subgroups: Option<bool>,
 }
 
 #[derive(Deserialize)]

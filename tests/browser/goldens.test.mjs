@@ -6,14 +6,14 @@ import { after, before, describe, test } from 'node:test';
 import { missing, open } from './browsers.mjs';
 import { assertGreedy, commonGaps, logSoftmax, meanError, Worst, worstError } from './compare.mjs';
 import { writeMeasured } from './measured.mjs';
-import { limitOf, limits, paths, tinyModels } from './paths.mjs';
+import { limitOf, limits, paths, switchedPaths, tinyModels } from './paths.mjs';
 
 /**
  * How many tokens are generated. SwiftShader is the slowest path by far: it goes half the way, which the same shaders go on to
- * the end in Firefox and natively.
+ * the end in Firefox and natively. What is switched is in prompts, and in every single row alike.
  * @param {import('./paths.mjs').Path} path
  */
-const greedyTokens = ({ engine, backend }) => (engine === 'chromium' && backend === 'webgpu' ? 8 : 16);
+const greedyTokens = (path) => (switchedPaths.includes(path) ? 2 : path.engine === 'chromium' && path.backend === 'webgpu' ? 8 : 16);
 assert.ok(tinyModels.length >= 24, 'tiny models are missing');
 
 /** @param {string} name */
@@ -24,7 +24,7 @@ const usesGeluTable = (name) => /^gemma[23]-/.test(name);
  */
 const single = (prompt, name) => prompt[`${name}_f32`] ?? prompt[`${name}_f64`];
 
-for (const path of paths) {
+for (const path of [...paths, ...switchedPaths]) {
   describe(path.name, { skip: missing(path.engine), timeout: 1_800_000 }, () => {
     /** @type {import('./browsers.mjs').Session} */
     let session;
@@ -56,6 +56,8 @@ for (const path of paths) {
         assert.equal(actual.info.backend, path.backend);
         if (path.build.threads !== undefined) assert.equal(actual.info.threads, path.build.threads);
         if (path.build.kernels !== undefined) assert.ok(actual.info.kernels.startsWith(path.build.kernels), actual.info.kernels);
+        const subgroups = path.engine === 'chromium' && path.build.webgpu?.subgroups !== false;
+        if (path.backend === 'webgpu') assert.deepEqual(actual.info.webgpu, { prefill: path.build.webgpu?.prefill ?? 'f32', subgroups });
         assert.equal(actual.info.vocabularySize, vocabulary);
         assert.ok(prompts.length >= 5 && scored.length >= 4, 'prompts are missing');
 

@@ -17,6 +17,9 @@ const MEASURED = 'measured ';
 /** All of one engine's tests; the software adapters are what takes time. */
 const RUN_MS = 1_800_000;
 
+/** What the browsers' emulations have beyond core WGSL. */
+const EXTENSIONS = { chromium: { f16: false, subgroups: true }, firefox: { f16: true, subgroups: false } };
+
 /** @typedef {'baseline' | 'relaxed'} Variant */
 /** @typedef {{ wasm: string, runner: string }} Built */
 const variants = /** @type {const} */ (['baseline', 'relaxed']);
@@ -38,9 +41,9 @@ before(async () => {
  */
 /** @type {Part[]} */
 const parts = [
-  { engine: 'chromium', variant: 'baseline', webgpu: true, filter: [], tests: 17 },
+  { engine: 'chromium', variant: 'baseline', webgpu: true, filter: [], tests: 19 },
   { engine: 'chromium', variant: 'relaxed', webgpu: false, filter: ['simd::'], tests: 12 },
-  { engine: 'firefox', variant: 'baseline', webgpu: true, filter: [], tests: 17 },
+  { engine: 'firefox', variant: 'baseline', webgpu: true, filter: [], tests: 19 },
   { engine: 'firefox', variant: 'relaxed', webgpu: false, filter: ['simd::'], tests: 12 },
   { engine: 'webkit', variant: 'baseline', webgpu: false, filter: ['simd::'], tests: 7 },
 ];
@@ -58,6 +61,13 @@ for (const { engine, variant, webgpu, filter, tests } of parts) {
       assert.ok(result.passed >= tests, `only ${result.passed} tests ran`);
       assert.ok(measured >= 100, `only ${measured} figures of types`);
       const compared = lines.filter((line) => /\d+ cases, \d+ values/.test(line));
+      if (webgpu) {
+        // what is beyond core WGSL: both ways of it are compared in the browser that has it
+        const { f16, subgroups } = EXTENSIONS[/** @type {'chromium' | 'firefox'} */ (engine)];
+        assert.ok(lines.some((line) => line.includes(`extensions: f16 ${f16}, int8 true, subgroups ${subgroups}`)), 'the browser has what it had');
+        const ways = ['gpu matmul, int8', ...(f16 ? ['gpu matmul, f16'] : []), ...(subgroups ? ['gpu attention, f16, without subgroups'] : [])];
+        for (const way of ways) assert.ok(compared.some((line) => line.includes(`${way}: `)), `${way} was not compared`);
+      }
       for (const backend of webgpu ? ['simd', 'gpu'] : ['simd']) {
         assert.ok(compared.filter((line) => line.includes(`${backend} `)).length >= 6, `what ${backend} compared was not reported`);
       }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../server/serve.mjs';
 
-/** @typedef {{ kernels?: 'baseline' | 'relaxed', threads?: number, kvCacheType?: 'f32' | 'f16' | 'i16' | 'q8_0' }} Build  options that lead to one build of the engine */
+/** @typedef {{ kernels?: 'baseline' | 'relaxed', threads?: number, kvCacheType?: 'f32' | 'f16' | 'i16' | 'q8_0', webgpu?: { prefill?: 'f32' | 'f16' | 'int8', subgroups?: boolean } }} Build  options that lead to one build of the engine */
 /** @typedef {{ name: string, engine: import('./browsers.mjs').EngineName, backend: 'cpu' | 'webgpu', build: Build }} Path */
 /** A backend's own choice has 16 bits, which round: `kv-cache.test.mjs`. */
 const exact = { kvCacheType: /** @type {const} */ ('f32') };
@@ -26,6 +26,17 @@ export const paths = [
   { name: 'WebKit cpu', engine: 'webkit', backend: 'cpu', build: exact },
 ];
 
+/**
+ * WebGPU beyond core WGSL, switched on or off: Chromium's emulation has subgroups, which are on otherwise, Firefox's has halves.
+ * @type {Path[]}
+ */
+export const switchedPaths = [
+  { name: 'Chromium webgpu, no subgroups', engine: 'chromium', backend: 'webgpu', build: { ...exact, webgpu: { subgroups: false } } },
+  { name: 'Chromium webgpu, int8', engine: 'chromium', backend: 'webgpu', build: { ...exact, webgpu: { prefill: 'int8' } } },
+  { name: 'Firefox webgpu, f16', engine: 'firefox', backend: 'webgpu', build: { ...exact, webgpu: { prefill: 'f16' } } },
+  { name: 'Firefox webgpu, int8', engine: 'firefox', backend: 'webgpu', build: { ...exact, webgpu: { prefill: 'int8' } } },
+];
+
 /** Largest difference of a log-probability to the reference; the classes are those of tests/goldens/README.md. */
 export const limits = {
   /** float32 arithmetic on dequantised weights, to float64 */
@@ -42,6 +53,8 @@ export const limits = {
    */
   eightBits: 0.5,
   eightBitsMean: 1.2,
+  /** WebGPU's products of a prompt in halves: the class of float16 arithmetic. */
+  halfProducts: 0.05,
   /** Keys and values in 16 bits, of tiny models without experts: 0.0095 was seen, natively. The class of float16 arithmetic is 0.05. */
   halves: 0.02,
   /** Scores of Gemma to llama.cpp's on float32 weights, which come from a table of GELU in float16. */
@@ -53,7 +66,8 @@ export const limits = {
  */
 export function limitOf({ backend, build }, tensorTypes) {
   const isQuantised = Object.keys(tensorTypes).some((type) => !['F32', 'F16', 'BF16'].includes(type));
-  if (backend !== 'cpu' || !isQuantised) return limits.f32;
+  if (!isQuantised) return limits.f32;
+  if (backend === 'webgpu') return { f32: limits.f32, f16: limits.halfProducts, int8: limits.eightBits }[build.webgpu?.prefill ?? 'f32'];
   return build.kernels === 'relaxed' ? limits.eightBits : limits.fifteenBits;
 }
 

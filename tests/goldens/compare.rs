@@ -21,6 +21,10 @@ pub const HALVES_BESIDE: f64 = 0.005;
 /// The same with 8 bits: 0.23 was seen, and 0.027 beside the reference.
 pub const EIGHT_BITS: f64 = 0.5;
 pub const EIGHT_BITS_BESIDE: f64 = 0.1;
+/// Prompts multiplied in halves: the class of f16 arithmetic.
+pub const NARROW_HALVES: f64 = 0.05;
+/// The same in 8 bits (`eightBits` in `tests/browser/paths.mjs`).
+pub const NARROW_EIGHT_BITS: f64 = 0.5;
 /// Greedy ids are only determined while the best logit leads by more than this.
 pub const CLEAR_GAP: f64 = 0.1;
 

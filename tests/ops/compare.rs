@@ -9,6 +9,10 @@ pub enum Arithmetic {
     Quantized16,
     /// The same with 8-bit integers, with one scale for each 32 or 256 of them.
     Quantized8,
+    /// The same with one scale for each 32, on the GPU.
+    Packed8,
+    /// The same with halves, in which half a block's products are added up as well.
+    Halves,
 }
 
 /// How far a value may be from the reference, as a fraction of the largest magnitude that the case produced.
@@ -48,6 +52,18 @@ impl Tolerance {
     /// [`Self::SUM_QUANTIZED`] and [`Self::OUTLIER_QUANTIZED`] where an activation is off by up to 2^-8 of the largest.
     pub const SUM_QUANTIZED8: Self = Self::Relative(4e-5 * 256.0);
     pub const OUTLIER_QUANTIZED8: Self = Self::Relative(1.5e-4 * 256.0);
+    /// The same where an activation is off by up to 2^-12 of itself and a sum of 16 products has been rounded seven times, by up to 2^-12 of
+    /// what it was each: of a matrix of one row, where nothing averages, 1.7e-3 at most of the largest sum of a half block.
+    pub const SUM_HALVES: Self = Self::Relative(4e-5 * 64.0);
+    pub const OUTLIER_HALVES: Self = Self::Relative(1.5e-4 * 64.0);
+    /// What is multiplied or squared after such sums has the errors of as many of them: relu² of a gate times what it gates is three.
+    pub fn of_three(self) -> Self {
+        match self {
+            Self::Relative(part) => Self::Relative(3.0 * part),
+            Self::Absolute(most) => Self::Absolute(most),
+        }
+    }
+
     /// Products of numbers near the smallest that f32 has: a backend may take them for zero, and nothing more.
     pub const VANISHING: Self = Self::Absolute(1e-30);
 }

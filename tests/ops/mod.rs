@@ -250,7 +250,8 @@ impl Case {
     pub fn tolerance(&self, arithmetic: Arithmetic) -> Tolerance {
         let quantizes = |w: Weight| arithmetic != Arithmetic::Single && matches!(w.ty.form, Form::Codes(_));
         let (sum, outlier) = match arithmetic {
-            Arithmetic::Quantized8 => (Tolerance::SUM_QUANTIZED8, Tolerance::OUTLIER_QUANTIZED8),
+            Arithmetic::Quantized8 | Arithmetic::Packed8 => (Tolerance::SUM_QUANTIZED8, Tolerance::OUTLIER_QUANTIZED8),
+            Arithmetic::Halves => (Tolerance::SUM_HALVES, Tolerance::OUTLIER_HALVES),
             _ => (Tolerance::SUM_QUANTIZED, Tolerance::OUTLIER_QUANTIZED),
         };
         match self.op {
@@ -259,6 +260,11 @@ impl Case {
             }
             Op::Extreme(_, Inputs::Tiny) => Tolerance::VANISHING,
             Op::Extreme(w, Inputs::Outlier) if quantizes(w) => outlier,
+            Op::MatmulGated(w, ..)
+                if quantizes(w) && matches!(arithmetic, Arithmetic::Packed8 | Arithmetic::Halves) =>
+            {
+                sum.of_three()
+            }
             Op::Matmul(w) | Op::Alone(w) | Op::Extreme(w, _) | Op::Stack(w, ..) | Op::MatmulGated(w, ..)
                 if quantizes(w) =>
             {
@@ -357,6 +363,17 @@ impl Case {
             Op::AddNorm { width, first, post, next } => sequence::add_norm(b, self, width, first, (post, next)).await,
             Op::Argmax { width } => sequence::argmax(b, self, width).await,
         }
+    }
+}
+
+/// What the tests of a precision of [`pagelm::kernels::gpu`] compute with.
+#[cfg(feature = "gpu")]
+pub fn arithmetic_of(precision: pagelm::kernels::gpu::Precision) -> Arithmetic {
+    use pagelm::kernels::gpu::Precision;
+    match precision {
+        Precision::F32 => Arithmetic::Single,
+        Precision::F16 => Arithmetic::Halves,
+        Precision::Int8 => Arithmetic::Packed8,
     }
 }
 

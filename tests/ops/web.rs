@@ -178,20 +178,46 @@ mod simd {
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::{console_log, report, report_types, wasm_bindgen_test};
-    use crate::ops::{Arithmetic, Case, Inputs, cases, integers, run_all};
+    use crate::ops::{Case, Inputs, arithmetic_of, cases, integers, run_all};
     use pagelm::kernels::KvType;
-    use pagelm::kernels::gpu::{Device, Gpu, Options, Tiling};
+    use pagelm::kernels::gpu::{Device, Gpu, Options, Precision, Tiling};
     use pagelm::kernels::reference::Reference;
     use std::rc::Rc;
+    use wasm_bindgen::prelude::wasm_bindgen;
+
+    // as `pkg/src/subgroups.ts` does in the package
+    #[wasm_bindgen(inline_js = "
+        let asks = false;
+        export function ask_for_subgroups() {
+            if (asks) return;
+            asks = true;
+            const plain = GPUAdapter.prototype.requestDevice;
+            GPUAdapter.prototype.requestDevice = function (descriptor = {}) {
+                const more = this.features.has('subgroups') ? ['subgroups'] : [];
+                return plain.call(this, { ...descriptor, requiredFeatures: [...(descriptor.requiredFeatures ?? []), ...more] });
+            };
+        }
+    ")]
+    extern "C" {
+        fn ask_for_subgroups();
+    }
 
     async fn device(options: Options) -> Rc<Device> {
+        ask_for_subgroups();
         Rc::new(Device::request(options).await.expect("a WebGPU device"))
     }
 
     async fn run(what: &str, cases: &[Case], options: Options) {
         let device = device(options).await;
-        let outcome = run_all(cases, Arithmetic::Single, || Ok(Reference::new()), || Gpu::on(device.clone())).await;
+        let arithmetic = arithmetic_of(device.precision());
+        let outcome = run_all(cases, arithmetic, || Ok(Reference::new()), || Gpu::on(device.clone())).await;
         report_types(what, cases.len(), "webgpu", outcome);
+    }
+
+    /// Those of the browser that are not exact.
+    async fn narrow() -> impl Iterator<Item = Precision> {
+        let has = device(Options::default()).await.extensions();
+        [Precision::F16, Precision::Int8].into_iter().filter(move |&p| has.allow(p))
     }
 
     /// WebGPU's default limits, one panel a chunk, and grids that wrap after two workgroups.
@@ -204,6 +230,33 @@ mod gpu {
         let gpu = Gpu::on(device(Options::default()).await).expect("a backend");
         console_log!("{:?}", gpu.adapter_info());
         assert_eq!(gpu.adapter_info().backend, "webgpu");
+        // `tests/browser/ops.test.mjs` knows which browser has what
+        let has = gpu.device().extensions();
+        console_log!("extensions: f16 {}, int8 {}, subgroups {}", has.f16, has.int8, has.subgroups);
+    }
+
+    /// Each with one tiling, since emulations take minutes; natively each is with both.
+    #[wasm_bindgen_test]
+    async fn narrow_products() {
+        for precision in narrow().await {
+            let tilings = [Tiling::Large, Tiling::Small];
+            let [one, other] = if precision == Precision::Int8 { tilings } else { [Tiling::Small, Tiling::Large] };
+            let options = |tiling| Options { tiling, precision: Some(precision), ..Options::default() };
+            let name = |what: &str| format!("gpu {what}, {}", precision.name());
+            run(&name("matmul"), &cases::matmul(), options(one)).await;
+            run(&name("stacks"), &cases::stacks(), options(other)).await;
+            run(&name("extreme"), &cases::extreme(Inputs::FINITE), options(one)).await;
+        }
+    }
+
+    #[wasm_bindgen_test]
+    async fn without_subgroups() {
+        if device(Options::default()).await.extensions().subgroups {
+            let without = || Options { subgroups: false, ..Options::default() };
+            run("gpu elements, without subgroups", &cases::elements(), without()).await;
+            run("gpu attention, f16, without subgroups", &cases::attention(KvType::F16), without()).await;
+            run("gpu attend, q8_0, without subgroups", &cases::attend(KvType::Q8_0), without()).await;
+        }
     }
 
     #[wasm_bindgen_test]

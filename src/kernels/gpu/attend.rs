@@ -3,7 +3,7 @@
 use super::memory::{Activation, Layout};
 use super::ops::Pairs;
 use super::program::Range;
-use super::variants::{Variant, params, variant};
+use super::variants::{Variant, params};
 use super::{Gpu, internal, to_u32};
 use crate::error::Result;
 use crate::kernels::{Attend, Attention, BufferId, VectorId, attend_in_steps};
@@ -237,7 +237,7 @@ impl Gpu {
             stride: to_u32(stride, "stride")?,
             slots: to_u32(positions, "positions")?,
         };
-        Ok((variant(op, cache.kv.name(), |_| true)?, layer))
+        Ok((self.device.variant(op, cache.kv.name())?, layer))
     }
 
     /// Whether queries, keys and values are parts of the same rows, queries first.

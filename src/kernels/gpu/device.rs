@@ -9,8 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use futures_channel::oneshot;
 
+use super::extensions::{self, Extensions, Precision};
 use super::pace::{Rates, SLOWEST};
-use super::variants::{Overrides, Pipeline, VARIANTS, Variant};
+use super::variants::{Flavour, Overrides, Pipeline, VARIANTS, Variant, variant, variants_of};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The largest buffer for a chunk of weights: what WebGPU guarantees of a storage binding.
@@ -49,6 +50,10 @@ pub struct Options {
     pub max_grid: u32,
     /// How matrix products are divided.
     pub tiling: Tiling,
+    /// What a prompt's blocks are multiplied in, or `None` for what [`Device::set_precision`] says, f32 until then.
+    pub precision: Option<Precision>,
+    /// Whether subgroups may be used.
+    pub subgroups: bool,
     /// Tokens that are decoded at most before it is known what the first of them is; 0 for none.
     pub max_ahead: usize,
     /// Milliseconds that a submit should take; infinite for passes that are never cut.
@@ -82,6 +87,8 @@ impl Default for Options {
             default_limits: false,
             max_grid: u32::MAX,
             tiling: Tiling::Auto,
+            precision: None,
+            subgroups: true,
             max_ahead: 8,
             submit_ms: 50.0,
             clock,
@@ -123,6 +130,9 @@ pub struct Device {
     pub(super) limits: wgpu::Limits,
     /// How long work takes; see [`super::pace`].
     pub(super) rates: Cell<Rates>,
+    /// What it has and may use.
+    extensions: Extensions,
+    precision: Cell<Precision>,
     /// Of fewer rows, matrix-vector products are split; none of the tilings of hardware on software.
     split_below: Cell<Option<usize>>,
     pipelines: RefCell<Pipelines>,
@@ -150,11 +160,17 @@ impl Device {
         let adapter = request_adapter().await?;
         let description = describe(&adapter.get_info());
         let required_limits = required_limits(&adapter.limits(), options.default_limits);
-        let descriptor = wgpu::DeviceDescriptor { label: Some("pagelm"), required_limits, ..Default::default() };
+        let required_features = extensions::wanted(&adapter);
+        let label = Some("pagelm");
+        let descriptor = wgpu::DeviceDescriptor { label, required_limits, required_features, ..Default::default() };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
             let detail = format!("{} gives no device: {e}", description.name);
             Error::new(ErrorKind::GpuUnavailable, detail)
         })?;
+        let mut extensions = extensions::found(&device);
+        extensions.subgroups &= options.subgroups;
+        let precision = options.precision.unwrap_or_default();
+        extensions.check(precision, &description.name)?;
         let limits = device.limits();
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         options.chunk_bytes = options.chunk_bytes.min(MAX_CHUNK_BYTES).min(binding);
@@ -162,6 +178,8 @@ impl Device {
         Ok(Self {
             split_below: Cell::new((!description.is_software).then_some(SPLIT_BELOW_ROWS)),
             adapter: description,
+            extensions,
+            precision: Cell::new(precision),
             options,
             failure: watch(&device),
             device,
@@ -217,6 +235,43 @@ impl Device {
         }
     }
 
+    /// What the device has beyond core WGSL and may use.
+    pub fn extensions(&self) -> Extensions {
+        self.extensions
+    }
+
+    /// What a prompt's blocks are multiplied in.
+    pub fn precision(&self) -> Precision {
+        self.precision.get()
+    }
+
+    /// From now on a prompt's blocks are multiplied in this, unless the options say in what. Passes that are recorded stay as they are.
+    ///
+    /// # Errors
+    /// [`ErrorKind::GpuUnavailable`] if the device does not have it.
+    pub fn set_precision(&self, precision: Precision) -> Result<()> {
+        self.extensions.check(precision, &self.adapter.name)?;
+        self.precision.set(self.options.precision.unwrap_or(precision));
+        Ok(())
+    }
+
+    /// Drops the pipelines that were made to measure how blocks are multiplied in another precision.
+    pub fn forget_other_precisions(&self) {
+        let flavour = self.precision.get().flavour();
+        let is_of_blocks = |v: &Variant| v.op == "narrow" || v.constant("COLS").is_ok_and(|cols| cols > 1);
+        let is_needed = |v: &Variant| v.flavour == flavour || !is_of_blocks(v);
+        self.pipelines.borrow_mut().retain(|key, _| VARIANTS.iter().any(|v| v.name == key.0 && is_needed(v)));
+    }
+
+    /// The variant of an op that has one in core WGSL, and maybe one with subgroups.
+    pub(super) fn variant(&self, op: &str, format: &str) -> Result<&'static Variant> {
+        let with_subgroups = || variants_of(op, format).find(|v| v.flavour == Flavour::Subgroups);
+        match self.extensions.subgroups.then(with_subgroups).flatten() {
+            Some(found) => Ok(found),
+            None => variant(op, format),
+        }
+    }
+
     /// Milliseconds, by the clock of its options.
     pub fn now(&self) -> f64 {
         (self.options.clock)()
@@ -227,16 +282,18 @@ impl Device {
         self.pipelines.borrow().len()
     }
 
-    /// Compiles every variant that there is, whatever a model needs; gives their number.
+    /// Compiles every variant that the device has the features for, whatever a model needs; gives their number.
     ///
     /// # Errors
     /// [`ErrorKind::GpuFailure`] for the first that the device's compiler refuses.
     pub async fn compile_every_variant(&self) -> Result<usize> {
-        for variant in VARIANTS {
+        let mut count = 0;
+        for variant in VARIANTS.iter().filter(|v| self.extensions.has(v.flavour)) {
             self.scoped(|device| Pipeline::new(device, variant, &Overrides::new()))?;
             self.settle().await?;
+            count += 1;
         }
-        Ok(VARIANTS.len())
+        Ok(count)
     }
 
     /// Makes a zeroed buffer that can be bound as a whole.

@@ -13,7 +13,7 @@ impl Gpu {
         let (gate, up) = self.pair(n, gate, up)?;
         let params = params::Gated { count: vectors(n, gate)? };
         let buffers = vec![("gate", gate.range()), ("up", up.range())];
-        let variant = variant("gated", "", |_| true)?;
+        let variant = variant("gated", "")?;
         let grid = self.grid(params.count.div_ceil(variant.workgroup[0]));
         self.plan_with(variant, vec![("ACTIVATION", activation_number(activation))], params, buffers, grid)
     }
@@ -22,7 +22,7 @@ impl Gpu {
         let (x, y) = self.pair(n, x, y)?;
         let params = params::Add { count: vectors(n, x)? };
         let buffers = vec![("x", x.range()), ("y", y.range())];
-        let variant = variant("add", "", |_| true)?;
+        let variant = variant("add", "")?;
         let grid = self.grid(params.count.div_ceil(variant.workgroup[0]));
         self.plan(variant, params, buffers, grid)
     }
@@ -36,7 +36,7 @@ impl Gpu {
             stride: to_u32(x.stride, "stride")?,
         };
         let buffers = vec![("bias", Range::whole(&bias.buffer)), ("x", x.range())];
-        let variant = variant("add_bias", "", |_| true)?;
+        let variant = variant("add_bias", "")?;
         let grid = [params.width.div_ceil(variant.workgroup[0]), params.n, 1];
         self.plan(variant, params, buffers, grid)
     }
@@ -50,7 +50,7 @@ impl Gpu {
             factor,
         };
         let buffers = vec![("x", x.range())];
-        let variant = variant("scale", "", |_| true)?;
+        let variant = variant("scale", "")?;
         let grid = [params.width.div_ceil(variant.workgroup[0]), params.n, 1];
         self.plan(variant, params, buffers, grid)
     }
@@ -59,7 +59,7 @@ impl Gpu {
         let x = self.activation(x, n)?.whole_rows()?;
         let params = params::SoftCap { count: to_u32(n * x.stride, "elements")?, cap };
         let buffers = vec![("x", x.range())];
-        let variant = variant("soft_cap", "", |_| true)?;
+        let variant = variant("soft_cap", "")?;
         let grid = self.grid(params.count.div_ceil(variant.workgroup[0]));
         self.plan(variant, params, buffers, grid)
     }
@@ -73,7 +73,7 @@ impl Gpu {
             params::NormHeads { length: to_u32(weight.len, "length")?, stride: to_u32(x.stride, "stride")?, eps };
         let grid = [to_u32(x.width / weight.len, "heads")?, to_u32(n, "rows")?, 1];
         let buffers = vec![("weight", Range::whole(&weight.buffer)), ("x", x.range())];
-        self.plan(variant("norm_heads", "", |_| true)?, params, buffers, grid)
+        self.plan(self.device.variant("norm_heads", "")?, params, buffers, grid)
     }
 
     pub(super) fn record_add_norm(
@@ -113,7 +113,7 @@ impl Gpu {
             ("out", out.range()),
             ("x", x.range()),
         ];
-        self.plan(variant("add_norm", "", |_| true)?, params, buffers, [to_u32(n, "rows")?, 1, 1])
+        self.plan(self.device.variant("add_norm", "")?, params, buffers, [to_u32(n, "rows")?, 1, 1])
     }
 
     /// Two activations of one width.

@@ -21,7 +21,7 @@ impl Gpu {
             stride: to_u32(logits.stride, "stride")?,
             routes_stride: to_u32(routes.stride, "stride")?,
         };
-        let variant = variant("route", "", |_| true)?;
+        let variant = variant("route", "")?;
         let grid = [params.n.div_ceil(variant.workgroup[0]), 1, 1];
         let buffers = vec![("logits", logits.range()), ("routes", routes.range())];
         self.plan(variant, params, buffers, grid)
@@ -44,7 +44,7 @@ impl Gpu {
         if source.width != matrix.cols && !is_own {
             return Err(internal(format!("experts of {} columns read rows of {}", matrix.cols, source.width)));
         }
-        let variant = variant("matmul_experts", &matrix.format, |_| true)?;
+        let variant = variant("matmul_experts", &matrix.format)?;
         let slot_stride = if source.width == matrix.cols { 0 } else { matrix.cols / LANES };
         let rows = to_u32(matrix.each, "rows")?;
         let grid = [rows.div_ceil(variant.workgroup[0]), to_u32(used, "experts")?, to_u32(n, "rows")?];
@@ -89,7 +89,7 @@ impl Gpu {
             routes_stride: to_u32(routes.stride, "stride")?,
             out_stride: to_u32(target.stride, "stride")?,
         };
-        let variant = variant("mix_experts", "", |_| true)?;
+        let variant = variant("mix_experts", "")?;
         let grid = [params.width.div_ceil(variant.workgroup[0]), params.n, 1];
         let buffers = vec![("x", source.range()), ("routes", routes.range()), ("out", target.range())];
         self.plan(variant, params, buffers, grid)

@@ -5,9 +5,10 @@ use super::elements::activation_number;
 use super::memory::Activation;
 use super::ops::LANES;
 use super::program::Planned;
-use super::variants::{Variant, params, variants_of};
+use super::program::Range;
+use super::variants::{Flavour, Variant, params, variants_of};
 use super::weights::{Matrix, PANEL_ROWS};
-use super::{Gpu, internal, to_u32};
+use super::{Gpu, ROW_ALIGN, internal, to_u32};
 use crate::error::Result;
 use crate::kernels::{Activation as Gate, Backend, BufferId, MatrixId};
 
@@ -19,6 +20,28 @@ struct Product<'a> {
     /// Panels to the second matrix of a pair.
     up_panel: Option<usize>,
     out: &'a Activation,
+}
+
+/// What products read of activations.
+struct Input {
+    flavour: Flavour,
+    /// Vectors of four from one row to the next; narrow ones have none.
+    stride: u32,
+    buffers: Vec<(&'static str, Range)>,
+}
+
+/// Buffers for narrow activations. Recorded passes may still be bound to smaller ones.
+pub(super) struct Narrowed {
+    /// Of a row, at most.
+    blocks: usize,
+    /// Values, scales.
+    pub(super) buffers: [wgpu::Buffer; 2],
+}
+
+/// Bytes of [`Narrowed`]: halves, which int8 takes half of; four f32 a block.
+pub(super) fn narrowed_bytes(rows: usize, blocks: usize) -> [u64; 2] {
+    let all = rows as u64 * blocks as u64;
+    [all * ROW_ALIGN as u64 * 2, all * 16]
 }
 
 impl Gpu {
@@ -58,8 +81,9 @@ impl Gpu {
             read += matrix.product_bytes();
         }
         let &(first, out) = products.first().ok_or_else(|| internal("no product"))?;
+        let input = self.record_input(n, first, x)?;
         let (first, out) = (self.matrix(first)?, self.activation(out, n)?);
-        let planned = self.product(n, x, &Product { first, rows, up_panel: None, out }, Gate::Identity)?;
+        let planned = self.product(n, &input, &Product { first, rows, up_panel: None, out }, Gate::Identity)?;
         self.plan_products(planned, read, n)
     }
 
@@ -78,9 +102,11 @@ impl Gpu {
             return self.gated(n, out, spare, activation);
         }
         let read = first.product_bytes() + second.product_bytes();
+        let input = self.record_input(n, gate, x)?;
+        let first = self.matrix(gate)?;
         let out = self.activation_of(out, n, first.rows)?;
         let product = Product { first, rows: first.rows, up_panel: Some(first.panels()), out };
-        let planned = self.product(n, x, &product, activation)?;
+        let planned = self.product(n, &input, &product, activation)?;
         self.plan_products(planned, read, n)
     }
 
@@ -91,11 +117,45 @@ impl Gpu {
         Ok(())
     }
 
-    /// The dispatches of a product, one a chunk.
-    fn product(&self, n: usize, x: BufferId, p: &Product<'_>, activation: Gate) -> Result<Vec<Planned>> {
-        let matrix = p.first;
+    /// Activations as the products of their rows take them: several rows times codes are made narrow first, if that is the precision.
+    fn record_input(&mut self, n: usize, w: MatrixId, x: BufferId) -> Result<Input> {
+        let matrix = self.matrix(w)?;
+        let (blocks, is_coded) = (matrix.blocks(), matrix.is_coded());
         let source = self.activation_of(x, n, matrix.cols)?;
-        let variant = self.matmul_variant(n, &matrix.format, p.rows, p.up_panel.is_some())?;
+        let (x, stride) = (source.range(), to_u32(source.stride / LANES, "stride")?);
+        let flavour = self.device.precision().flavour();
+        if n == 1 || !is_coded || flavour == Flavour::Core {
+            return Ok(Input { flavour: Flavour::Core, stride, buffers: vec![("x", x)] });
+        }
+        let [values, scales] = self.narrowed(blocks)?;
+        let params = params::Narrow { n: to_u32(n, "rows")?, x_stride: stride, blocks: to_u32(blocks, "blocks")? };
+        let mut variants = variants_of("narrow", "");
+        let variant = variants.find(|v| v.flavour == flavour).ok_or_else(|| internal("no variant of narrow"))?;
+        let grid = self.grid((params.n * params.blocks).div_ceil(variant.workgroup[0]));
+        let buffers = vec![("x", x), ("out", values.clone()), ("x_scales", scales.clone())];
+        self.plan(variant, params, buffers, grid)?;
+        Ok(Input { flavour, stride: 0, buffers: vec![("x", values), ("x_scales", scales)] })
+    }
+
+    /// Room for the rows of a pass of so many blocks each, in the wider of the two narrow forms, and for their scales.
+    fn narrowed(&mut self, blocks: usize) -> Result<[Range; 2]> {
+        if self.narrowed.last().is_none_or(|kept| kept.blocks < blocks) {
+            let rows = self.device.options.max_rows;
+            let usage = wgpu::BufferUsages::STORAGE;
+            let [values, scales] = narrowed_bytes(rows, blocks);
+            let values = self.device.create_buffer("narrow activations", values, usage)?;
+            let scales = self.device.create_buffer("narrow activations' scales", scales, usage)?;
+            self.bytes += values.size() + scales.size();
+            self.narrowed.push(Narrowed { blocks, buffers: [values, scales] });
+        }
+        let kept = self.narrowed.last().ok_or_else(|| internal("no room for narrow activations"))?;
+        Ok([Range::whole(&kept.buffers[0]), Range::whole(&kept.buffers[1])])
+    }
+
+    /// The dispatches of a product, one a chunk.
+    fn product(&self, n: usize, input: &Input, p: &Product<'_>, activation: Gate) -> Result<Vec<Planned>> {
+        let matrix = p.first;
+        let variant = self.matmul_variant(n, &matrix.format, p.rows, p.up_panel.is_some(), input.flavour)?;
         let cols = variant.constant("COLS")?;
         let mut overrides = matrix.overrides.clone();
         if p.up_panel.is_some() {
@@ -108,7 +168,7 @@ impl Gpu {
             let row_groups = to_u32(rows, "rows")?.div_ceil(variant.workgroup[0] * variant.constant("ROWS")?);
             let params = params::Matmul {
                 n: to_u32(n, "rows")?,
-                x_stride: to_u32(source.stride / LANES, "stride")?,
+                x_stride: input.stride,
                 out_stride: to_u32(p.out.stride, "stride")?,
                 blocks: to_u32(matrix.blocks(), "blocks")?,
                 first_row: to_u32(chunk.first_row, "first row")?,
@@ -118,7 +178,7 @@ impl Gpu {
                 row_groups,
             };
             let mut buffers = chunk.bindings();
-            buffers.push(("x", source.range()));
+            buffers.extend(input.buffers.iter().cloned());
             buffers.push(("out", p.out.range()));
             let [columns, lines, _] = self.grid(row_groups);
             let grid = [columns, lines, params.n.div_ceil(cols)];
@@ -129,7 +189,14 @@ impl Gpu {
 
     /// Of the variants of a tiling, the one with the fewest tokens an invocation that cover `n`, or else the most there
     /// are.
-    fn matmul_variant(&self, n: usize, format: &str, rows: usize, is_pair: bool) -> Result<&'static Variant> {
+    fn matmul_variant(
+        &self,
+        n: usize,
+        format: &str,
+        rows: usize,
+        is_pair: bool,
+        flavour: Flavour,
+    ) -> Result<&'static Variant> {
         let tiling = self.device.tiling(rows);
         let mut best: Option<(u32, &'static Variant)> = None;
         for candidate in variants_of("matmul", format) {
@@ -137,7 +204,7 @@ impl Gpu {
             // only matrix-vector products come split
             let is_split = tiling == Tiling::Split && cols == 1;
             let is_large = tiling == Tiling::Large;
-            if candidate.has("PAIR", 1) != is_pair {
+            if candidate.has("PAIR", 1) != is_pair || candidate.flavour != flavour {
                 continue;
             }
             if candidate.has("SPLIT", 1) == is_split || candidate.has("ROWS", 1) == is_large {

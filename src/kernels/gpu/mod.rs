@@ -12,6 +12,7 @@ mod counters;
 mod device;
 mod elements;
 mod experts;
+mod extensions;
 mod findings;
 mod footprint;
 mod matmul;
@@ -36,8 +37,10 @@ use crate::quant::TensorType;
 
 pub use counters::Counters;
 pub use device::{AdapterDescription, Device, Options, Pause, Tiling};
+pub use extensions::{Extensions, Precision};
 use findings::Findings;
 pub use footprint::GpuFootprint;
+use matmul::Narrowed;
 use memory::{Activation, Cache, Vector};
 use pace::{Pace, Unfinished};
 use program::{Programs, Recording};
@@ -79,6 +82,8 @@ pub struct Gpu {
     heaviest_row: u64,
     /// Work of a pass of one row.
     row_work: u64,
+    /// Activations in few bits, the largest room for them last.
+    narrowed: Vec<Narrowed>,
     staging: Option<wgpu::Buffer>,
     bytes: u64,
     counters: Counters,
@@ -123,6 +128,7 @@ impl Gpu {
             pace: Pace::default(),
             heaviest_row: 0,
             row_work: 0,
+            narrowed: Vec::new(),
             staging: None,
             bytes: 0,
             counters: Counters::default(),
@@ -163,11 +169,13 @@ impl Drop for Gpu {
         let cache = self.cache.iter().flat_map(Cache::buffers);
         let found = self.found.free.iter();
         let sampler = self.sampler.iter().flat_map(Sampler::buffers);
+        let narrowed = self.narrowed.iter().flat_map(|n| &n.buffers);
         weights
             .chain(vectors)
             .chain(cache)
             .chain(found)
             .chain(sampler)
+            .chain(narrowed)
             .chain(own.into_iter().flatten())
             .for_each(|b| self.device.destroy(b));
     }

@@ -27,7 +27,7 @@ impl Gpu {
         let rows = matrix.rows;
         let read = matrix.row_bytes(n as u64);
         let target = self.activation_of(out, n, matrix.cols)?;
-        let variant = variant("embed", &matrix.format, |_| true)?;
+        let variant = variant("embed", &matrix.format)?;
         let blocks = to_u32(matrix.blocks(), "blocks")?;
         let grid = [blocks.div_ceil(variant.workgroup[0]), to_u32(n, "rows")?, 1];
         let mut dispatches = Vec::new();
@@ -76,7 +76,7 @@ impl Gpu {
         };
         let buffers = vec![("weight", Range::whole(&weight.buffer)), ("x", source.range()), ("out", target.range())];
         let grid = [to_u32(n, "rows")?, 1, 1];
-        self.plan(variant("rms_norm", "", |_| true)?, params, buffers, grid)
+        self.plan(self.device.variant("rms_norm", "")?, params, buffers, grid)
     }
 
     pub(super) fn record_rope(
@@ -99,7 +99,7 @@ impl Gpu {
             distance,
             pair_stride,
         };
-        let variant = variant("rope", "", |_| true)?;
+        let variant = variant("rope", "")?;
         let grid = [(params.heads * pairs).div_ceil(variant.workgroup[0]), params.n, 1];
         let buffers = vec![("table", Range::whole(&table.buffer)), ("x", activation.range())];
         self.plan(variant, params, buffers, grid)?;
@@ -139,7 +139,7 @@ impl Gpu {
             stride: to_u32(source.stride, "stride")?,
             count: to_u32(taps.len / layer.width, "taps")?,
         };
-        let variant = variant("short_conv", "", |_| true)?;
+        let variant = variant("short_conv", "")?;
         let grid = [params.width.div_ceil(variant.workgroup[0]), params.n, 1];
         let buffers = vec![
             ("taps", Range::whole(&taps.buffer)),
@@ -157,7 +157,7 @@ impl Gpu {
         let params = params::Argmax { width: to_u32(source.width, "width")? };
         let buffers = vec![("x", source.range()), ("best", Range::whole(&self.best))];
         self.recording()?.leaves_best();
-        self.plan(variant("argmax", "", |_| true)?, params, buffers, [1, 1, 1])
+        self.plan(variant("argmax", "")?, params, buffers, [1, 1, 1])
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Sampler {
 /// Bytes of these buffers in their order; `None` where a vocabulary has more blocks than a workgroup has invocations: of more
 /// than 524,288 tokens, twice the largest one that is known.
 fn bytes(vocabulary: usize, context: usize) -> Option<[u64; 6]> {
-    let shader = variant("sample", "", |_| true).ok()?;
+    let shader = variant("sample", "").ok()?;
     let block = shader.constant("BLOCK").ok()? as usize;
     let blocks = vocabulary.div_ceil(block);
     if blocks > shader.workgroup[0] as usize {
@@ -171,10 +171,10 @@ impl Gpu {
         let own = [("biases", Range::whole(&sampler.biases)), ("allowed", Range::whole(&sampler.allowed))];
         let of_blocks = common.iter().cloned().chain(own).collect();
         let of_all = common.iter().cloned().chain([("best", Range::whole(&self.best))]).collect();
-        let blocks = variant("sample_blocks", "", |_| true)?;
+        let blocks = variant("sample_blocks", "")?;
         let grid = [width.div_ceil(blocks.constant("BLOCK")?), 1, 1];
         self.plan(blocks, params::SampleBlocks { width, n }, of_blocks, grid)?;
-        self.plan(variant("sample", "", |_| true)?, params::Sample { width, n }, of_all, [1, 1, 1])?;
+        self.plan(variant("sample", "")?, params::Sample { width, n }, of_all, [1, 1, 1])?;
         let recording = self.recording()?;
         recording.limit_positions(context);
         recording.draws();

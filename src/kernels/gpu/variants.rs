@@ -19,6 +19,19 @@ pub(super) struct Slot {
     pub(super) kind: Kind,
 }
 
+/// What a device must have beyond core WGSL for a variant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Flavour {
+    #[default]
+    Core,
+    /// The feature `shader-f16`.
+    F16,
+    /// The language feature `packed_4x8_integer_dot_product`.
+    Int8,
+    /// The feature `subgroups`.
+    Subgroups,
+}
+
 /// A validated shader and what the host must know of it.
 #[derive(Debug)]
 pub(super) struct Variant {
@@ -26,7 +39,8 @@ pub(super) struct Variant {
     pub(super) op: &'static str,
     /// How its weights, or keys and values, are stored; or empty.
     pub(super) format: &'static str,
-    /// Constants, then files; the shader is all of them one after another.
+    pub(super) flavour: Flavour,
+    /// Directives and constants, then files; the shader is all of them one after another.
     pub(super) source: &'static [&'static str],
     /// Names of what is set when a pipeline is made.
     pub(super) overrides: &'static [&'static str],
@@ -51,15 +65,15 @@ impl Variant {
     }
 }
 
-/// The variants of an op for a format of its weights or of the cache (empty if it reads neither).
+/// The variants of an op for a format of its weights or of the cache (empty if it reads neither), in core WGSL and in others.
 pub(super) fn variants_of(op: &str, format: &str) -> impl Iterator<Item = &'static Variant> {
     VARIANTS.iter().filter(move |v| v.op == op && v.format == format)
 }
 
-/// The first variant of an op that `wanted` accepts.
-pub(super) fn variant(op: &str, format: &str, wanted: impl Fn(&Variant) -> bool) -> Result<&'static Variant> {
-    let mut of = variants_of(op, format);
-    of.find(|v| wanted(v)).ok_or_else(|| internal(format!("no variant of {op} for \"{format}\"")))
+/// The only variant of an op in core WGSL.
+pub(super) fn variant(op: &str, format: &str) -> Result<&'static Variant> {
+    let found = variants_of(op, format).find(|v| v.flavour == Flavour::Core);
+    found.ok_or_else(|| internal(format!("no variant of {op} for \"{format}\"")))
 }
 
 /// Values for overrides; a variant takes those that it names.
@@ -82,9 +96,15 @@ impl Pipeline {
             bind_group_layouts: &[Some(&layout)],
             ..Default::default()
         });
+        // browsers ask for what naga refuses
+        let directive = match variant.flavour {
+            Flavour::Subgroups if cfg!(target_arch = "wasm32") => "enable subgroups;\n",
+            _ => "",
+        };
+        let source = [directive, &variant.source.concat()].concat();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
-            source: wgpu::ShaderSource::Wgsl(variant.source.concat().into()),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
         });
         let named = overrides.iter().filter(|o| variant.overrides.contains(&o.0));
         let constants: Vec<_> = named.copied().collect();

@@ -185,6 +185,11 @@ impl Matrix {
         self.panels() as u64 * self.panel.bytes()
     }
 
+    /// Whether weights are codes with scales, so that there are products with narrow activations.
+    pub(super) fn is_coded(&self) -> bool {
+        matches!(self.ty.form, Form::Codes(_))
+    }
+
     /// Blocks in a row.
     pub(super) fn blocks(&self) -> usize {
         self.panel.blocks
