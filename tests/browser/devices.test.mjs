@@ -117,6 +117,26 @@ for (const { engine, isolated } of settings) {
       assert.ok(['device-lost', 'gpu-failure'].includes(error?.code), JSON.stringify(error));
     });
 
+    test('keys and values that find no memory to grow: the generation ends, and the model goes on with what there is', async () => {
+      await start();
+      const prompt = Array.from({ length: 505 }, (_, i) => 40 + (i % 100));
+      const ask = (/** @type {number[]} */ prompt) => call('generate', { prompt, options: greedy });
+      await call('plan', { cacheBytes: 0 });
+      // in the middle of the answer, behind 512 positions, and then before anything is evaluated
+      const [cut, refused] = [await ask(prompt), await ask([...prompt, ...prompt])];
+      for (const { error, told } of [cut, refused]) {
+        assert.equal(error?.code, 'out-of-memory', JSON.stringify(error));
+        assert.match(error.message, /no memory for keys and values of 1024 positions: they need \d+ bytes, of which there are \d+, with room for 512/);
+        assert.deepEqual(told, []);
+      }
+      assert.equal((await generate()).text, whole.text);
+      await call('plan', { cacheBytes: 1e9 });
+      const grown = await ask(prompt);
+      assert.equal(grown.tokens.length, greedy.maxTokens);
+      assert.ok(cut.parts !== '' && refused.parts === '' && grown.text.startsWith(cut.parts), JSON.stringify([cut.parts, grown.text]));
+      await call('stop');
+    });
+
     test('a shader that does not compile is an error of the load', async () => {
       // not one of the self-test's
       const shader = ['fn argmax(', 'fn largest('];

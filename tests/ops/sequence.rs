@@ -158,7 +158,7 @@ pub(super) async fn attention<B: Backend>(
     rows: [&[f32]; 3],
     alone: bool,
 ) -> Result<Output> {
-    let attending = Attending::new(b, seed, a, kv, position, rows)?;
+    let attending = Attending::new(b, seed, a, kv, position, rows).await?;
     let values = attending.rows(b, position, n, true).await?;
     for (row, among) in values.chunks_exact(a.heads * a.head_dim).enumerate().filter(|_| alone) {
         let by_itself = attending.rows(b, position + row, 1, false).await?;
@@ -184,7 +184,7 @@ impl Attending {
     /// The most rows of a pass that fills.
     const BLOCK: usize = 32;
 
-    fn new<B: Backend>(
+    async fn new<B: Backend>(
         b: &mut B,
         seed: u64,
         a: Attention,
@@ -208,6 +208,7 @@ impl Attending {
         }
         Ok(this)
     }
+        b.reserve(position + BUFFER_ROWS).await?;
 
     fn store<B: Backend>(&self, b: &mut B, n: usize) -> Result<()> {
         b.embed(n, self.keys, self.k)?;

@@ -14,6 +14,7 @@ mod elements;
 mod experts;
 mod findings;
 mod footprint;
+mod growth;
 mod matmul;
 mod memory;
 mod ops;
@@ -270,6 +271,10 @@ impl Backend for Gpu {
         self.bytes += cache.bytes();
         self.cache = Some(cache);
         Ok(())
+    }
+
+    async fn reserve(&mut self, positions: usize) -> Result<()> {
+        self.make_room(positions).await
     }
 
     fn rewind(&mut self, positions: usize) -> usize {
