@@ -23,7 +23,7 @@ for (const { engine, isolated } of settings) {
     const call = (/** @type {string} */ name, /** @type {any} */ value = null) =>
       session.evaluate(async (args) => (await import(`${location.origin}/browser/devices-page.js`))[args.name](args.value), { name, value });
     const generate = (options = {}) => call('generate', { prompt: PROMPT, options: { ...greedy, ...options } });
-    const start = (/** @type {any} */ options = {}, /** @type {any} */ plan = {}) => call('start', { url, options: { backend: 'webgpu', cache: 'none', ...options }, plan });
+    const start = ({ asBlob = false, ...options } = /** @type {any} */ ({}), /** @type {any} */ plan = {}) => call('start', { url, asBlob, options: { backend: 'webgpu', cache: 'none', ...options }, plan });
     const requests = () => session.server.requests.filter(({ path }) => path === url).length;
 
     before(async () => {
@@ -143,13 +143,19 @@ for (const { engine, isolated } of settings) {
       const { error } = await start({}, { shader });
       assert.equal(error?.code, 'gpu-failure', JSON.stringify(error));
       assert.match(error.message, /argmax/);
-      // devices are tried again, as after a loss, and then it is the CPU's
+      // or the CPU's reason, which reads the weights again from wherever they were
       await start({ backend: 'auto', cache: 'opfs' }, { asHardware: true });
       await call('stop');
       await call('changeTunings', { webgpu: 1e15 });
-      const info = await start({ backend: 'auto', cache: 'opfs' }, { asHardware: true, shader });
-      assert.equal(info.backend, 'cpu', JSON.stringify(info));
-      await call('stop');
+      for (const [options, fetched] of /** @type {[any, number][]} */ ([[{}, 0], [{ asBlob: true, cache: undefined }, 1]])) {
+        const [at, info] = [requests(), await start({ backend: 'auto', cache: 'opfs', ...options }, { asHardware: true, shader })];
+        assert.equal(info.backend, 'cpu', JSON.stringify(info));
+        assert.match(info.backendReason, /^The CPU is used because WebGPU did not take the model \(gpu-failure: .*argmax/s);
+        assert.equal(requests() - at, fetched, JSON.stringify(options));
+        const { tokens, told } = await generate();
+        assert.deepEqual([tokens.length, told], [greedy.maxTokens, []]);
+        await call('stop');
+      }
     });
 
     // the norm's mean is off by 0.4 %; in products of single tokens or of several, one of 32 weights meets its neighbour's input
