@@ -66,7 +66,7 @@ fn the_cpu_holds_what_was_reckoned() {
 fn a_gpu_holds_what_was_reckoned() {
     use pagelm::kernels::gpu::{Gpu, GpuFootprint, Options};
 
-    let options = Options { default_limits: true, ..Options::default() };
+    let options = Options { default_limits: true, first_positions: 16, ..Options::default() };
     let Some(device) = device::device(options) else { return };
     let mut windowed = 0;
     for (name, bytes) in models() {
@@ -74,8 +74,10 @@ fn a_gpu_holds_what_was_reckoned() {
         let mut caches = Vec::new();
         for &kv in Gpu::KV_TYPES {
             let needs = needs(&bytes, kv, &mut GpuFootprint::new(limits)).unwrap();
-            let engine = load(Gpu::on(device.clone()).unwrap(), &bytes, kv);
-            assert_eq!(engine.bytes(), needs.all().total, "{name}, {kv:?}");
+            let mut engine = load(Gpu::on(device.clone()).unwrap(), &bytes, kv);
+            assert!(engine.bytes() < needs.all().total, "{name}, {kv:?}: it has all before anything is stored");
+            block_on(engine.logits(&[1; CONTEXT])).unwrap();
+            assert_eq!(engine.bytes(), needs.all().total, "{name}, {kv:?}, with a full cache");
             caches.push(needs.cache.total);
         }
         // rows of short convolutions stay as they are

@@ -75,6 +75,16 @@ export function fallBack(choice: BackendChoice, error: unknown): BackendChoice |
   return cpu(`The CPU is used because WebGPU did not take the model (${code}: ${message.replace(/\.$/, '')}).`);
 }
 
+/** WebGPU has failed under a model whose weights it was given: what is tried instead needs them again. */
+export class Instead extends Error {
+  readonly choice: BackendChoice;
+
+  constructor(choice: BackendChoice, cause: unknown) {
+    super(choice.reason, { cause });
+    this.choice = choice;
+  }
+}
+
 function cpu(reason: string): BackendChoice {
   return { backend: 'cpu', reason, mayFallBack: false };
 }

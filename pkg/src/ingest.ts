@@ -1,5 +1,5 @@
 /** In the worker: from a stream of bytes to an engine. The file is never held whole here. */
-import { type BackendChoice, fallBack } from './backend.js';
+import { type BackendChoice, Instead, fallBack } from './backend.js';
 import { type ModelStream, type OpenFile, PIECE_BYTES, type Room } from './byte-stream.js';
 import type { Engine, EngineModule, Loader } from './engine.js';
 import { fitting } from './fit.js';
@@ -31,6 +31,7 @@ export interface Ingested {
   timings: LoadTimings;
 }
 
+/** @throws {Instead} where WebGPU fails after the model was prepared for it, and the CPU may take the model */
 export async function ingest(
   wasm: Pick<EngineModule, 'Loader'>, stream: ModelStream, settings: LoadSettings, choice: BackendChoice, progress: Progress, signal: AbortSignal,
   forBackend: ModuleFor = async () => wasm, calibration?: Calibration,
@@ -81,7 +82,8 @@ export async function ingest(
     const isNoModel = NO_MODEL.includes(toPagelmError(error).code);
     // what was refused as it is asked for may run with a shorter context: an earlier part of it is worth keeping
     if (isNoModel || intake.isRefused) await stream.refuse?.(!isNoModel);
-    throw error;
+    const other = intake.isPrepared ? fallBack(intake.choice, error) : undefined;
+    throw other === undefined ? error : new Instead(other, error);
   } finally {
     await stream.close();
   }
@@ -95,9 +97,10 @@ class Intake {
   prepareMs = 0;
   /** What the header says is refused, or the device has no room for it. */
   isRefused = false;
+  /** Every buffer is there, and pieces are weights from now on, of which no copies are kept. */
+  isPrepared = false;
   /** Shaders that are compiled while bytes arrive. */
   shaders = 0;
-  #isPrepared = false;
   readonly #create: (wasm: Pick<EngineModule, 'Loader'>, choice: BackendChoice) => Loader;
   readonly #forBackend: ModuleFor;
   readonly #calibration: Calibration | undefined;
@@ -153,7 +156,7 @@ class Intake {
     try {
       if (this.#pushOnce(piece)) await this.#prepare();
     } catch (error) {
-      this.isRefused = !this.#isPrepared;
+      this.isRefused = !this.isPrepared;
       throw error;
     }
   }
@@ -177,7 +180,7 @@ class Intake {
       await this.#startAgain(other, this.#replay);
     }
     this.#replay = undefined;
-    this.#isPrepared = true;
+    this.isPrepared = true;
     this.prepareMs = performance.now() - begun;
   }
 

@@ -1,4 +1,5 @@
 /** In the worker: the model that is loaded. It outlives the GPU device that it is on. */
+import { type BackendChoice, Instead } from './backend.js';
 import type { Engine } from './engine.js';
 import { PagelmError, toPagelmError } from './errors.js';
 import type { CallMessage, LoadResult, RecoveryEvent, WorkerEvent } from './protocol.js';
@@ -7,9 +8,9 @@ import type { ModelInfo } from './types.js';
 
 export type LoadMessage = Extract<CallMessage, { type: 'load' }>;
 
-/** Gets a model, after so many devices were lost under it; `session.ts` does not care how. */
+/** Gets a model, after so many devices were lost under it, on `instead` if that is given; `session.ts` does not care how. */
 export type LoadModel = (
-  message: LoadMessage, emit: (event: WorkerEvent) => void, signal: AbortSignal, losses: number,
+  message: LoadMessage, emit: (event: WorkerEvent) => void, signal: AbortSignal, losses: number, instead?: BackendChoice,
 ) => Promise<{ engine: Engine; result: LoadResult }>;
 
 type EngineJob<T> = (engine: Engine) => T | Promise<T>;
@@ -50,10 +51,14 @@ export class LoadedModel {
   }
 
   async #load(emit: (event: WorkerEvent) => void, signal: AbortSignal): ReturnType<LoadModel> {
-    for (;;) {
+    for (let instead: BackendChoice | undefined; ; ) {
       try {
-        return await this.#loadModel(this.#message, emit, signal, this.#losses);
+        return await this.#loadModel(this.#message, emit, signal, this.#losses, instead);
       } catch (error) {
+        if (error instanceof Instead) {
+          instead = error.choice;
+          continue;
+        }
         // whoever wants WebGPU and nothing else decides alone how often it is tried
         const mayTryAgain = this.#info !== undefined || this.#message.settings.backend === 'auto';
         if (!isDeviceGone(error) || !mayTryAgain) throw error;

@@ -291,7 +291,10 @@ export interface ModelInfo {
   threadsReason: string;
   /** Size of the GGUF file. */
   bytes: number;
-  /** Bytes that the backend holds once the model is loaded: weights as packed, work space, and the cache for the whole context. */
+  /**
+   * Bytes that the backend holds once the model is loaded: weights as packed, work space, and the cache for the whole context; on WebGPU for
+   * at most 512 tokens of it, from which it grows with the texts to what {@link inspect} reckons, or ends a generation with `out-of-memory`.
+   */
   memoryBytes: number;
   /**
    * Why the file's tokenizer cannot be used, or null. Such a model works on token ids: text parts are empty, and

@@ -25,12 +25,12 @@ askForSubgroups();
 /** A model whose device is lost finds what was measured before it was, whatever may be kept. */
 const tunings = new Tunings();
 
-const loadModel: LoadModel = async ({ source, settings }, emit, signal, losses) => {
+const loadModel: LoadModel = async ({ source, settings }, emit, signal, losses, instead) => {
   const started = performance.now();
   const progress = new Progress(emit);
   const engines = enginesFor(settings);
   const gpu = navigator.gpu as Gpu | undefined;
-  const choice = await (losses === 0 ? chooseBackend(settings.backend, gpu) : chooseAfterLoss(settings.backend, gpu, losses));
+  const choice = instead ?? await (losses === 0 ? chooseBackend(settings.backend, gpu) : chooseAfterLoss(settings.backend, gpu, losses));
   // the engine is fetched and compiled while the model's header is
   const chosen = performance.now();
   const starting = engines.start(choice.backend);

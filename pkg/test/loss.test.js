@@ -1,7 +1,7 @@
 // A GPU device that is lost: the page's half and the worker's half, as in model.test.js, over engines whose device can be lost.
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
-import { chooseAfterLoss } from '../build/backend.js';
+import { chooseAfterLoss, Instead } from '../build/backend.js';
 import { loadInto } from '../build/load.js';
 import { Engine, state } from './fake-engine.js';
 import { Port } from './port.js';
@@ -136,6 +136,27 @@ test('a device that is lost while the model is loaded: auto tries again, webgpu 
     if (backend === 'auto') assert.equal((await loading).info.backend, 'cpu');
     else await assert.rejects(loading, { code: 'device-lost', message: 'in between' });
     assert.deepEqual(losses, backend === 'auto' ? [0, 1] : [0]);
+  }
+});
+
+test('a model that WebGPU does not take after all is loaded once more as that says, whether it was lost before or not', async () => {
+  const onCpu = { backend: 'cpu', reason: 'a shader that is none', mayFallBack: false };
+  for (const isRecovery of [false, true]) {
+    const calls = [];
+    const loadModel = async (message, emit, signal, losses, instead) => {
+      calls.push([losses, instead]);
+      if (instead === undefined && calls.length > Number(isRecovery)) throw new Instead(onCpu, new Error('no'));
+      const { backend, reason } = instead ?? { backend: 'webgpu', reason: '' };
+      return { engine: new Engine({ backend, fileBytes: 0 }, 0), result: { info: { ...info, backend, backendReason: reason }, fromCache: false, loadMs: 1, timings } };
+    };
+    const model = await loadInto(() => (ports.push(new Port(loadModel)), ports.at(-1)), 'http://example.org/m.gguf', { backend: 'auto' });
+    if (isRecovery) {
+      state.uses = 3;
+      assert.equal(await model.generate(PROMPT).text(), WHOLE);
+    }
+    assert.deepEqual([model.info.backend, model.info.backendReason], ['cpu', 'a shader that is none']);
+    assert.deepEqual(calls, isRecovery ? [[0, undefined], [1, undefined], [1, onCpu]] : [[0, undefined], [0, onCpu]]);
+    state.uses = Infinity;
   }
 });
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { Instead } from '../build/backend.js';
 import { ingest } from '../build/ingest.js';
 import { endToEnd } from '../build/byte-stream.js';
 import { Progress } from '../build/progress.js';
@@ -392,6 +393,25 @@ test('ingest does not hide other errors, nor any when WebGPU was asked for', asy
   assert.ok(state.loaders[0].freed);
   await assert.rejects(ingestWith({ ...gpuFirst, mayFallBack: false }, refuse('gpu-failure')), { code: 'gpu-failure' });
   assert.equal(state.loaders.length, 1);
+});
+
+test('ingest names the CPU instead where WebGPU fails with some of the weights; not for other errors, nor when WebGPU was asked for', async () => {
+  const shown = new Progress(() => {});
+  for (const [code, choice, isInstead] of [['gpu-failure', gpuFirst, true], ['out-of-memory', gpuFirst, true], ['device-lost', gpuFirst, false], ['gpu-failure', { ...gpuFirst, mayFallBack: false }, false]]) {
+    state.loaders = [];
+    class Failing extends Loader {
+      compiling() {
+        if (this.bytes < 100_000) return 3;
+        throw Object.assign(new Error('a shader that is none'), { code });
+      }
+    }
+    const failed = ingest({ Loader: Failing }, streamOf(1000), { backend: 'auto' }, choice, shown, new AbortController().signal);
+    const error = await failed.then(() => assert.fail('it was loaded'), (error) => error);
+    assert.equal(error instanceof Instead, isInstead, `${code}: ${error}`);
+    if (isInstead) assert.deepEqual([error.choice.backend, error.choice.reason], ['cpu', `The CPU is used because WebGPU did not take the model (${code}: a shader that is none).`]);
+    else assert.equal(error.code, code);
+    assert.deepEqual(state.loaders.map(({ bytes, freed }) => [bytes, freed]), [[100_000, true]]);
+  }
 });
 
 test('ingest stops at an abort', async () => {

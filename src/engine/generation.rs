@@ -336,9 +336,10 @@ impl<B: Backend> Engine<B> {
     /// is chosen from.
     async fn has_more(&mut self, g: &mut Generation) -> Result<bool> {
         if !self.session.is_unfinished() && g.pending.len() > 1 {
+            self.session.reserve(g.pending.len()).await?;
             let rest = g.pending.split_off(self.session.next_block(g.pending.len()));
             let head = if rest.is_empty() { g.head() } else { Head::None };
-            self.session.begin(&g.pending, head, g.sampler.unit(0) as f32)?;
+            self.session.begin(&g.pending, head, g.sampler.unit(0) as f32).await?;
             g.pending = rest;
         }
         Ok(!self.session.go_on().await? || g.pending.len() > 1)

@@ -256,14 +256,20 @@ pub trait Backend {
         parts.iter().map(|(label, width)| self.create_buffer(label, rows, *width)).collect()
     }
     /// Makes the cache: for each layer K and V of shape (context, heads * head_dim) in type `kv`, one of `KV_TYPES`, or rows
-    /// (context, width), f32. All of it is allocated now.
+    /// (context, width), f32. A backend may allocate some of it now, and more when [`Self::reserve`] asks.
     fn create_cache(&mut self, context: usize, layers: &[CacheShape], kv: KvType) -> Result<()>;
+    /// Makes room in the cache for the first `positions` positions, or for the context if that is less: to be called before a pass goes
+    /// past those that were asked for. What is stored stays. Without memory for it (`OutOfMemory`) all stays as it was, and smaller
+    /// calls succeed.
+    async fn reserve(&mut self, _positions: usize) -> Result<()> {
+        Ok(())
+    }
     /// Goes back to the first `positions` positions. Gives at how many of them a pass may go on: those, or 0 where the cache does not
     /// hold all that it would see.
     fn rewind(&mut self, positions: usize) -> usize {
         positions
     }
-    /// Bytes held for weights, vectors, buffers and cache.
+    /// Bytes held now for weights, vectors, buffers and cache.
     fn bytes(&self) -> u64;
     /// Makes what [`Self::sample`] needs for a vocabulary and a context. Most backends need nothing.
     fn create_sampler(&mut self, _vocabulary: usize, _context: usize) -> Result<()> {

@@ -110,7 +110,7 @@ impl<B: Backend> Session<B> {
     /// # Errors
     /// `ContextOverflow` when the context is full; those of the backend.
     pub async fn advance(&mut self, tokens: &[u32], head: Head) -> Result<()> {
-        self.begin(tokens, head, 0.0)?;
+        self.begin(tokens, head, 0.0).await?;
         while !self.go_on().await? {}
         Ok(())
     }
@@ -120,21 +120,32 @@ impl<B: Backend> Session<B> {
     /// [`Self::sample`] without tokens, and so for [`Self::greedy`] and [`Head::Argmax`].
     ///
     /// # Errors
-    /// `ContextOverflow` when the context is full; those of the backend.
-    pub fn begin(&mut self, tokens: &[u32], head: Head, unit: f32) -> Result<()> {
+    /// `ContextOverflow` when the context is full; `OutOfMemory` when keys and values cannot grow as far, which leaves everything as it
+    /// was; those of the backend.
+    pub async fn begin(&mut self, tokens: &[u32], head: Head, unit: f32) -> Result<()> {
         self.fall_back();
-        self.backend.set_unit(unit);
         let position = self.past.len();
         if position + tokens.len() > self.model.context {
             let context = self.model.context;
             return Err(Error::new(ErrorKind::ContextOverflow, format!("the context of {context} tokens is full")));
         }
+        self.reserve(tokens.len()).await?;
+        self.backend.set_unit(unit);
         let (n, model) = (tokens.len(), &self.model);
         let key = PassKey { rows: n, head };
         self.backend.begin_pass(Step { tokens, position }, key, &mut |b| forward(b, model, n, head))?;
         self.past.extend_from_slice(tokens);
         self.unfinished = Some(n);
         Ok(())
+    }
+
+    /// Makes room for so many tokens after what is cached. Passes make it for their own; who knows how many will follow asks once.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub async fn reserve(&mut self, more: usize) -> Result<()> {
+        self.fall_back();
+        self.backend.reserve(self.past.len().saturating_add(more)).await
     }
 
     /// Evaluates more of the block that was begun. Whether that is all of it, or will be without another call.
@@ -209,13 +220,17 @@ impl<B: Backend> Session<B> {
             }
             ([], None) => 0,
             _ => {
-                self.begin(tokens, head, units(0))?;
+                self.begin(tokens, head, units(0)).await?;
                 while !self.go_on().await? {}
                 0
             }
         };
         while count < more.min(self.backend.run_ahead()) && self.past.len() + count < self.model.context {
-            let (position, model) = (self.past.len() + count, &self.model);
+            let position = self.past.len() + count;
+            if self.backend.reserve(position + 1).await.is_err() {
+                break; // to be told of when that token is evaluated, if it ever is
+            }
+            let model = &self.model;
             count += 1;
             self.backend.set_unit(units(count));
             self.backend.pass_on(position, PassKey { rows: 1, head }, &mut |b| forward(b, model, 1, head))?;

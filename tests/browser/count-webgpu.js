@@ -62,5 +62,11 @@ if ('GPUDevice' in globalThis) {
   });
 }
 
+// a device whose time goes so slowly that none is taken for slow: passes are then one submit each, as on a GPU
+if (location.hash === '#quick') {
+  const now = performance.now.bind(performance);
+  performance.now = () => now() / 1000;
+}
+
 const channel = new BroadcastChannel(`webgpu-counts${location.hash}`);
 channel.onmessage = ({ data }) => { if (data === 'ask') channel.postMessage({ ...counts }); };

@@ -1,9 +1,9 @@
 // Runs in the page: a model in a worker that counts its own calls of WebGPU, and the package's numbers beside them.
 import { load } from '/pkg/dist/index.js';
 
-/** What the worker has counted. */
-function outside() {
-  const channel = new BroadcastChannel('webgpu-counts');
+/** What the worker has counted that has this after # in its address. */
+function outside(name = '') {
+  const channel = new BroadcastChannel(`webgpu-counts${name}`);
   return new Promise((resolve) => {
     channel.onmessage = ({ data }) => {
       if (data === 'ask') return;
@@ -14,13 +14,17 @@ function outside() {
   });
 }
 
-/** A model in a worker that counts. @param {string} url @param {any} options @returns {Promise<import('../../pkg/dist/types.d.ts').Model>} */
-function loadCounted(url, options) {
+/**
+ * A model in a worker that counts.
+ * @param {string} url @param {any} options @param {string} [name]  what is after # in its address
+ * @returns {Promise<import('../../pkg/dist/types.d.ts').Model>}
+ */
+function loadCounted(url, options, name = '') {
   const PlainWorker = globalThis.Worker;
   globalThis.Worker = class extends PlainWorker {
     /** @param {URL | string} _address @param {WorkerOptions} [settings] */
     constructor(_address, settings) {
-      super('/browser/counting-worker.js', settings);
+      super(`/browser/counting-worker.js${name}`, settings);
     }
   };
   return load(url, { backend: 'webgpu', cache: 'none', ...options }).finally(() => { globalThis.Worker = PlainWorker; });
@@ -39,6 +43,28 @@ export async function count({ url, prompt, maxTokens }) {
     const prefilled = await both();
     const { tokens } = await model.generate([...prompt, ...first], { maxTokens, ignoreEos: true }).result();
     return { info: model.info, loaded, prefilled, decoded: await both(), tokens };
+  } finally {
+    await model.close();
+  }
+}
+
+/**
+ * What each of the last `tokens` tokens of a generation asks for, counted from outside, where no device is slow.
+ * @param {{ url: string, prompt: number[], tokens: number }} wanted
+ */
+export async function countTokens({ url, prompt, tokens }) {
+  const name = '#quick';
+  const model = await loadCounted(url, {}, name);
+  try {
+    const options = { ignoreEos: true };
+    // a prompt, and rows alone, of which it is learned how fast they are
+    const { tokens: known } = await model.generate(prompt, { ...options, maxTokens: 3 }).result();
+    const [before, inside] = [await outside(name), await model.counters()];
+    await model.generate([...prompt, ...known], { ...options, maxTokens: tokens }).result();
+    const [after, counted] = [await outside(name), await model.counters()];
+    const each = Object.fromEntries(Object.keys(after).map((key) => [key, (after[key] - before[key]) / tokens]));
+    if (inside === null || counted === null) throw new Error('the CPU counts nothing');
+    return { each, weightBytes: (counted.total.weightBytes - inside.total.weightBytes) / tokens, step: counted.step, bytes: model.info.bytes };
   } finally {
     await model.close();
   }

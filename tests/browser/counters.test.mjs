@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { missing, open } from './browsers.mjs';
-import { realModel, tinyModel } from './paths.mjs';
+import { realModel, realModels, tinyModel } from './paths.mjs';
 
 /** What both sides count. */
 const names = ['passes', 'dispatches', 'submits', 'bytesWritten', 'bytesRead'];
@@ -50,6 +50,30 @@ for (const { engine, model: name, dispatches } of cases) {
     assert.deepEqual([token.passes, token.dispatches], [token.submits, dispatches]);
     assert.ok(token.bytesRead <= 64 && token.bytesWritten <= 64, `${token.bytesRead} bytes read, ${token.bytesWritten} written`);
   });
+}
+
+// the numbers of `tests/gpu_counters.rs`: dispatches, and the weights' bytes in their canonical form
+for (const engine of /** @type {const} */ (['chromium', 'firefox'])) {
+  for (const [index, { dispatches, megabytes }] of [{ dispatches: 30 * 7 + 4, megabytes: 96.4 }, { dispatches: 18 * 7 + 6, megabytes: 246.7 }].entries()) {
+    const { name, url } = realModels[index];
+    test(`${engine}, ${name}: what a token asks for`, { skip: missing(engine), timeout: 300_000 }, async (t) => {
+      const session = await open({ engine, webgpu: true });
+      t.after(() => session.close());
+      const tokens = 4;
+      const { each, weightBytes, step, bytes } = await session.evaluate(async (args) => (await import(`${location.origin}/browser/counters-page.js`)).countTokens(args), {
+        url, prompt: PROMPT, tokens,
+      });
+      console.log(`${engine}, ${name}: a token is`, JSON.stringify(each), `and ${weightBytes} bytes of weights`);
+      assert.deepEqual([each.passes, each.submits, each.dispatches], [1, 1, dispatches]);
+      // a position each, before the first its token as well; and what each finds
+      assert.deepEqual([each.bytesWritten, each.bytesRead], [(4 * tokens + 4) / tokens, 8]);
+      assert.deepEqual([step.dispatches, step.bytesWritten], [dispatches, 4]);
+      // bound are whole matrices; of the embedding's a row is read, which the package counts and the outside does not
+      const row = weightBytes - each.matrixBytes;
+      assert.ok(row > 0 && row < bytes / 1e5, `${row} bytes of a row`);
+      assert.ok(Math.abs(weightBytes / 1e6 - megabytes) < 0.05, `${weightBytes} bytes of weights`);
+    });
+  }
 }
 
 // what a first answer is made of is compiled when it is asked for, and all of that while weights arrive

@@ -25,11 +25,11 @@ async function withFaults(plan, job) {
   }
 }
 
-/** Loads it, with faults from the start. @param {{ url: string, options: any, plan?: Plan }} wanted */
-export const start = ({ url, options, plan = {} }) => withFaults(plan, async () => {
+/** Loads it, with faults from the start. @param {{ url: string, asBlob?: boolean, options: any, plan?: Plan }} wanted */
+export const start = ({ url, asBlob = false, options, plan = {} }) => withFaults(plan, async () => {
   events = [];
   try {
-    model = await load(url, { ...options, onRecover: (/** @type {any} */ event) => events.push(event) });
+    model = await load(asBlob ? await (await fetch(url)).blob() : url, { ...options, onRecover: (/** @type {any} */ event) => events.push(event) });
     return model.info;
   } catch (error) {
     return { error: asData(error) };

@@ -23,7 +23,7 @@ for (const { engine, isolated } of settings) {
     const call = (/** @type {string} */ name, /** @type {any} */ value = null) =>
       session.evaluate(async (args) => (await import(`${location.origin}/browser/devices-page.js`))[args.name](args.value), { name, value });
     const generate = (options = {}) => call('generate', { prompt: PROMPT, options: { ...greedy, ...options } });
-    const start = (/** @type {any} */ options = {}, /** @type {any} */ plan = {}) => call('start', { url, options: { backend: 'webgpu', cache: 'none', ...options }, plan });
+    const start = ({ asBlob = false, ...options } = /** @type {any} */ ({}), /** @type {any} */ plan = {}) => call('start', { url, asBlob, options: { backend: 'webgpu', cache: 'none', ...options }, plan });
     const requests = () => session.server.requests.filter(({ path }) => path === url).length;
 
     before(async () => {
@@ -117,19 +117,45 @@ for (const { engine, isolated } of settings) {
       assert.ok(['device-lost', 'gpu-failure'].includes(error?.code), JSON.stringify(error));
     });
 
+    test('keys and values that find no memory to grow: the generation ends, and the model goes on with what there is', async () => {
+      await start();
+      const prompt = Array.from({ length: 505 }, (_, i) => 40 + (i % 100));
+      const ask = (/** @type {number[]} */ prompt) => call('generate', { prompt, options: greedy });
+      await call('plan', { cacheBytes: 0 });
+      // in the middle of the answer, behind 512 positions, and then before anything is evaluated
+      const [cut, refused] = [await ask(prompt), await ask([...prompt, ...prompt])];
+      for (const { error, told } of [cut, refused]) {
+        assert.equal(error?.code, 'out-of-memory', JSON.stringify(error));
+        assert.match(error.message, /no memory for keys and values of 1024 positions: they need \d+ bytes, of which there are \d+, with room for 512/);
+        assert.deepEqual(told, []);
+      }
+      assert.equal((await generate()).text, whole.text);
+      await call('plan', { cacheBytes: 1e9 });
+      const grown = await ask(prompt);
+      assert.equal(grown.tokens.length, greedy.maxTokens);
+      assert.ok(cut.parts !== '' && refused.parts === '' && grown.text.startsWith(cut.parts), JSON.stringify([cut.parts, grown.text]));
+      await call('stop');
+    });
+
     test('a shader that does not compile is an error of the load', async () => {
       // not one of the self-test's
       const shader = ['fn argmax(', 'fn largest('];
       const { error } = await start({}, { shader });
       assert.equal(error?.code, 'gpu-failure', JSON.stringify(error));
       assert.match(error.message, /argmax/);
-      // devices are tried again, as after a loss, and then it is the CPU's
+      // or the CPU's reason, which reads the weights again from wherever they were
       await start({ backend: 'auto', cache: 'opfs' }, { asHardware: true });
       await call('stop');
       await call('changeTunings', { webgpu: 1e15 });
-      const info = await start({ backend: 'auto', cache: 'opfs' }, { asHardware: true, shader });
-      assert.equal(info.backend, 'cpu', JSON.stringify(info));
-      await call('stop');
+      for (const [options, fetched] of /** @type {[any, number][]} */ ([[{}, 0], [{ asBlob: true, cache: undefined }, 1]])) {
+        const [at, info] = [requests(), await start({ backend: 'auto', cache: 'opfs', ...options }, { asHardware: true, shader })];
+        assert.equal(info.backend, 'cpu', JSON.stringify(info));
+        assert.match(info.backendReason, /^The CPU is used because WebGPU did not take the model \(gpu-failure: .*argmax/s);
+        assert.equal(requests() - at, fetched, JSON.stringify(options));
+        const { tokens, told } = await generate();
+        assert.deepEqual([tokens.length, told], [greedy.maxTokens, []]);
+        await call('stop');
+      }
     });
 
     // the norm's mean is off by 0.4 %; in products of single tokens or of several, one of 32 weights meets its neighbour's input

@@ -9,6 +9,7 @@
  * @property {[string, string]} [shader]  what becomes of a piece of the shaders
  * @property {number} [slowMs]       so long a product takes for each KiB of its weights, and a dispatch 1 ms: submits are not said to be done before
  * @property {boolean} [defaultLimits]  the adapter has WebGPU's default limits and no more
+ * @property {number} [cacheBytes]  of keys and values there is memory for so much: for what is larger there is none
  * @property {Record<string, number>} [lowLimits]  and of these not even that
  */
 
@@ -60,6 +61,25 @@ replace('GPUAdapter', 'requestDevice', async (original, self, args) => {
   devices.push(device);
   left = plan.losses?.shift() ?? Infinity;
   return device;
+});
+/** The error scopes that are open, the innermost last, and what became of buffers inside. @type {{ filter: string, isFull: boolean }[]} */
+const scopes = [];
+replace('GPUDevice', 'pushErrorScope', (original, self, args) => {
+  scopes.push({ filter: args[0], isFull: false });
+  original.apply(self, args);
+});
+replace('GPUDevice', 'popErrorScope', async (original, self, args) => {
+  const { isFull } = scopes.pop() ?? {};
+  const error = await original.apply(self, args);
+  return isFull ? new (/** @type {any} */ (globalThis).GPUOutOfMemoryError)('no memory is left') : error;
+});
+replace('GPUDevice', 'createBuffer', (original, self, args) => {
+  const { label, size } = args[0];
+  if (label?.startsWith('cache.') && size > (plan.cacheBytes ?? Infinity)) {
+    const scope = scopes.findLast(({ filter }) => filter === 'out-of-memory');
+    if (scope !== undefined) scope.isFull = true;
+  }
+  return original.apply(self, args);
 });
 replace('GPUDevice', 'createShaderModule', (original, self, [descriptor]) => {
   const [from, to] = plan.shader ?? ['', ''];

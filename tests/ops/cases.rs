@@ -84,6 +84,13 @@ pub fn random(seed: u64) -> Vec<Case> {
         cases.push(case(op, seed + i as u64, magnitude(i)));
         cases.push(case(Op::RmsNorm { width: below(2000), first: 0 }, seed + i as u64, magnitude(i)));
     }
+    for (i, names) in MIXED.iter().enumerate() {
+        let types = names.map(|name| TensorType::from_name(name).expect("a row of the table"));
+        let block = types.iter().map(|ty| ty.block_len).max().unwrap_or(1);
+        let w = Weight { ty: types[0], rows: below(200), cols: block * below(1024 / block) };
+        let op = Op::Stack(w, [(types[1], below(200)), (types[2], below(200))]);
+        cases.push(case(op, seed + 100 + i as u64, magnitude(i)));
+    }
     cases
 }
 

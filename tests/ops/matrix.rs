@@ -1,5 +1,6 @@
 //! Bodies of the operations on weight matrices.
 
+use super::sequence::{fill, fills, read};
 use super::{
     BUFFER_ROWS, Case, Inputs, Output, Part, ROW_COUNTS, Sabotage, Weight, assert_untouched, data, ids, pass, table,
     upload, write,
@@ -39,7 +40,8 @@ pub(super) async fn matmul<B: Backend>(b: &mut B, case: &Case, w: Weight) -> Res
     Ok(Output { values, width: w.rows })
 }
 
-/// All products of three matrices, side by side, then one of them by itself: it is a matrix like any other.
+/// All products of three matrices, side by side, then one of them by itself: it is a matrix like any other. Every output starts with
+/// other values, which must stay past row n.
 pub(super) async fn stack<B: Backend>(
     b: &mut B,
     case: &Case,
@@ -56,23 +58,31 @@ pub(super) async fn stack<B: Backend>(
     let x = b.create_buffer("x", BUFFER_ROWS, w.cols)?;
     let outs = b.create_buffers(BUFFER_ROWS, &parts.map(|(label, _, rows)| (label, rows)))?;
     let products: Vec<_> = matrices.iter().copied().zip(outs.iter().copied()).collect();
+    let mut filled = Vec::new();
+    for (seed, (&out, (_, _, rows))) in (case.seed + 20..).zip(outs.iter().zip(parts)) {
+        filled.push(fills(b, seed, rows, 1.0, out)?);
+    }
     let mut values = Vec::new();
     for &n in ROW_COUNTS {
+        fill(b, &filled)?;
         pass(b, Part::Act, &ids(0, n), 0, |b| {
             b.embed(n, inputs, x)?;
             b.matmuls(n, &products, x)
         })?;
-        for &out in &outs {
-            values.extend(b.read(out, n).await?);
+        for (out, (_, _, rows)) in filled.iter().zip(parts) {
+            values.extend(read(b, out, n, rows).await?);
         }
     }
-    pass(b, Part::Fill, &ids(1, 2), 0, |b| {
+    // those that are not multiplied keep all rows
+    let written = [0, 2, 2];
+    fill(b, &filled)?;
+    pass(b, Part::Alone, &ids(1, 2), 0, |b| {
         b.embed(2, inputs, x)?;
         b.matmuls(2, &products[1..], x)?;
         b.matmul(2, matrices[1], x, outs[1])
     })?;
-    for &out in &outs[1..] {
-        values.extend(b.read(out, 2).await?);
+    for ((out, (_, _, rows)), n) in filled.iter().zip(parts).zip(written) {
+        values.extend(read(b, out, n, rows).await?);
     }
     Ok(Output { values, width: 1 })
 }

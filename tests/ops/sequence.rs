@@ -1,31 +1,44 @@
 //! Bodies of the operations on activations and the cache.
 
+use std::borrow::Borrow;
+
 use super::{BUFFER_ROWS, Case, HeadNorms, Output, Part, ROW_COUNTS, assert_untouched, data, ids, pass, table};
 use pagelm::Result;
 use pagelm::kernels::{Attend, Attention, Backend, BufferId, CacheShape, Joint, KvType, MatrixId, Rope, RopeKind};
 
 /// A buffer of `BUFFER_ROWS` rows and the table that fills it.
-struct Filled {
+pub(super) struct Filled {
     values: Vec<f32>,
     table: MatrixId,
     buffer: BufferId,
 }
 
 fn filled<B: Backend>(b: &mut B, seed: u64, width: usize, magnitude: f32) -> Result<Filled> {
+    let buffer = b.create_buffer("filled", BUFFER_ROWS, width)?;
+    fills(b, seed, width, magnitude, buffer)
+}
+
+/// The same for a buffer that there is.
+pub(super) fn fills<B: Backend>(
+    b: &mut B,
+    seed: u64,
+    width: usize,
+    magnitude: f32,
+    buffer: BufferId,
+) -> Result<Filled> {
     let values = data::values(seed, BUFFER_ROWS, width, magnitude);
-    let table = table(b, width, &values)?;
-    Ok(Filled { values, table, buffer: b.create_buffer("filled", BUFFER_ROWS, width)? })
+    Ok(Filled { table: table(b, width, &values)?, values, buffer })
 }
 
 /// Brings the tables' values into their buffers, all rows.
-fn fill<B: Backend>(b: &mut B, what: &[&Filled]) -> Result<()> {
+pub(super) fn fill<B: Backend, F: Borrow<Filled>>(b: &mut B, what: &[F]) -> Result<()> {
     pass(b, Part::Fill, &ids(0, BUFFER_ROWS), 0, |b| {
-        what.iter().try_for_each(|f| b.embed(BUFFER_ROWS, f.table, f.buffer))
+        what.iter().map(F::borrow).try_for_each(|f| b.embed(BUFFER_ROWS, f.table, f.buffer))
     })
 }
 
 /// Reads n rows after checking that the rows past them are as they were.
-async fn read<B: Backend>(b: &mut B, of: &Filled, n: usize, width: usize) -> Result<Vec<f32>> {
+pub(super) async fn read<B: Backend>(b: &mut B, of: &Filled, n: usize, width: usize) -> Result<Vec<f32>> {
     let mut got = b.read(of.buffer, BUFFER_ROWS).await?;
     assert_untouched(&got[n * width..], &of.values[n * width..]);
     got.truncate(n * width);
@@ -158,7 +171,7 @@ pub(super) async fn attention<B: Backend>(
     rows: [&[f32]; 3],
     alone: bool,
 ) -> Result<Output> {
-    let attending = Attending::new(b, seed, a, kv, position, rows)?;
+    let attending = Attending::new(b, seed, a, kv, position, rows).await?;
     let values = attending.rows(b, position, n, true).await?;
     for (row, among) in values.chunks_exact(a.heads * a.head_dim).enumerate().filter(|_| alone) {
         let by_itself = attending.rows(b, position + row, 1, false).await?;
@@ -184,7 +197,7 @@ impl Attending {
     /// The most rows of a pass that fills.
     const BLOCK: usize = 32;
 
-    fn new<B: Backend>(
+    async fn new<B: Backend>(
         b: &mut B,
         seed: u64,
         a: Attention,
@@ -195,6 +208,7 @@ impl Attending {
         let (width, kv_width) = (a.heads * a.head_dim, a.kv_heads * a.head_dim);
         let shape = CacheShape::KeysValues { heads: a.kv_heads, head_dim: a.head_dim, window: None };
         b.create_cache(position + BUFFER_ROWS, &[shape; 2], kv)?;
+        b.reserve(position + BUFFER_ROWS).await?;
         let [keys, values] = [table(b, kv_width, keys)?, table(b, kv_width, values)?];
         let queries = table(b, width, queries)?;
         let k = b.create_buffer("k", Self::BLOCK, kv_width)?;

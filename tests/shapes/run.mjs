@@ -27,7 +27,10 @@ function deviation(/** @type {import('./measure.mjs').Measured} */ m, /** @type 
   const taken = m.info?.backend ?? backend;
   const fit = m.inspection?.backends[taken];
   if (!fit || m.error) return '';
-  return taken === 'cpu' ? percent(fit.needs.heap, m.heap) : percent(fit.needs.gpu, m.gpuPeak);
+  if (taken === 'cpu') return percent(fit.needs.heap, m.heap);
+  const { weights, cache, activations, gpu } = fit.needs;
+  const toGrow = weights + cache + activations - m.info.memoryBytes; // keys and values, which a few tokens do not need
+  return percent(gpu - toGrow, m.gpuPeak);
 }
 
 const columns = ['model', 'file', 'backend', 'heap', 'JS heap', 'GPU buffers', 'largest', 'memoryBytes', 'estimate off', 'load', 'first token', 'dispatches a token', 'weights a token', 'outcome'];

@@ -207,12 +207,12 @@ impl Gpu {
     /// Refuses an attention whose shape is not that of the layer's cache.
     fn check_shape(&self, layer: usize, a: Attention) -> Result<()> {
         let cache = self.cache()?;
-        let Layout { heads, head_dim, window, positions, .. } = cache.layer(layer)?.layout;
+        let Layout { heads, head_dim, window, wraps, .. } = cache.layer(layer)?.layout;
         let grouped = a.kv_heads != 0 && a.heads.is_multiple_of(a.kv_heads);
         if !grouped || (a.kv_heads, a.head_dim) != (heads, head_dim) || a.window == Some(0) {
             return Err(internal(format!("{a:?} does not fit a cache of {heads} heads of {head_dim}")));
         }
-        if positions < cache.context && a.window != window {
+        if wraps && a.window != window {
             return Err(internal(format!("{a:?} over a cache for a window of {window:?}")));
         }
         Ok(())

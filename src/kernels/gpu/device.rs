@@ -56,6 +56,8 @@ pub struct Options {
     pub subgroups: bool,
     /// Tokens that are decoded at most before it is known what the first of them is; 0 for none.
     pub max_ahead: usize,
+    /// Positions that keys and values have room for at first, but no more than the context; what is too little doubles.
+    pub first_positions: usize,
     /// Milliseconds that a submit should take; infinite for passes that are never cut.
     pub submit_ms: f64,
     /// Milliseconds since some point in time.
@@ -90,6 +92,7 @@ impl Default for Options {
             precision: None,
             subgroups: true,
             max_ahead: 8,
+            first_positions: 512,
             submit_ms: 50.0,
             clock,
             pause: || Box::pin(std::future::ready(())),
@@ -298,16 +301,52 @@ impl Device {
 
     /// Makes a zeroed buffer that can be bound as a whole.
     pub(super) fn create_buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-        let limit = self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size);
-        if bytes > limit {
-            let detail = format!("{label} needs {bytes} bytes in one buffer; this device binds at most {limit}");
-            return Err(Error::new(ErrorKind::OutOfMemory, detail));
-        }
+        self.check_bindable(label, bytes)?;
         let size = buffer_bytes(bytes);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
         let made = self.scoped(|device| device.create_buffer(&descriptor))?;
         self.buffer_bytes.set(self.buffer_bytes.get() + size);
         Ok(made)
+    }
+
+    /// Refuses bytes that the device does not bind as a whole.
+    pub(super) fn check_bindable(&self, label: &str, bytes: u64) -> Result<()> {
+        let limit = self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size);
+        if bytes > limit {
+            let detail = format!("{label} needs {bytes} bytes in one buffer; this device binds at most {limit}");
+            return Err(Error::new(ErrorKind::OutOfMemory, detail));
+        }
+        Ok(())
+    }
+
+    /// Makes zeroed buffers of these labels and bytes, or none of them if there is no memory for all, once that is known. Nothing else
+    /// is the worse for it.
+    pub(super) async fn try_create_buffers(
+        &self,
+        wanted: &[(&str, u64)],
+        usage: wgpu::BufferUsages,
+    ) -> Result<Option<Vec<wgpu::Buffer>>> {
+        let make = |device: &wgpu::Device| {
+            let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+            let make = |&(label, bytes): &(&str, u64)| {
+                let size = buffer_bytes(bytes);
+                device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some(label),
+                    size,
+                    usage,
+                    mapped_at_creation: false,
+                })
+            };
+            (wanted.iter().map(make).collect::<Vec<_>>(), memory.pop())
+        };
+        let (made, refused) = self.scoped(make)?;
+        if refused.await.is_some() {
+            made.iter().for_each(wgpu::Buffer::destroy);
+            return Ok(None);
+        }
+        let bytes: u64 = made.iter().map(wgpu::Buffer::size).sum();
+        self.buffer_bytes.set(self.buffer_bytes.get() + bytes);
+        self.check().map(|()| Some(made))
     }
 
     /// Gives a buffer's memory back once submitted work is done with it.

@@ -93,6 +93,8 @@ pub(super) struct Layout {
     pub(super) stride: usize,
     /// Positions that it holds: position p is in slot p modulo this.
     pub(super) positions: usize,
+    /// Whether that is less than the context for good; else it grows.
+    pub(super) wraps: bool,
     /// Positions that a row sees, if that is not all.
     pub(super) window: Option<usize>,
     cell_bytes: usize,
@@ -108,7 +110,7 @@ pub(super) fn slack(options: &Options) -> usize {
 const SLOTS: usize = 16;
 
 impl Layout {
-    /// With room for `context` positions, or for those of a window and `slack` more.
+    /// With room for `context` positions, which is the most that there will be, or for those of a window and `slack` more.
     pub(super) fn new(context: usize, slack: usize, shape: &CacheShape, kv: KvType) -> Self {
         let (heads, head_dim, window, kv) = match *shape {
             CacheShape::KeysValues { heads, head_dim, window } => (heads, head_dim, window, kv),
@@ -123,7 +125,13 @@ impl Layout {
             // codes, then scales: as many bytes as an f32
             KvType::Q8_0 => (cells + cells.div_ceil(GROUP / CELL), CELL),
         };
-        Self { heads, head_dim, cells, head_stride, stride: heads * head_stride, positions, window, cell_bytes }
+        let (stride, wraps) = (heads * head_stride, positions < context);
+        Self { heads, head_dim, cells, head_stride, stride, positions, wraps, window, cell_bytes }
+    }
+
+    /// With room for so many positions, where that is not given for good.
+    pub(super) fn with(self, positions: usize) -> Self {
+        Self { positions: if self.wraps { self.positions } else { positions }, ..self }
     }
 
     /// Whether a row at `position` finds all that it sees before it, when positions below `written` have been stored.
@@ -153,14 +161,20 @@ pub(super) struct LayerCache {
 pub(super) struct Cache {
     pub(super) layers: Vec<LayerCache>,
     pub(super) kv: KvType,
-    /// Positions.
+    /// Positions that it may come to hold.
     pub(super) context: usize,
     /// Positions below this have been stored since a pass began at 0.
     pub(super) written: usize,
 }
 
+/// Of the buffers of layers that grow, which are copied.
+pub(super) const CACHE_USAGE: wgpu::BufferUsages =
+    wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC).union(wgpu::BufferUsages::COPY_DST);
+
 impl Cache {
+    /// With room for the first positions: see [`Gpu::make_room`]. Refuses a context whose buffers the device would never bind.
     pub(super) fn new(device: &Device, context: usize, shapes: &[CacheShape], kv: KvType) -> Result<Self> {
+        let first = device.options.first_positions.clamp(1, context.max(1));
         let layer = |shape: &CacheShape| {
             let (width, has_values) = match *shape {
                 CacheShape::KeysValues { heads, head_dim, .. } => (heads * head_dim, true),
@@ -171,11 +185,19 @@ impl Cache {
                 let detail = format!("cache: {context} positions of {width} elements overflow");
                 Error::new(ErrorKind::LimitExceeded, detail)
             })?;
-            let make = |label: &str| device.create_buffer(label, bytes, wgpu::BufferUsages::STORAGE);
+            device.check_bindable("cache.k", bytes)?;
+            let layout = layout.with(first);
+            let make = |label: &str| device.create_buffer(label, layout.bytes().unwrap_or(bytes), CACHE_USAGE);
             let values = if has_values { Some(make("cache.v")?) } else { None };
             Ok(LayerCache { keys: make("cache.k")?, values, width, layout })
         };
         Ok(Self { layers: shapes.iter().map(layer).collect::<Result<_>>()?, kv, context, written: 0 })
+    }
+
+    /// Positions that all layers have room for.
+    pub(super) fn room(&self) -> usize {
+        let growing = self.layers.iter().filter(|layer| !layer.layout.wraps);
+        growing.map(|layer| layer.layout.positions).min().unwrap_or(self.context)
     }
 
     /// Whether a pass may begin at `position`.

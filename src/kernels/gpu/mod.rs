@@ -15,6 +15,7 @@ mod experts;
 mod extensions;
 mod findings;
 mod footprint;
+mod growth;
 mod matmul;
 mod memory;
 mod ops;
@@ -278,6 +279,10 @@ impl Backend for Gpu {
         self.bytes += cache.bytes();
         self.cache = Some(cache);
         Ok(())
+    }
+
+    async fn reserve(&mut self, positions: usize) -> Result<()> {
+        self.make_room(positions).await
     }
 
     fn rewind(&mut self, positions: usize) -> usize {

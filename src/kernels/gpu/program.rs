@@ -271,14 +271,19 @@ impl Gpu {
         self.device.check()
     }
 
-    /// Refuses a step that would see slots of a window which hold other positions: on the GPU that would be silent.
+    /// Refuses a step that would see slots of a window which hold other positions, and one that no room was made for: on the GPU
+    /// that would be silent.
     fn store_positions(&mut self, step: Step<'_>) -> Result<()> {
         let Some(cache) = &mut self.cache else { return Ok(()) };
         if !cache.holds(step.position) {
             let (position, written) = (step.position, cache.written);
             return Err(internal(format!("a pass at {position}, behind whose window {written} positions were stored")));
         }
-        cache.stores(step.position, step.position + step.tokens.len());
+        let (end, room) = (step.position + step.tokens.len(), cache.room());
+        if end > room {
+            return Err(internal(format!("a pass that ends at {end}; there is room for {room} positions")));
+        }
+        cache.stores(step.position, end);
         Ok(())
     }
 
