@@ -212,6 +212,7 @@ fn generate() -> Result<(), String> {
     let mut params = String::new();
     let mut table_texts = String::new();
     let mut texts = BTreeMap::new(); // what each shader file says, by its path
+    let mut shared = Shared::default();
     for op in OPS {
         for (i, (format, flavour)) in op.variants().enumerate() {
             let stored = if format.name.is_empty() { String::new() } else { format!("_{}", format.name) };
@@ -224,18 +225,26 @@ fn generate() -> Result<(), String> {
                 }
             }
             let constants = constants_of(op, format, flavour);
-            let source = constants.clone() + &files.iter().map(|file| texts[file].as_str()).collect::<String>();
-            let module = validate(&source, &name, flavour)?;
-            let texts: String = files.iter().map(|file| format!(", {}", text_name(file))).collect();
+            // what an op, and what a format brings along, is the same for many
+            let (of_op, of_format) = files.split_at(op.files.len() + 1);
+            let parts = [(&constants[0], of_op), (&constants[1], of_format)];
+            let text = |(constants, files): &(&String, &[String])| {
+                (*constants).clone() + &files.iter().map(|file| texts[file].as_str()).collect::<String>()
+            };
+            let module = validate(&parts.iter().map(text).collect::<String>(), &name, flavour)?;
+            let parts = parts.map(|(constants, files)| {
+                let files: String = files.iter().map(|file| format!(", {}", text_name(file))).collect();
+                shared.reference("&[&str]", &format!("&[{constants:?}{files}]"))
+            });
             let _ = writeln!(
                 table,
-                "    Variant {{\n        name: {name:?},\n        op: {:?},\n        format: {:?},\n        flavour: Flavour::{},\n        \
-                 source: &[{constants:?}{texts}],",
+                "    Variant {{ name: {name:?}, op: {:?}, format: {:?}, flavour: Flavour::{}, source: &[{}],",
                 op.name,
                 format.name,
-                flavour.name()
+                flavour.name(),
+                parts.join(", ")
             );
-            write_variant(&mut table, op, &module)?;
+            write_variant(&mut table, &mut shared, op, &module)?;
             if i == 0 {
                 write_params(&mut params, op.name, &module)?;
             }
@@ -245,7 +254,8 @@ fn generate() -> Result<(), String> {
         let _ = writeln!(table_texts, "const {}: &str = {text:?};", text_name(file));
     }
     let text = format!(
-        "{table_texts}\n{table}];\n\n/// Each op's uniforms, as its shader declares them.\npub(super) mod params {{\n{params}}}\n"
+        "{table_texts}\n{}\n{table}];\n\n/// Each op's uniforms, as its shader declares them.\npub(super) mod params {{\n{params}}}\n",
+        shared.definitions
     );
     fs::write(out.join("variants.rs"), text).map_err(|e| format!("variants.rs: {e}"))
 }
@@ -257,21 +267,23 @@ impl Op {
     }
 }
 
-/// The shared files, each in its flavour if it has one, then the op's. The device gets their texts one after another: see `Variant::source`.
+/// The op's shared files, each in its flavour if it has one, and its own, then those of the format. The device gets their texts one after another: see `Variant::source`.
 fn files_of(op: &Op, format: &Format, flavour: Flavour) -> Vec<String> {
     let path = |file: &&str| {
         let flavoured = format!("shaders/shared/{file}{}.wgsl", flavour.suffix());
         if Path::new(&flavoured).exists() { flavoured } else { format!("shaders/shared/{file}.wgsl") }
     };
-    op.files.iter().chain(format.files).map(path).chain([format!("shaders/{}.wgsl", op.name)]).collect()
+    let own = [format!("shaders/{}.wgsl", op.name)];
+    op.files.iter().map(path).chain(own).chain(format.files.iter().map(path)).collect()
 }
 
-fn constants_of(op: &Op, format: &Format, flavour: Flavour) -> String {
-    let all = op.constants.iter().chain(format.constants);
-    let all = all.map(|(name, value)| format!("const {name} = {value};\n"));
+/// Those of the op, then those of the format.
+fn constants_of(op: &Op, format: &Format, flavour: Flavour) -> [String; 2] {
+    let line = |(name, value): &(&str, &str)| format!("const {name} = {value};\n");
     let centre = if flavour == Flavour::F16 { centre_of(format) } else { 0 };
     let centre = (!format.name.is_empty()).then(|| format!("const CENTRE = {centre}.0;\n"));
-    [flavour.directive().to_owned()].into_iter().chain(all).chain(centre).collect()
+    let of_op = [flavour.directive().to_owned()].into_iter().chain(op.constants.iter().map(line)).collect();
+    [of_op, format.constants.iter().map(line).chain(centre).collect()]
 }
 
 /// The middle of what codes can be, if the first ones have a minimum: their name begins with how many bits they have.
@@ -323,15 +335,37 @@ fn entry(module: &Module) -> Result<&naga::EntryPoint, String> {
     }
 }
 
+/// Values that many variants have, each written once.
+#[derive(Default)]
+struct Shared {
+    definitions: String,
+    /// Names, by type and value.
+    names: BTreeMap<String, String>,
+}
+
+impl Shared {
+    /// The name of the constant with this value.
+    fn reference(&mut self, ty: &str, value: &str) -> String {
+        let definition = format!("{ty} = {value};");
+        if let Some(name) = self.names.get(&definition) {
+            return name.clone();
+        }
+        let name = format!("SHARED_{}", self.names.len());
+        let _ = writeln!(self.definitions, "const {name}: {definition}");
+        self.names.insert(definition, name.clone());
+        name
+    }
+}
+
 /// What is reflected of a variant, to the end of it.
-fn write_variant(out: &mut String, op: &Op, module: &Module) -> Result<(), String> {
+fn write_variant(out: &mut String, shared: &mut Shared, op: &Op, module: &Module) -> Result<(), String> {
     let overrides = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref());
     let overrides: String = overrides.map(|name| format!("{name:?}, ")).collect();
-    let _ = writeln!(out, "        overrides: &[{overrides}],");
-    let _ = writeln!(out, "        workgroup: {:?},", entry(module)?.workgroup_size);
+    let overrides = shared.reference("&[&str]", &format!("&[{overrides}]"));
     let integers = op.constants.iter().filter_map(|(name, value)| Some((name, value.strip_suffix('u')?)));
     let constants: String = integers.map(|(name, value)| format!("({name:?}, {value}), ")).collect();
-    let _ = writeln!(out, "        constants: &[{constants}],\n        slots: &[");
+    let constants = shared.reference("&[(&str, u32)]", &format!("&[{constants}]"));
+    let mut slots = String::new();
     for (_, variable) in module.global_variables.iter() {
         let Some(binding) = variable.binding else { continue };
         let kind = match variable.space {
@@ -340,10 +374,14 @@ fn write_variant(out: &mut String, op: &Op, module: &Module) -> Result<(), Strin
             _ => "Read",
         };
         let name = variable.name.as_deref().unwrap_or_default();
-        let _ =
-            writeln!(out, "            Slot {{ binding: {}, name: {name:?}, kind: Kind::{kind} }},", binding.binding);
+        let _ = write!(slots, "Slot {{ binding: {}, name: {name:?}, kind: Kind::{kind} }}, ", binding.binding);
     }
-    out.push_str("        ],\n    },\n");
+    let slots = shared.reference("&[Slot]", &format!("&[{slots}]"));
+    let workgroup = entry(module)?.workgroup_size;
+    let _ = writeln!(
+        out,
+        "        overrides: {overrides}, workgroup: {workgroup:?}, constants: {constants}, slots: {slots} }},"
+    );
     Ok(())
 }
 

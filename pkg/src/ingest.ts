@@ -121,7 +121,8 @@ class Intake {
       fileBytes: first?.bytes ?? 0,
       ...(contextLength !== undefined && { contextLength }),
       ...(kvCacheType !== undefined && { kvCacheType }),
-      ...(webgpu !== undefined && { webgpu }),
+      // the build with threads knows of no such option
+      ...(webgpu !== undefined && backend === 'webgpu' && { webgpu }),
       ...(chatTemplate !== undefined && { chatTemplate }),
     });
     this.#forBackend = forBackend;

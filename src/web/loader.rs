@@ -2,7 +2,9 @@
 
 use super::device;
 use super::engine::{Any, Engine, object};
-use super::options::{BackendName, LoaderOptions, WebgpuOptions, read};
+#[cfg(feature = "gpu")]
+use super::options::WebgpuOptions;
+use super::options::{BackendName, LoaderOptions, read};
 use super::{Cpu, thrown};
 #[cfg(feature = "gpu")]
 use crate::engine::{Calibrated, Work, calibrate, cpu_speed};

@@ -25,11 +25,13 @@ pub(super) struct LoaderOptions {
     pub(super) kv_cache_type: Option<KvType>,
     pub(super) chat_template: Option<String>,
     pub(super) file_bytes: u64,
+    #[cfg(feature = "gpu")]
     #[serde(default)]
     pub(super) webgpu: WebgpuOptions,
 }
 
 /// How WebGPU is used.
+#[cfg(feature = "gpu")]
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct WebgpuOptions {

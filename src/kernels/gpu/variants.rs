@@ -40,8 +40,8 @@ pub(super) struct Variant {
     /// How its weights, or keys and values, are stored; or empty.
     pub(super) format: &'static str,
     pub(super) flavour: Flavour,
-    /// Directives and constants, then files; the shader is all of them one after another.
-    pub(super) source: &'static [&'static str],
+    /// Directives, constants and files of the op, then those of the format; the shader is all of them one after another.
+    pub(super) source: &'static [&'static [&'static str]],
     /// Names of what is set when a pipeline is made.
     pub(super) overrides: &'static [&'static str],
     pub(super) workgroup: [u32; 3],
@@ -101,7 +101,7 @@ impl Pipeline {
             Flavour::Subgroups if cfg!(target_arch = "wasm32") => "enable subgroups;\n",
             _ => "",
         };
-        let source = [directive, &variant.source.concat()].concat();
+        let source = [directive, &variant.source.concat().concat()].concat();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
             source: wgpu::ShaderSource::Wgsl(source.into()),
