@@ -163,7 +163,6 @@ mod gpu {
             let Some(gpu) = gpu_with(Options { subgroups: false, ..Options::default() }) else { return };
             check_tiny(name, gpu, &mut measured);
         }
-        measured.write("tiny-wgsl-no-subgroups");
     }
 
     /// Prompts in few bits; of every second model divided as on hardware.
@@ -171,19 +170,12 @@ mod gpu {
     fn tiny_models_with_narrow_products() {
         let mut failures = Vec::new();
         for (precision, limit) in [(Precision::F16, NARROW_HALVES), (Precision::Int8, NARROW_EIGHT_BITS)] {
-            let mut measured = Measured::of(
-                Kind::Architecture,
-                ["WGSL native, f16", "WGSL native, int8"][usize::from(precision == Precision::Int8)],
-            );
             for (name, tiling) in TINY.iter().zip([Tiling::Auto, Tiling::Small].into_iter().cycle()) {
                 let options = Options { precision: Some(precision), tiling, ..Options::default() };
                 let Some(gpu) = gpu_with(options) else { return };
                 let mut engine = load(gpu, &tiny(name));
                 let (exact, scored) = differences(name, &mut engine);
                 println!("{name}, {precision:?}: {:.1e}, of scores {:.1e}", exact.worst, scored.worst);
-                let architecture = engine.info().architecture.clone();
-                measured.add(&architecture, "logits", exact.worst, exact.count);
-                measured.add(&architecture, "scores", scored.worst, scored.count);
                 // a router is not continuous
                 let is_routed = ["experts", "moe"].iter().any(|part| name.contains(part));
                 let is_dense = ["f32", "f16", "bf16"].iter().any(|ty| name.contains(ty));
@@ -192,7 +184,6 @@ mod gpu {
                     failures.push(format!("{name}, {precision:?}: {}, of scores {}", exact.worst, scored.worst));
                 }
             }
-            measured.write(&format!("tiny-wgsl-{}", precision.name()));
         }
         assert!(failures.is_empty(), "{}", failures.join("\n"));
     }
