@@ -172,14 +172,17 @@ const OPS: &[Op] = &[
     Op { name: "norm_heads", suffix: "", formats: &[NONE], flavours: SUBGROUPS, files: &["invocation", "reduce_sum"], constants: &[("THREADS", "64u")] },
     Op { name: "rope", suffix: "", formats: &[NONE], flavours: CORE, files: &["step"], constants: &[] },
     Op { name: "store_kv", suffix: "", formats: &[KEPT], flavours: CORE, files: &["step", "head_values"], constants: &[("THREADS", "64u")] },
-    Op { name: "attention", suffix: "", formats: &[READ], flavours: SUBGROUPS, files: &["step", "soft_cap", "softmax", "invocation", "fold"], constants: &[("THREADS", "64u")] },
+    Op { name: "attention", suffix: "", formats: &[READ], flavours: CORE, files: &["step", "rows_4", "soft_cap", "softmax"], constants: &[("THREADS", "128u"), ("ROWS", "4u")] },
     Op { name: "place", suffix: "", formats: &[KEPT], flavours: SUBGROUPS, files: &["step", "head_values", "head", "invocation", "reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "attend", suffix: "", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["step", "head_values", "head", "soft_cap", "softmax", "invocation", "reduce_sum", "fold"], constants: &[("THREADS", "64u")] },
+    Op { name: "attend", suffix: "_1", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_1", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "64u"), ("ROWS", "1u")] },
+    Op { name: "attend", suffix: "_2", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_2", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "64u"), ("ROWS", "2u")] },
+    Op { name: "attend", suffix: "_4", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_4", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "64u"), ("ROWS", "4u")] },
+    Op { name: "attend", suffix: "_8", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_4", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "128u"), ("ROWS", "4u")] },
     Op { name: "gated", suffix: "", formats: &[NONE], flavours: CORE, files: &["activate"], constants: &[] },
     Op { name: "add", suffix: "", formats: &[NONE], flavours: CORE, files: &[], constants: &[] },
     Op { name: "add_bias", suffix: "", formats: &[NONE], flavours: CORE, files: &[], constants: &[] },
     Op { name: "scale", suffix: "", formats: &[NONE], flavours: CORE, files: &[], constants: &[] },
-    Op { name: "soft_cap", suffix: "", formats: &[NONE], flavours: CORE, files: &["soft_cap"], constants: &[] },
+    Op { name: "soft_cap", suffix: "", formats: &[NONE], flavours: CORE, files: &["rows_1", "soft_cap"], constants: &[] },
     Op { name: "short_conv", suffix: "", formats: &[NONE], flavours: CORE, files: &["step"], constants: &[] },
     Op { name: "route", suffix: "", formats: &[NONE], flavours: CORE, files: &["rank"], constants: &[] },
     Op { name: "matmul_experts", suffix: "", formats: &[DENSE, CODED], flavours: CORE, files: &["panel", "block", "four"], constants: &[] },
@@ -389,6 +392,8 @@ fn write_variant(out: &mut String, shared: &mut Shared, op: &Op, module: &Module
 /// variants of an op have the same parameters, and what several ops share is written once.
 fn write_params(out: &mut String, op: &str, module: &Module) -> Result<(), String> {
     let uniforms = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::Uniform);
+    // devices write it themselves: it is a part of the step buffer
+    let uniforms = uniforms.filter(|(_, v)| v.name.as_deref() != Some("step_state"));
     for (_, uniform) in uniforms {
         let ty = &module.types[uniform.ty];
         let (Some(name), TypeInner::Struct { members, .. }) = (ty.name.as_deref(), &ty.inner) else {

@@ -1,7 +1,9 @@
-// out (n, heads * head_dim) = causal softmax attention of q (n, heads * head_dim) over a layer's cache: one
-// workgroup a (head, row).
-// A head_dim of at most 256 fits: it is at most THREADS cells.
+// out (n, heads * head_dim) = causal softmax attention of q (n, heads * head_dim) over a layer's cache. Rows of queries are counted by
+// token and then by query head of a group, and the next CREWS * ROWS of them are one workgroup's, for each key/value head.
+// A head_dim of at most 256 fits: it is at most KEYS cells.
 struct Params {
+    // rows of queries: tokens times the query heads of a group
+    rows: u32,
     // query heads that share a key/value head
     group: u32,
     // elements a head
@@ -33,24 +35,50 @@ struct Params {
 // (n, out_stride) f32
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 
-@compute @workgroup_size(THREADS)
-fn attention(@builtin(workgroup_id) group: vec3<u32>, at: Invocation) {
-    let thread = at.thread;
-    let head = group.x;
-    let row = group.y;
-    // causal: this row sees its own position and all before it
-    let visible = step_state.position + row + 1u;
-    let first = visible - min(visible, params.window);
+// The first position that a token sees, and the position behind the last.
+fn seen_by(token: u32) -> vec2<u32> {
+    // causal: its own position and all before it
+    let end = step_state.position + token + 1u;
+    return vec2<u32>(end - min(end, params.window), end);
+}
 
-    if (thread < params.cells) {
-        var x = vec4<f32>();
-        for (var i = 0u; i < min(4u, params.head_dim - 4u * thread); i++) {
-            x[i] = q[row * params.stride + head * params.head_dim + 4u * thread + i];
+@compute @workgroup_size(THREADS)
+fn attention(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let lane = thread % KEYS;
+    let first_row = group.y * (CREWS * ROWS);
+    let own_row = first_row + thread / KEYS * ROWS;
+    let first_head = group.x * params.group;
+
+    var queries = Cells();
+    var seen = Seen();
+    for (var i = 0u; i < ROWS; i++) {
+        let row = own_row + i;
+        if (row < params.rows) {
+            let token = row / params.group;
+            let range = seen_by(token);
+            seen.first = with_place(seen.first, i, range.x);
+            seen.count = with_place(seen.count, i, range.y - range.x);
+            if (lane < params.cells) {
+                let begin = token * params.stride + (first_head + row % params.group) * params.head_dim + 4u * lane;
+                var x = vec4<f32>();
+                for (var j = 0u; j < min(4u, params.head_dim - 4u * lane); j++) {
+                    x[j] = q[begin + j];
+                }
+                queries = with_cell(queries, i, x * params.scale);
+            }
         }
-        query[thread] = x * params.scale;
     }
+    query[thread] = queries;
     workgroupBarrier();
-    let none = Softmax(LOWEST, 0.0, vec4<f32>());
-    let all = with_keys(none, first, visible, head / params.group * params.head_stride, at);
-    put_out(all, row * params.out_stride + head * params.head_dim, thread);
+    let first = seen_by(first_row / params.group).x;
+    let end = seen_by((min(first_row + CREWS * ROWS, params.rows) - 1u) / params.group).y;
+    let none = Softmax(Rows(LOWEST), Rows(), Cells());
+    let all = joined(with_keys(none, first, end, seen, group.x * params.head_stride, thread), thread);
+    for (var i = 0u; i < ROWS; i++) {
+        let row = own_row + i;
+        if (row < params.rows && lane < params.cells) {
+            let head = first_head + row % params.group;
+            put_cell(all, i, row / params.group * params.out_stride + head * params.head_dim, lane);
+        }
+    }
 }

@@ -45,7 +45,7 @@ fn place(@builtin(workgroup_id) group: vec3<u32>, at: Invocation) {
     let thread = at.thread;
     let head = group.x;
     let row = group.y;
-    load_head(row, head, at);
+    load_head(row, head, true, at);
     for (var i = thread; i < params.head_dim; i += THREADS) {
         qkv[query_at(row, head) + i] = head_values[i];
     }

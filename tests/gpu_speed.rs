@@ -7,8 +7,8 @@ use std::time::Instant;
 use pagelm::Result;
 use pagelm::kernels::gpu::{Gpu, Options, Tiling};
 use pagelm::kernels::{
-    Activation, Attention, Backend, BufferId, CacheShape, Head, KvType, MatrixId, PassKey, Rope, RopeKind, Sampling,
-    Step, VectorId,
+    Activation, Attend, Attention, Backend, BufferId, CacheShape, Head, KvType, MatrixId, PassKey, Rope, RopeKind,
+    Sampling, Step, VectorId,
 };
 use pagelm::quant::TensorType;
 use pollster::block_on;
@@ -137,6 +137,43 @@ fn smollm2_135m() {
             64.0 / block
         );
         println!("{:?}, {} MB", b.counters(), b.bytes() / 1_000_000);
+    }
+}
+
+/// A single token's attention in the shapes of SmolLM2-135M, Gemma 3 270M and Qwen3 0.6B, and a block's.
+#[test]
+#[ignore = "a measurement"]
+fn attention() {
+    const LAYERS: usize = 8;
+    const BEHIND: usize = 2048;
+    for (heads, kv_heads, head_dim) in [(9, 3, 64), (4, 1, 256), (16, 8, 128)] {
+        let mut b = block_on(Gpu::new(Options::default())).expect("a device");
+        let layer = CacheShape::KeysValues { heads: kv_heads, head_dim, window: None };
+        b.create_cache(BEHIND, &[layer; LAYERS], KvType::F16).expect("a cache");
+        block_on(b.reserve(BEHIND)).expect("room");
+        let rows = b.max_rows();
+        let parts = [("q", heads * head_dim), ("k", kv_heads * head_dim), ("v", kv_heads * head_dim)];
+        let qkv: [BufferId; 3] = b.create_buffers(rows, &parts).expect("buffers").try_into().expect("three");
+        let out = b.create_buffer("out", rows, heads * head_dim).expect("a buffer");
+        let shape = Attention { heads, kv_heads, head_dim, scale: 0.125, window: None, soft_cap: None };
+        let a = Attend { q_norm: None, k_norm: None, eps: 1e-5, rope: None, shape };
+        let mut milliseconds = |position: usize, n: usize| {
+            let mut best = f64::INFINITY;
+            for _ in 0..8 {
+                let start = Instant::now();
+                let record =
+                    &mut |b: &mut Gpu| (0..LAYERS).try_for_each(|layer| b.attend(n, layer, qkv, a, out).map(drop));
+                b.pass(Step { tokens: &vec![1; n], position }, PassKey { rows: n, head: Head::Last }, record)
+                    .expect("a pass");
+                block_on(b.flush()).expect("the end");
+                best = best.min(1e3 * start.elapsed().as_secs_f64());
+            }
+            best / LAYERS as f64
+        };
+        let [near, far, block] = [(32, 1), (1900, 1), (1900, 64)].map(|(position, n)| milliseconds(position, n));
+        println!(
+            "{heads} heads of {head_dim}, {kv_heads} of keys: {near:.2} ms behind 32, {far:.2} behind 1900, {block:.1} of 64 rows"
+        );
     }
 }
 

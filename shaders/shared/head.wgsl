@@ -2,7 +2,7 @@
 // of a row lie side by side in `qkv`.
 
 // In normed heads bit 0 stands for queries, bit 1 for keys.
-fn norm_head(squares: vec2<f32>, at: Invocation) {
+fn norm_head(squares: vec2<f32>, with_key: bool, at: Invocation) {
     let thread = at.thread;
     let scale = 1.0 / sqrt(reduce_sums(squares, at) / f32(params.head_dim) + params.eps);
     if ((params.normed & 1u) != 0u) {
@@ -10,7 +10,7 @@ fn norm_head(squares: vec2<f32>, at: Invocation) {
             head_values[i] *= scale.x * q_norm[i];
         }
     }
-    if ((params.normed & 2u) != 0u) {
+    if (with_key && (params.normed & 2u) != 0u) {
         for (var i = thread; i < params.head_dim; i += THREADS) {
             head_values[KEY + i] *= scale.y * k_norm[i];
         }
@@ -28,26 +28,32 @@ fn query_at(row: u32, head: u32) -> u32 {
     return row * params.stride + head * params.head_dim;
 }
 
-fn load_head(row: u32, head: u32, at: Invocation) {
+// Brings a query head into workgroup memory, with the key and the value of its group or without; they stay as they were then.
+fn load_head(row: u32, head: u32, with_key: bool, at: Invocation) {
     let thread = at.thread;
     let q = query_at(row, head);
     let kv = row * params.stride + head / params.group * params.head_dim;
     var squares = vec2<f32>();
     for (var i = thread; i < params.head_dim; i += THREADS) {
-        let pair = vec2<f32>(qkv[q + i], qkv[kv + params.k_at + i]);
+        var pair = vec2<f32>(qkv[q + i], 0.0);
         head_values[i] = pair.x;
-        head_values[KEY + i] = pair.y;
-        head_values[VALUE + i] = qkv[kv + params.v_at + i];
+        if (with_key) {
+            pair.y = qkv[kv + params.k_at + i];
+            head_values[KEY + i] = pair.y;
+            head_values[VALUE + i] = qkv[kv + params.v_at + i];
+        }
         squares += pair * pair;
     }
     if (params.normed != 0u) {
-        norm_head(squares, at);
+        norm_head(squares, with_key, at);
     }
     workgroupBarrier();
     for (var i = thread; i < params.pairs; i += THREADS) {
         let turn = table[(step_state.position + row) * params.pairs + i];
         rotate(i * params.pair_stride, turn);
-        rotate(KEY + i * params.pair_stride, turn);
+        if (with_key) {
+            rotate(KEY + i * params.pair_stride, turn);
+        }
     }
     workgroupBarrier();
 }

@@ -1,24 +1,38 @@
-// An online softmax (Milakov and Gimelshein 2018) over a layer's keys, THREADS at a time, by all invocations of a workgroup. The
-// output is summed by teams of one invocation a cell of a head, each over every teams-th key.
+// An online softmax (Milakov and Gimelshein 2018) over a layer's keys, a tile of KEYS positions at a time. A workgroup is one or
+// more crews of KEYS invocations; each crew takes ROWS rows of queries (`rows_4`), all of one key/value head, past the same keys. The output
+// is summed by teams of one invocation a cell of a head, each over every teams-th key. Tiles begin at multiples of KEYS, so that what
+// a row sums, and in which order, does not depend on the rows beside it.
+const KEYS = 64u;
+const CREWS = THREADS / KEYS;
+// Invocations of a crew that fold its scores.
+const FOLDS = 8u;
 
-// (cells): the row's query, scaled
-var<workgroup> query: array<vec4<f32>, THREADS>;
-// (teams, cells): each team's part of the output
-var<workgroup> parts: array<vec4<f32>, THREADS>;
+// (CREWS, cells): rows of queries, scaled; in the end each team's part of the output
+var<workgroup> query: array<Cells, THREADS>;
+// (CREWS, KEYS): scores, then weights
+var<workgroup> scores: array<Rows, THREADS>;
+// (CREWS, FOLDS)
+var<workgroup> folded: array<Rows, CREWS * FOLDS>;
 
 // Less than any score.
 const LOWEST = -3.0e38;
 
 struct Softmax {
-    // the largest score so far
-    largest: f32,
-    // the sum of weights
-    total: f32,
+    // the largest scores so far
+    largest: Rows,
+    // the sums of weights of this invocation's keys
+    total: Rows,
     // this invocation's part of the output
-    sum: vec4<f32>,
+    sum: Cells,
 }
 
-fn capped(score: f32) -> f32 {
+// What rows see: so many positions from the first on.
+struct Seen {
+    first: Places,
+    count: Places,
+}
+
+fn capped(score: Rows) -> Rows {
     if (params.cap > 0.0) {
         return soft_capped(score, params.cap);
     }
@@ -31,37 +45,67 @@ fn slot(base: u32, after: u32) -> u32 {
     return select(at, at - params.slots, at >= params.slots);
 }
 
-// Of the key that begins at a cell of the cache.
-fn score(key: u32) -> f32 {
-    var sum = 0.0;
+// Of a crew's rows with the key that begins at a cell of the cache.
+fn score(key: u32, crew: u32) -> Rows {
+    var sum = Rows();
     for (var i = 0u; i < params.cells; i++) {
-        sum += dot(query[i], key_cell(key, i));
+        sum += dots(query[crew * KEYS + i], key_cell(key, i));
     }
     return capped(sum);
 }
 
-// Takes in the positions from `first` up to `end`, no more than there are slots; the head begins at cell `head` of each.
-fn with_keys(before: Softmax, first: u32, end: u32, head: u32, at: Invocation) -> Softmax {
-    let thread = at.thread;
-    let teams = THREADS / params.cells;
-    let team = thread / params.cells;
-    let cell = thread % params.cells;
+// The larger of `before` and a crew's scores.
+fn fold_largest(before: Rows, thread: u32) -> Rows {
+    let crew = thread / KEYS;
+    let lane = thread % KEYS;
+    workgroupBarrier();
+    if (lane < FOLDS) {
+        var largest = scores[crew * KEYS + lane];
+        for (var i = lane + FOLDS; i < KEYS; i += FOLDS) {
+            largest = max(largest, scores[crew * KEYS + i]);
+        }
+        folded[crew * FOLDS + lane] = largest;
+    }
+    workgroupBarrier();
+    var largest = before;
+    for (var i = 0u; i < FOLDS; i++) {
+        largest = max(largest, folded[crew * FOLDS + i]);
+    }
+    return largest;
+}
+
+// Takes in the positions from `first` up to `end`, no more than there are slots, of which each row takes what it sees; the head begins at
+// cell `head` of each.
+fn with_keys(before: Softmax, first: u32, end: u32, seen: Seen, head: u32, thread: u32) -> Softmax {
+    let crew = thread / KEYS;
+    let lane = thread % KEYS;
+    let teams = KEYS / params.cells;
+    let team = lane / params.cells;
+    let cell = lane % params.cells;
     let base = first % params.slots;
     var all = before;
-    for (var start = first; start < end; start += THREADS) {
-        let count = min(THREADS, end - start);
-        var own = LOWEST;
-        if (thread < count) {
-            own = score(slot(base, start + thread - first) * params.cache_stride + head);
+    for (var start = first / KEYS * KEYS; start < end; start += KEYS) {
+        let position = start + lane;
+        var own = Rows(LOWEST);
+        if (position >= first && position < end) {
+            let all_rows = score(slot(base, position - first) * params.cache_stride + head, crew);
+            own = select(own, all_rows, Places(position) - seen.first < seen.count);
         }
-        let largest = fold_largest(all.largest, own, count, at);
+        scores[thread] = own;
+        let largest = fold_largest(all.largest, thread);
         let shrink = exp(all.largest - largest);
+        let weights = select(exp(own - largest), Rows(), own == Rows(LOWEST));
         all.largest = largest;
-        all.total = fold_sum(all.total * shrink, exp(own - largest), count, at);
-        all.sum *= shrink;
+        all.total = all.total * shrink + weights;
+        all.sum = scaled(all.sum, shrink);
+        scores[thread] = weights;
+        workgroupBarrier();
         if (team < teams) {
-            for (var i = team; i < count; i += teams) {
-                all.sum += scores[i] * value_cell(slot(base, start + i - first) * params.cache_stride + head, cell);
+            let begin = max(first, start) - start;
+            let count = min(KEYS, end - start);
+            for (var i = team + (max(begin, team) - team + teams - 1u) / teams * teams; i < count; i += teams) {
+                let value = value_cell(slot(base, start + i - first) * params.cache_stride + head, cell);
+                all.sum = with_weighted(all.sum, scores[crew * KEYS + i], value);
             }
         }
         workgroupBarrier();
@@ -69,19 +113,33 @@ fn with_keys(before: Softmax, first: u32, end: u32, head: u32, at: Invocation) -
     return all;
 }
 
-// Writes what the teams have summed to the elements of `out` from `at` on.
-fn put_out(all: Softmax, at: u32, thread: u32) {
-    parts[thread] = all.sum;
+// What a crew's invocations have together: their weights, and in each of the first the output of its cell.
+fn joined(all: Softmax, thread: u32) -> Softmax {
+    let crew = thread / KEYS;
+    let lane = thread % KEYS;
+    // keys have met the queries
     workgroupBarrier();
-    if (thread < params.cells) {
-        var summed = parts[thread];
-        for (var i = 1u; i < THREADS / params.cells; i++) {
-            summed += parts[i * params.cells + thread];
+    query[thread] = all.sum;
+    scores[thread] = all.total;
+    workgroupBarrier();
+    var total = Rows();
+    for (var i = 0u; i < KEYS; i++) {
+        total += scores[crew * KEYS + i];
+    }
+    var sum = Cells();
+    if (lane < params.cells) {
+        sum = query[thread];
+        for (var i = 1u; i < KEYS / params.cells; i++) {
+            sum += query[thread + i * params.cells];
         }
-        // total >= 1: the largest score's weight is exp(0)
-        summed /= all.total;
-        for (var i = 0u; i < min(4u, params.head_dim - 4u * thread); i++) {
-            out[at + 4u * thread + i] = summed[i];
-        }
+    }
+    return Softmax(all.largest, total, sum);
+}
+
+// Writes a row's cell to the head that begins at `at` in `out`. Its largest score's weight is exp(0), so the total is not 0.
+fn put_cell(all: Softmax, row: u32, at: u32, cell: u32) {
+    let x = cell_of(all.sum, row) / of_row(all.total, row);
+    for (var i = 0u; i < min(4u, params.head_dim - 4u * cell); i++) {
+        out[at + 4u * cell + i] = x[i];
     }
 }

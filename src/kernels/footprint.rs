@@ -95,6 +95,10 @@ pub trait Footprint {
     fn sampler(&self, _vocabulary: usize, _context: usize) -> Size {
         Size::default()
     }
+    /// Of what attention over these layers needs beside the cache.
+    fn attention(&self, _layers: &[CacheShape]) -> Size {
+        Size::default()
+    }
     /// As [`super::Backend::KV_TYPES`].
     fn kv_types(&self) -> &'static [KvType];
     /// Of the cache, when it holds the whole context in type `kv`, one of `kv_types`.

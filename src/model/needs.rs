@@ -57,6 +57,7 @@ impl Needs {
         let angles = |rotary: &Rotary| on.vector(context.saturating_mul(rotary.dims));
         work += angles(&config.rotary) + config.local_rotary.as_ref().map_or_else(Size::default, angles);
         work += on.sampler(config.vocabulary, context);
+        work += on.attention(&config.cache());
         Self { cache: on.cache(context, &config.cache(), kv), work, ..self }
     }
 

@@ -214,7 +214,17 @@ pub fn attend(kv: KvType) -> Vec<Case> {
     for rope in [None, Some((RopeKind::Norm, 16)), Some((RopeKind::Neox, 16)), Some((RopeKind::Neox, 8))] {
         for norms in [HeadNorms::None, HeadNorms::Heads, HeadNorms::Rows, HeadNorms::Queries] {
             for (heads, kv_heads, head_dim) in [(4, 2, 16), (3, 1, 18), (5, 5, 64)] {
-                ops.push(Op::Attend { heads, kv_heads, head_dim, norms, rope, kv, window: None, soft_cap: None });
+                ops.push(Op::Attend {
+                    heads,
+                    kv_heads,
+                    head_dim,
+                    norms,
+                    rope,
+                    kv,
+                    window: None,
+                    soft_cap: None,
+                    behind: 0,
+                });
             }
         }
     }
@@ -226,7 +236,29 @@ pub fn attend(kv: KvType) -> Vec<Case> {
         (250, Some(4), Some(1.0)),
     ] {
         let rope = Some((RopeKind::Neox, head_dim / 4 * 2));
-        ops.push(Op::Attend { heads: 6, kv_heads: 2, head_dim, norms: HeadNorms::Heads, rope, kv, window, soft_cap });
+        ops.push(Op::Attend {
+            heads: 6,
+            kv_heads: 2,
+            head_dim,
+            norms: HeadNorms::Heads,
+            rope,
+            kv,
+            window,
+            soft_cap,
+            behind: 0,
+        });
+    }
+    // long enough to be divided: one head for all, more heads in a group than a workgroup takes, windows and caps
+    for (heads, kv_heads, head_dim, window, soft_cap, behind) in [
+        (9, 3, 64, None, None, 900),
+        (4, 1, 256, None, None, 450),
+        (2, 2, 18, None, Some(1.0), 700),
+        (7, 1, 64, None, None, 320),
+        (20, 2, 16, None, None, 610),
+        (4, 2, 80, Some(300), None, 580),
+    ] {
+        let (rope, norms) = (Some((RopeKind::Neox, 16)), HeadNorms::Heads);
+        ops.push(Op::Attend { heads, kv_heads, head_dim, norms, rope, kv, window, soft_cap, behind });
     }
     ops.into_iter().enumerate().map(|(i, op)| case(op, 3700 + i as u64, [1.0, 0.01, 4.0][i % 3])).collect()
 }

@@ -78,6 +78,8 @@ pub enum Op {
         kv: KvType,
         window: Option<usize>,
         soft_cap: Option<f32>,
+        /// Positions that are stored before the first step.
+        behind: usize,
     },
     /// Keys, values and queries all of one number: sums of the largest integers, where there are integers.
     AttentionLargest {
@@ -333,10 +335,10 @@ impl Case {
                 let [q, k, v] = [rows(0, heads), rows(1, kv_heads), rows(2, kv_heads)];
                 sequence::attention(b, self.seed + 3, a, kv, (position, n), [&q, &k, &v], true).await
             }
-            Op::Attend { heads, kv_heads, head_dim, norms, rope, kv, window, soft_cap } => {
+            Op::Attend { heads, kv_heads, head_dim, norms, rope, kv, window, soft_cap, behind } => {
                 let scale = 1.0 / (head_dim as f32).sqrt();
                 let shape = Attention { heads, kv_heads, head_dim, scale, window, soft_cap };
-                sequence::attend(b, self, shape, norms, rope, kv).await
+                sequence::attend(b, self, shape, norms, rope, (kv, behind)).await
             }
             Op::Gated { width, activation } => {
                 sequence::pair(b, self, width, |b, n, x, y| b.gated(n, x, y, activation)).await

@@ -251,16 +251,17 @@ pub(super) async fn attend<B: Backend>(
     shape: Attention,
     norms: HeadNorms,
     rope: Option<(RopeKind, usize)>,
-    kv: KvType,
+    (kv, behind): (KvType, usize),
 ) -> Result<Output> {
-    const CONTEXT: usize = 150;
+    let context = behind + 150;
     let (width, kv_width) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
     let cached = CacheShape::KeysValues { heads: shape.kv_heads, head_dim: shape.head_dim, window: None };
-    b.create_cache(CONTEXT, &[cached; 2], kv)?;
+    b.create_cache(context, &[cached; 2], kv)?;
+    b.reserve(context).await?;
     let tables = [(width, case.magnitude), (kv_width, case.magnitude), (kv_width, 1.0)];
     let mut sources = Vec::new();
     for (seed, (width, magnitude)) in (case.seed..).zip(tables) {
-        sources.push(table(b, width, &data::values(seed, CONTEXT, width, magnitude))?);
+        sources.push(table(b, width, &data::values(seed, context, width, magnitude))?);
     }
     let qkv = b.create_buffers(BUFFER_ROWS, &[("q", width), ("k", kv_width), ("v", kv_width)])?;
     let [q, k, v] = qkv[..] else { panic!("{} buffers", qkv.len()) };
@@ -274,11 +275,23 @@ pub(super) async fn attend<B: Backend>(
     };
     let rope = match rope {
         None => None,
-        Some((kind, dims)) => Some(Rope { kind, dims, table: b.create_vector("rope", &angles(CONTEXT, dims))? }),
+        Some((kind, dims)) => Some(Rope { kind, dims, table: b.create_vector("rope", &angles(context, dims))? }),
     };
     let a = Attend { q_norm, k_norm, eps: 1e-5, rope, shape };
+    let store = |b: &mut B, position: usize, n: usize| {
+        pass(b, Part::Alone, &ids(position, n), position, |b| {
+            (0..2).try_for_each(|layer| {
+                // what is prepared is prepared in place
+                let sources = [(sources[0], q), (sources[1], k), (sources[2], v)];
+                sources.into_iter().try_for_each(|(s, to)| b.embed(n, s, to))?;
+                b.attend(n, layer, [q, k, v], a, out.buffer)
+            })
+        })
+    };
+    (0..behind).step_by(BUFFER_ROWS).try_for_each(|at| store(b, at, BUFFER_ROWS.min(behind - at)))?;
     let mut values = Vec::new();
     for (position, n) in [(0, 1), (1, 1), (2, 31), (33, 31), (64, 1), (62, 1), (63, 31), (94, 1), (95, 31), (126, 1)] {
+        let position = behind + position;
         fill(b, &[&out])?;
         pass(b, Part::Act, &ids(position, n), position, |b| {
             [(sources[0], q), (sources[1], k), (sources[2], v)]

@@ -1,15 +1,45 @@
 //! Attention: what queries and keys go through, the cache, and the sums over it.
 
-use super::memory::{Activation, Layout};
+use super::device::{HARDWARE_GROUPS, Options};
+use super::memory::{Activation, CELL, Layout};
 use super::ops::Pairs;
 use super::program::Range;
-use super::variants::{Variant, params};
+use super::variants::{Flavour, Variant, params, variants_of};
 use super::{Gpu, internal, to_u32};
 use crate::error::Result;
-use crate::kernels::{Attend, Attention, BufferId, VectorId, attend_in_steps};
+use crate::kernels::{Attend, Attention, BufferId, CacheShape, VectorId, attend_in_steps};
 
 /// The most elements a head has in `shared/head_values.wgsl`, and in `attention.wgsl`.
 const MAX_HEAD: usize = 256;
+
+/// Invocations of a crew in `shared/softmax.wgsl`.
+const KEYS: u32 = 64;
+
+/// `MAX_SPLITS` in `attend.wgsl`.
+const MAX_SPLITS: u32 = 32;
+
+/// The most rows of queries that a workgroup takes.
+const MAX_ROWS: u64 = 8;
+
+/// What so many workgroups leave: a count each, and of each row a largest score, a sum of weights and a head.
+fn partials_bytes(groups: u32, cells: usize) -> u64 {
+    4 * u64::from(groups) * (1 + MAX_ROWS * (2 + 4 * cells as u64))
+}
+
+/// The most that a single token's attention over any of these layers leaves; see `shaders/attend.wgsl`.
+pub(super) fn most_partials(options: &Options, layers: &[CacheShape]) -> Option<u64> {
+    let groups = options.attention_groups.unwrap_or(HARDWARE_GROUPS);
+    let cells = |shape: &CacheShape| match *shape {
+        CacheShape::KeysValues { head_dim, .. } => Some(head_dim.min(MAX_HEAD).div_ceil(CELL)),
+        CacheShape::Rows(_) => None,
+    };
+    Some(partials_bytes(groups, layers.iter().filter_map(cells).max()?))
+}
+
+/// Rows of queries that a workgroup of a variant takes.
+fn rows_of(variant: &Variant) -> Result<u32> {
+    Ok(variant.constant("ROWS")? * (variant.workgroup[0] / KEYS))
+}
 
 /// What the shaders of a head's preparation bind, and where a row has its parts.
 struct Heads<'a> {
@@ -73,8 +103,11 @@ impl Gpu {
         let source = self.activation_of(q, n, width)?;
         let target = self.activation_of(out, n, width)?;
         let (variant, layer) = self.cached("attention", layer)?;
+        let group = a.heads / a.kv_heads;
+        let rows = to_u32(n * group, "rows")?;
         let params = params::Attention {
-            group: to_u32(a.heads / a.kv_heads, "group")?,
+            rows,
+            group: to_u32(group, "group")?,
             head_dim: layer.head_dim,
             stride: to_u32(source.stride, "stride")?,
             out_stride: to_u32(target.stride, "stride")?,
@@ -88,7 +121,7 @@ impl Gpu {
         };
         let [keys, values] = layer.buffers;
         let buffers = vec![keys, values, ("q", source.range()), ("out", target.range())];
-        let grid = [to_u32(a.heads, "heads")?, to_u32(n, "rows")?, 1];
+        let grid = [layer.heads, rows.div_ceil(rows_of(variant)?), 1];
         self.plan(variant, params, buffers, grid)?;
         self.recording()?.limit_positions(layer.context);
         Ok(())
@@ -124,11 +157,21 @@ impl Gpu {
     /// One dispatch for a single row.
     fn record_attend_row(&mut self, layer: usize, qkv: [BufferId; 3], a: Attend, out: BufferId) -> Result<()> {
         self.check_shape(layer, a.shape)?;
+        let group = to_u32(a.shape.heads / a.shape.kv_heads, "group")?;
+        let (_, kept) = self.cached("store_kv", layer)?;
+        let variant = self.attend_variant(group)?;
+        let groups = kept.heads * group.div_ceil(rows_of(variant)?);
+        let splits = (self.device.attention_groups() / groups).clamp(1, MAX_SPLITS);
+        let partials = self.partials.as_ref().ok_or_else(|| internal("no partials"))?;
+        if splits > 1 && partials_bytes(groups * splits, kept.cells as usize) > partials.size() {
+            return Err(internal(format!("{groups} x {splits} workgroups leave too much")));
+        }
+        let partials = Range::whole(partials);
         let heads = self.heads(qkv, a)?;
         let target = self.activation_of(out, 1, a.shape.heads * a.shape.head_dim)?;
-        let (variant, layer) = self.cached("attend", layer)?;
+        let layer = kept;
         let params = params::Attend {
-            group: to_u32(a.shape.heads / a.shape.kv_heads, "group")?,
+            group,
             head_dim: layer.head_dim,
             stride: to_u32(heads.qkv.stride, "stride")?,
             k_at: heads.k_at,
@@ -145,11 +188,13 @@ impl Gpu {
             scale: a.shape.scale,
             window: window(a.shape),
             cap: a.shape.soft_cap.unwrap_or(0.0),
+            splits,
         };
         let [keys, values] = layer.buffers;
         let buffers = vec![
             keys,
             values,
+            ("partials", partials),
             ("qkv", heads.qkv.range()),
             ("out", target.range()),
             ("table", heads.table),
@@ -157,8 +202,22 @@ impl Gpu {
             ("k_norm", heads.k_norm),
         ];
         let positions = heads.positions;
-        self.plan(variant, params, buffers, [to_u32(a.shape.heads, "heads")?, 1, 1])?;
+        self.plan(variant, params, buffers, [groups, splits, 1])?;
         self.limit_positions(layer.context, positions)
+    }
+
+    /// Of the variants of `attend`, the one with the fewest rows that a group fits into, or else the most there are.
+    fn attend_variant(&self, group: u32) -> Result<&'static Variant> {
+        let kv = self.cache()?.kv.name();
+        let with_subgroups = self.device.extensions().subgroups;
+        let mut best: Option<(u32, &'static Variant)> = None;
+        for candidate in variants_of("attend", kv).filter(|v| (v.flavour == Flavour::Subgroups) == with_subgroups) {
+            let rows = rows_of(candidate)?;
+            if best.is_none_or(|(b, _)| if b < group { rows > b } else { rows < b && rows >= group }) {
+                best = Some((rows, candidate));
+            }
+        }
+        best.map(|b| b.1).ok_or_else(|| internal(format!("no variant of attend for {kv}")))
     }
 
     /// Norms and rotates queries in place, keys and values on their way to the cache.

@@ -36,6 +36,11 @@ pub enum Tiling {
 /// Below this many rows, one invocation a row leaves a large GPU idle. What is measured says it better.
 const SPLIT_BELOW_ROWS: usize = 4096;
 
+/// Workgroups of a single token's attention: some for each core of a large GPU.
+pub(super) const HARDWARE_GROUPS: u32 = 64;
+/// A software adapter has few cores, and clears the workgroup memory of those that turn out not to be needed, too.
+const SOFTWARE_GROUPS: u32 = 4;
+
 /// How a [`Device`] is requested and used.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -50,6 +55,8 @@ pub struct Options {
     pub max_grid: u32,
     /// How matrix products are divided.
     pub tiling: Tiling,
+    /// Workgroups that a single token's attention may be divided among behind a long context, or `None` for what suits the adapter.
+    pub attention_groups: Option<u32>,
     /// What a prompt's blocks are multiplied in, or `None` for what [`Device::set_precision`] says, f32 until then.
     pub precision: Option<Precision>,
     /// Whether subgroups may be used.
@@ -89,6 +96,7 @@ impl Default for Options {
             default_limits: false,
             max_grid: u32::MAX,
             tiling: Tiling::Auto,
+            attention_groups: None,
             precision: None,
             subgroups: true,
             max_ahead: 8,
@@ -236,6 +244,12 @@ impl Device {
             (Tiling::Auto, Some(_)) => Tiling::Small,
             (chosen, _) => chosen,
         }
+    }
+
+    /// Workgroups that a single token's attention may be divided among.
+    pub(super) fn attention_groups(&self) -> u32 {
+        let suited = if self.adapter.is_software { SOFTWARE_GROUPS } else { HARDWARE_GROUPS };
+        self.options.attention_groups.unwrap_or(suited)
     }
 
     /// What the device has beyond core WGSL and may use.

@@ -73,6 +73,11 @@ impl Footprint for GpuFootprint {
         super::sample::footprint(vocabulary, context)
     }
 
+    fn attention(&self, layers: &[CacheShape]) -> Size {
+        super::attend::most_partials(&self.options, layers)
+            .map_or(Size::default(), |bytes| Size::one(buffer_bytes(bytes)))
+    }
+
     fn kv_types(&self) -> &'static [KvType] {
         super::Gpu::KV_TYPES
     }

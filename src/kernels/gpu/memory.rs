@@ -78,7 +78,7 @@ impl Activation {
 }
 
 /// Elements of a head in a cell, the unit of cached keys and values: see `shaders/shared/kv_read.wgsl`.
-const CELL: usize = 4;
+pub(super) const CELL: usize = 4;
 
 /// How a layer's keys, or its values, lie in a buffer: (positions, heads) of cells; or its rows of f32, which are one head.
 #[derive(Clone, Copy, Debug)]

@@ -85,6 +85,8 @@ pub struct Gpu {
     row_work: u64,
     /// Activations in few bits, the largest room for them last.
     narrowed: Vec<Narrowed>,
+    /// What workgroups that share a context leave each other: see `shaders/attend.wgsl`.
+    partials: Option<wgpu::Buffer>,
     staging: Option<wgpu::Buffer>,
     bytes: u64,
     counters: Counters,
@@ -110,7 +112,8 @@ impl Gpu {
         let max_ahead = device.options.max_ahead;
         let step_bytes = 4 * (1 + device.options.max_rows as u64);
         let storage = wgpu::BufferUsages::STORAGE;
-        let step = device.create_buffer("step", step_bytes, storage | wgpu::BufferUsages::COPY_DST)?;
+        let usage = storage | wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let step = device.create_buffer("step", step_bytes, usage)?;
         let best = device.create_buffer("best", BEST_BYTES, storage | wgpu::BufferUsages::COPY_SRC)?;
         Ok(Self {
             device,
@@ -130,6 +133,7 @@ impl Gpu {
             heaviest_row: 0,
             row_work: 0,
             narrowed: Vec::new(),
+            partials: None,
             staging: None,
             bytes: 0,
             counters: Counters::default(),
@@ -170,7 +174,7 @@ impl Drop for Gpu {
         let cache = self.cache.iter().flat_map(Cache::buffers);
         let found = self.found.free.iter();
         let sampler = self.sampler.iter().flat_map(Sampler::buffers);
-        let narrowed = self.narrowed.iter().flat_map(|n| &n.buffers);
+        let narrowed = self.narrowed.iter().flat_map(|n| &n.buffers).chain(&self.partials);
         weights
             .chain(vectors)
             .chain(cache)
@@ -278,6 +282,15 @@ impl Backend for Gpu {
         let cache = Cache::new(&self.device, context, layers, kv)?;
         self.bytes += cache.bytes();
         self.cache = Some(cache);
+        if let Some(old) = self.partials.take() {
+            self.bytes -= old.size();
+            self.device.destroy(&old);
+        }
+        if let Some(bytes) = attend::most_partials(&self.device.options, layers) {
+            let made = self.device.create_buffer("attention's partials", bytes, wgpu::BufferUsages::STORAGE)?;
+            self.bytes += made.size();
+            self.partials = Some(made);
+        }
         Ok(())
     }
 
