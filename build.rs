@@ -142,6 +142,12 @@ const LOW_4: (&str, &str) = ("LOW_BITS", "4u");
 /// Tokens of a vocabulary that are sorted together.
 const BLOCK: (&str, &str) = ("BLOCK", "2048u");
 
+/// Invocations of a crew, and keys that it takes at once: see `shaders/shared/softmax.wgsl`.
+const KEYS: (&str, &str) = ("KEYS", "64u");
+
+/// Workgroups that share a token's context at most, half as many as KEYS: see `shaders/attend.wgsl`.
+const MAX_SPLITS: (&str, &str) = ("MAX_SPLITS", "32u");
+
 /// A product of two matrices at once.
 const PAIR: (&str, &str) = ("PAIR", "1u");
 
@@ -172,12 +178,12 @@ const OPS: &[Op] = &[
     Op { name: "norm_heads", suffix: "", formats: &[NONE], flavours: SUBGROUPS, files: &["invocation", "reduce_sum"], constants: &[("THREADS", "64u")] },
     Op { name: "rope", suffix: "", formats: &[NONE], flavours: CORE, files: &["step"], constants: &[] },
     Op { name: "store_kv", suffix: "", formats: &[KEPT], flavours: CORE, files: &["step", "head_values"], constants: &[("THREADS", "64u")] },
-    Op { name: "attention", suffix: "", formats: &[READ], flavours: CORE, files: &["step", "rows_4", "soft_cap", "softmax"], constants: &[("THREADS", "128u"), ("ROWS", "4u")] },
+    Op { name: "attention", suffix: "", formats: &[READ], flavours: CORE, files: &["step", "rows_4", "rows", "soft_cap", "softmax"], constants: &[("THREADS", "128u"), ("ROWS", "4u"), KEYS] },
     Op { name: "place", suffix: "", formats: &[KEPT], flavours: SUBGROUPS, files: &["step", "head_values", "head", "invocation", "reduce_sum"], constants: &[("THREADS", "64u")] },
-    Op { name: "attend", suffix: "_1", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_1", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "64u"), ("ROWS", "1u")] },
-    Op { name: "attend", suffix: "_2", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_2", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "64u"), ("ROWS", "2u")] },
-    Op { name: "attend", suffix: "_4", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_4", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "64u"), ("ROWS", "4u")] },
-    Op { name: "attend", suffix: "_8", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_4", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "128u"), ("ROWS", "4u")] },
+    Op { name: "attend", suffix: "_1", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_1", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "64u"), ("ROWS", "1u"), KEYS, MAX_SPLITS] },
+    Op { name: "attend", suffix: "_2", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_2", "rows", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "64u"), ("ROWS", "2u"), KEYS, MAX_SPLITS] },
+    Op { name: "attend", suffix: "_4", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_4", "rows", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "64u"), ("ROWS", "4u"), KEYS, MAX_SPLITS] },
+    Op { name: "attend", suffix: "_8", formats: &[READ_AND_KEPT], flavours: SUBGROUPS, files: &["position", "head_values", "head", "rows_4", "rows", "soft_cap", "softmax", "invocation", "reduce_sum"], constants: &[("THREADS", "128u"), ("ROWS", "4u"), KEYS, MAX_SPLITS] },
     Op { name: "gated", suffix: "", formats: &[NONE], flavours: CORE, files: &["activate"], constants: &[] },
     Op { name: "add", suffix: "", formats: &[NONE], flavours: CORE, files: &[], constants: &[] },
     Op { name: "add_bias", suffix: "", formats: &[NONE], flavours: CORE, files: &[], constants: &[] },

@@ -57,8 +57,6 @@ struct Params {
 // of f32: a row's largest score, its sum of weights, its sums. All 0 between dispatches.
 @group(0) @binding(9) var<storage, read_write> partials: array<atomic<u32>>;
 
-// Half of a crew's scores.
-const MAX_SPLITS = 32u;
 // Tiles of keys that a workgroup of several has at least; a few less where they do not divide.
 const LEAST_TILES = 2u;
 

@@ -1,4 +1,4 @@
-// `rows_4` for one row.
+// One row; see `rows_4` and `rows`.
 alias Rows = f32;
 alias Places = u32;
 alias Cells = vec4<f32>;

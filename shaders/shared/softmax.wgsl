@@ -2,7 +2,6 @@
 // more crews of KEYS invocations; each crew takes ROWS rows of queries (`rows_4`), all of one key/value head, past the same keys. The output
 // is summed by teams of one invocation a cell of a head, each over every teams-th key. Tiles begin at multiples of KEYS, so that what
 // a row sums, and in which order, does not depend on the rows beside it.
-const KEYS = 64u;
 const CREWS = THREADS / KEYS;
 // Invocations of a crew that fold its scores.
 const FOLDS = 8u;

@@ -4,7 +4,7 @@ use super::device::{HARDWARE_GROUPS, Options};
 use super::memory::{Activation, CELL, Layout};
 use super::ops::Pairs;
 use super::program::Range;
-use super::variants::{Flavour, Variant, params, variants_of};
+use super::variants::{Flavour, VARIANTS, Variant, least_enough, params, variants_of};
 use super::{Gpu, internal, to_u32};
 use crate::error::Result;
 use crate::kernels::{Attend, Attention, BufferId, CacheShape, VectorId, attend_in_steps};
@@ -12,18 +12,9 @@ use crate::kernels::{Attend, Attention, BufferId, CacheShape, VectorId, attend_i
 /// The most elements a head has in `shared/head_values.wgsl`, and in `attention.wgsl`.
 const MAX_HEAD: usize = 256;
 
-/// Invocations of a crew in `shared/softmax.wgsl`.
-const KEYS: u32 = 64;
-
-/// `MAX_SPLITS` in `attend.wgsl`.
-const MAX_SPLITS: u32 = 32;
-
-/// The most rows of queries that a workgroup takes.
-const MAX_ROWS: u64 = 8;
-
 /// What so many workgroups leave: a count each, and of each row a largest score, a sum of weights and a head.
-fn partials_bytes(groups: u32, cells: usize) -> u64 {
-    4 * u64::from(groups) * (1 + MAX_ROWS * (2 + 4 * cells as u64))
+fn partials_bytes(groups: u32, rows: u32, cells: usize) -> u64 {
+    4 * u64::from(groups) * (1 + u64::from(rows) * (2 + 4 * cells as u64))
 }
 
 /// The most that a single token's attention over any of these layers leaves; see `shaders/attend.wgsl`.
@@ -33,12 +24,13 @@ pub(super) fn most_partials(options: &Options, layers: &[CacheShape]) -> Option<
         CacheShape::KeysValues { head_dim, .. } => Some(head_dim.min(MAX_HEAD).div_ceil(CELL)),
         CacheShape::Rows(_) => None,
     };
-    Some(partials_bytes(groups, layers.iter().filter_map(cells).max()?))
+    let rows = VARIANTS.iter().filter(|v| v.op == "attend").filter_map(|v| rows_of(v).ok()).max()?;
+    Some(partials_bytes(groups, rows, layers.iter().filter_map(cells).max()?))
 }
 
 /// Rows of queries that a workgroup of a variant takes.
 fn rows_of(variant: &Variant) -> Result<u32> {
-    Ok(variant.constant("ROWS")? * (variant.workgroup[0] / KEYS))
+    Ok(variant.constant("ROWS")? * (variant.workgroup[0] / variant.constant("KEYS")?))
 }
 
 /// What the shaders of a head's preparation bind, and where a row has its parts.
@@ -161,9 +153,9 @@ impl Gpu {
         let (_, kept) = self.cached("store_kv", layer)?;
         let variant = self.attend_variant(group)?;
         let groups = kept.heads * group.div_ceil(rows_of(variant)?);
-        let splits = (self.device.attention_groups() / groups).clamp(1, MAX_SPLITS);
+        let splits = (self.device.attention_groups() / groups).clamp(1, variant.constant("MAX_SPLITS")?);
         let partials = self.partials.as_ref().ok_or_else(|| internal("no partials"))?;
-        if splits > 1 && partials_bytes(groups * splits, kept.cells as usize) > partials.size() {
+        if splits > 1 && partials_bytes(groups * splits, rows_of(variant)?, kept.cells as usize) > partials.size() {
             return Err(internal(format!("{groups} x {splits} workgroups leave too much")));
         }
         let partials = Range::whole(partials);
@@ -210,14 +202,9 @@ impl Gpu {
     fn attend_variant(&self, group: u32) -> Result<&'static Variant> {
         let kv = self.cache()?.kv.name();
         let with_subgroups = self.device.extensions().subgroups;
-        let mut best: Option<(u32, &'static Variant)> = None;
-        for candidate in variants_of("attend", kv).filter(|v| (v.flavour == Flavour::Subgroups) == with_subgroups) {
-            let rows = rows_of(candidate)?;
-            if best.is_none_or(|(b, _)| if b < group { rows > b } else { rows < b && rows >= group }) {
-                best = Some((rows, candidate));
-            }
-        }
-        best.map(|b| b.1).ok_or_else(|| internal(format!("no variant of attend for {kv}")))
+        let candidates = variants_of("attend", kv).filter(|v| (v.flavour == Flavour::Subgroups) == with_subgroups);
+        let sizes = candidates.map(|v| Ok((rows_of(v)?, v))).collect::<Result<Vec<_>>>()?;
+        least_enough(group, sizes).ok_or_else(|| internal(format!("no variant of attend for {kv}")))
     }
 
     /// Norms and rotates queries in place, keys and values on their way to the cache.

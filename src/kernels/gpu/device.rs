@@ -38,7 +38,7 @@ const SPLIT_BELOW_ROWS: usize = 4096;
 
 /// Workgroups of a single token's attention: some for each core of a large GPU.
 pub(super) const HARDWARE_GROUPS: u32 = 64;
-/// A software adapter has few cores, and clears the workgroup memory of those that turn out not to be needed, too.
+/// A software adapter has few cores, and pays for workgroups that turn out not to be needed.
 const SOFTWARE_GROUPS: u32 = 4;
 
 /// How a [`Device`] is requested and used.

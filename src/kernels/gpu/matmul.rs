@@ -6,7 +6,7 @@ use super::memory::Activation;
 use super::ops::LANES;
 use super::program::Planned;
 use super::program::Range;
-use super::variants::{Flavour, Variant, params, variants_of};
+use super::variants::{Flavour, Variant, least_enough, params, variants_of};
 use super::weights::{Matrix, PANEL_ROWS};
 use super::{Gpu, ROW_ALIGN, internal, to_u32};
 use crate::error::Result;
@@ -198,7 +198,7 @@ impl Gpu {
         flavour: Flavour,
     ) -> Result<&'static Variant> {
         let tiling = self.device.tiling(rows);
-        let mut best: Option<(u32, &'static Variant)> = None;
+        let mut candidates = Vec::new();
         for candidate in variants_of("matmul", format) {
             let cols = candidate.constant("COLS")?;
             // only matrix-vector products come split
@@ -210,12 +210,8 @@ impl Gpu {
             if candidate.has("SPLIT", 1) == is_split || candidate.has("ROWS", 1) == is_large {
                 continue;
             }
-            let better =
-                best.is_none_or(|(b, _)| if (b as usize) < n { cols > b } else { cols < b && cols as usize >= n });
-            if better {
-                best = Some((cols, candidate));
-            }
+            candidates.push((cols, candidate));
         }
-        best.map(|b| b.1).ok_or_else(|| internal("no variant of matmul"))
+        least_enough(to_u32(n, "rows")?, candidates).ok_or_else(|| internal("no variant of matmul"))
     }
 }

@@ -76,6 +76,15 @@ pub(super) fn variant(op: &str, format: &str) -> Result<&'static Variant> {
     found.ok_or_else(|| internal(format!("no variant of {op} for \"{format}\"")))
 }
 
+/// Of variants and how much of something each takes, the one that takes the least that is enough, or else the most.
+pub(super) fn least_enough(
+    wanted: u32,
+    variants: impl IntoIterator<Item = (u32, &'static Variant)>,
+) -> Option<&'static Variant> {
+    let order = |size: u32| if size >= wanted { (false, size) } else { (true, u32::MAX - size) };
+    variants.into_iter().min_by_key(|v| order(v.0)).map(|v| v.1)
+}
+
 /// Values for overrides; a variant takes those that it names.
 pub(super) type Overrides = Vec<(&'static str, f64)>;
 
